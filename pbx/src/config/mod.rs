@@ -1,0 +1,238 @@
+//! The configuration: one TOML text that becomes a value or is refused with its line.
+
+use crate::sip::Transport;
+use crate::time::Duration;
+use std::net::{IpAddr, SocketAddr};
+
+/// All of it, checked; after this nobody checks again.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[behavior]`: the tone server.
+    pub behavior: Behavior,
+    /// `[media]`
+    pub media: Media,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[http]`; nothing listens without it.
+    pub http: Option<Http>,
+    /// `[cdr]`
+    pub cdr: Cdr,
+    /// `[[extensions]]`
+    pub extensions: Vec<Extension>,
+    /// `[[trunks]]`
+    pub trunks: Vec<Trunk>,
+    /// `[[routes]]`, first match wins.
+    pub routes: Vec<Route>,
+}
+
+/// `[sip]`
+#[derive(Clone, Debug)]
+pub struct Sip {
+    /// What to listen on: from `bind_address`, `port`, `transport` or from `listen = ["udp:127.0.0.1:5060", ...]`.
+    pub listen: Vec<(Transport, SocketAddr)>,
+    /// The domain of our addresses-of-record and the digest realm where `[auth]` names none. All our own addresses count too.
+    pub domain: String,
+    /// What stands in Contact and SDP where the socket's own address would be wrong (behind NAT, bound to 0.0.0.0).
+    pub external_address: Option<IpAddr>,
+    /// `Server` and `User-Agent`.
+    pub user_agent: String,
+    /// RFC 3261 T1.
+    pub t1: Duration,
+    /// Session-Expires we ask for; `None`: no session timer of ours.
+    pub session_expires: Option<Duration>,
+    /// Min-SE (RFC 4028), at least 90 s.
+    pub min_se: Duration,
+}
+
+/// `[behavior]`: the auto-answer tone server.
+#[derive(Clone, Debug)]
+pub struct Behavior {
+    /// Whether numbers that nothing else routes are answered by the tone.
+    pub auto_answer: bool,
+    /// From INVITE to 200.
+    pub auto_answer_delay: Duration,
+    /// How long the tone plays before BYE.
+    pub tone_duration: Duration,
+    /// Hz.
+    pub tone_frequency: f64,
+    /// Over so many calls at a time new ones are answered 503.
+    pub max_concurrent_calls: usize,
+}
+
+/// `[media]`
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// First RTP port; even.
+    pub rtp_port_start: u16,
+    /// Last port of the range, inclusive.
+    pub rtp_port_end: u16,
+    /// Encoding names in order of preference: PCMU, PCMA (others are relayed when both sides know them).
+    pub preferred_codecs: Vec<String>,
+    /// Whether `telephone-event` is offered and DTMF detected.
+    pub enable_dtmf: bool,
+    /// No RTP for so long ends the call.
+    pub rtp_timeout: Duration,
+    /// Media threads.
+    pub workers: usize,
+}
+
+/// `[auth]`
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// The digest realm.
+    pub realm: String,
+    /// How long a nonce is good for.
+    pub nonce_lifetime: Duration,
+    /// So many failures of one source within `block_window` block it.
+    pub max_failures: u32,
+    /// Failures older than this are forgotten.
+    pub block_window: Duration,
+    /// How long a source is blocked.
+    pub block_duration: Duration,
+    /// Networks that are never blocked.
+    pub allow: Vec<Network>,
+}
+
+/// An address with a prefix length: `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The address; its host bits are zero.
+    pub address: IpAddr,
+    /// Bits that count.
+    pub prefix: u8,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Calls at a time in the whole PBX.
+    pub calls: usize,
+    /// Registered contacts per address-of-record.
+    pub contacts_per_aor: usize,
+    /// Bytes of one SIP message.
+    pub message_bytes: usize,
+    /// Open SIP connections.
+    pub connections: usize,
+    /// Shortest registration accepted (423 below it).
+    pub min_expires: Duration,
+    /// Longest registration granted.
+    pub max_expires: Duration,
+    /// A call ends after this at the latest.
+    pub call_duration: Duration,
+}
+
+/// `[http]`
+#[derive(Clone, Debug)]
+pub struct Http {
+    /// Where /health and /metrics are served.
+    pub listen: SocketAddr,
+}
+
+/// `[cdr]`
+#[derive(Clone, Debug)]
+pub struct Cdr {
+    /// JSON lines, one a call; `None`: no records are kept.
+    pub file: Option<std::path::PathBuf>,
+}
+
+/// `[[extensions]]`: a person or machine that may register.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// The user part of its address-of-record and its digest user name.
+    pub number: String,
+    /// The digest password.
+    pub password: String,
+    /// The display name its calls carry.
+    pub name: Option<String>,
+    /// Rings so long before it counts as no answer.
+    pub ring_timeout: Duration,
+    /// Where a call goes when it is busy.
+    pub forward_busy: Option<String>,
+    /// Where a call goes when nobody answers or nobody is registered.
+    pub forward_no_answer: Option<String>,
+    /// Calls at a time; over it the extension is busy.
+    pub max_calls: Option<usize>,
+}
+
+/// `[[trunks]]`: another SIP system, known by its addresses.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// What routes call it.
+    pub name: String,
+    /// Where calls go.
+    pub targets: Vec<TrunkTarget>,
+    /// Sources whose calls are accepted without digest.
+    pub accept_from: Vec<Network>,
+    /// What answers a 401 or 407 of the other system: user name, password.
+    pub credentials: Option<(String, String)>,
+    /// The next target is tried when this one has not answered at all for so long.
+    pub try_timeout: Duration,
+    /// Calls at a time.
+    pub max_calls: Option<usize>,
+}
+
+/// One address of a trunk.
+#[derive(Clone, Debug)]
+pub struct TrunkTarget {
+    /// A name or an address.
+    pub host: String,
+    /// The port; the transport's default when `None`.
+    pub port: Option<u16>,
+    /// What carries it.
+    pub transport: Transport,
+    /// Lower goes first.
+    pub priority: u16,
+    /// Share among those of one priority.
+    pub weight: u16,
+}
+
+/// `[[routes]]`: who is meant.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// For logs and call records.
+    pub name: String,
+    /// The dialled number: exact, or a pattern of `N X Z . !`-less shell kind: `9*`, `91??`.
+    pub to_user: String,
+    /// Only calls from this network.
+    pub from_network: Option<Network>,
+    /// What answers.
+    pub app: App,
+}
+
+/// What a route leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum App {
+    /// The extension of the dialled number, or of this one.
+    Extension(Option<String>),
+    /// Out over the first of these trunks that takes it; `strip` digits off the front, then `prefix` before it.
+    Trunk {
+        /// Names.
+        trunks: Vec<String>,
+        /// Digits taken off the front.
+        strip: usize,
+        /// Put before what is left.
+        prefix: String,
+    },
+    /// Plays a tone; what is `None` comes from `[behavior]`.
+    Tone {
+        /// Hz.
+        frequency: Option<f64>,
+        /// How long.
+        duration: Option<Duration>,
+        /// From INVITE to 200.
+        answer_delay: Option<Duration>,
+    },
+    /// What the caller says comes back.
+    Echo,
+    /// Refused with this status.
+    Reject {
+        /// 400 to 699.
+        status: u16,
+        /// The reason phrase.
+        reason: Option<String>,
+    },
+}

@@ -1,0 +1,3 @@
+//! The program `pbx`.
+
+fn main() {}

@@ -1,0 +1,148 @@
+//! The media engine: a port pair per stream; relay, tone, echo, DTMF, RTCP. Sans-IO, 20 ms ticks.
+//!
+//! The core tells an engine what to do with [`Command`]s and is told what happened with [`Event`]s. For real there are
+//! several engines, each on a thread of its own ([`crate::shell`]); all streams of one room live in one engine.
+
+use crate::sdp::Agreement;
+use crate::time::Duration;
+use std::net::SocketAddr;
+
+/// One RTP/RTCP port pair: the media of one leg. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(pub u64);
+
+/// Streams that may be joined live in one room, and a room in one engine. A call is a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(pub u64);
+
+/// What the core wants.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Bind RTP at `local` and RTCP at the next port; answered by [`Event::Opened`] or [`Event::OpenFailed`].
+    Open {
+        /// The new stream.
+        stream: StreamId,
+        /// Where RTP is received and sent from; an even port.
+        local: SocketAddr,
+        /// SSRC and the first sequence number and timestamp of what we send follow from it.
+        seed: u64,
+        /// CNAME of our RTCP (RFC 3550 section 6.5.1).
+        cname: String,
+    },
+    /// What was negotiated, now or anew; until then a stream sends nothing and relays nothing.
+    Agree {
+        /// The stream.
+        stream: StreamId,
+        /// What both sides agreed on.
+        agreement: Box<Agreement>,
+        /// No RTP for so long is [`Event::TimedOut`]; `None` while no RTP is expected (hold, early media).
+        timeout: Option<Duration>,
+        /// Whether the engine listens for in-band DTMF.
+        detect_dtmf: bool,
+    },
+    /// What arrives at one goes out at the other, both ways; replaces what either did before.
+    Bridge(StreamId, StreamId),
+    /// Sends what `source` makes; answered by [`Event::Finished`] when it ends by itself.
+    Play {
+        /// The stream.
+        stream: StreamId,
+        /// What is heard.
+        source: Source,
+    },
+    /// What arrives goes back.
+    Echo(StreamId),
+    /// Neither relays, plays nor echoes any longer.
+    Stop(StreamId),
+    /// Answered by [`Event::Statistics`].
+    Report(StreamId),
+    /// Sends RTCP BYE, gives the ports back; answered by [`Event::Closed`].
+    Close(StreamId),
+}
+
+/// What can be played.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A sine.
+    Tone {
+        /// Hz, above 0 and below half the sample rate.
+        frequency: f64,
+        /// dBm0; a full-scale sine has +3.14.
+        level: f64,
+        /// How long; `None`: until stopped.
+        duration: Option<Duration>,
+    },
+    /// Silence.
+    Silence {
+        /// How long; `None`: until stopped.
+        duration: Option<Duration>,
+    },
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The ports are bound.
+    Opened(StreamId),
+    /// The ports could not be bound.
+    OpenFailed {
+        /// The stream, which is gone.
+        stream: StreamId,
+        /// The port that could not be had.
+        port: u16,
+        /// Why, as the OS says it.
+        reason: String,
+    },
+    /// The first RTP packet of this stream has arrived.
+    FirstPacket(StreamId),
+    /// The source of RTP is another than before and was accepted (symmetric RTP).
+    SourceChanged {
+        /// The stream.
+        stream: StreamId,
+        /// Where RTP comes from and goes to from now on.
+        source: SocketAddr,
+    },
+    /// A key was pressed (told once, when it is known which).
+    Dtmf {
+        /// The stream it came from.
+        stream: StreamId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// How long it was held, as far as is known.
+        duration: Duration,
+        /// Whether it came as RFC 4733 event; else in-band.
+        as_event: bool,
+    },
+    /// What was played has ended: its last packet has been sent.
+    Finished(StreamId),
+    /// No RTP for the agreed time; told once until RTP arrives again.
+    TimedOut(StreamId),
+    /// What was counted so far.
+    Statistics(StreamId, Statistics),
+    /// The ports are closed; what was counted.
+    Closed(StreamId, Statistics),
+}
+
+/// What a stream has counted (RFC 3550 section 6.4.1 and appendix A).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP payload bytes sent.
+    pub bytes_sent: u64,
+    /// RTP packets received and accepted.
+    pub packets_received: u64,
+    /// RTP payload bytes received.
+    pub bytes_received: u64,
+    /// Expected by sequence number less received.
+    pub packets_lost: i64,
+    /// Not RTP, from a wrong source, of a payload type not agreed on.
+    pub packets_refused: u64,
+    /// Interarrival jitter.
+    pub jitter: Duration,
+    /// From RTCP, when the other side reports.
+    pub round_trip: Option<Duration>,
+    /// Share of packets that the other side lost of ours, 0.0 to 1.0, from its last report.
+    pub remote_loss: Option<f64>,
+    /// Mean opinion score by the E-model (G.107), 1.0 to 4.5; `None` before anything was received.
+    pub mos: Option<f64>,
+}

@@ -1,0 +1,81 @@
+//! Session descriptions and the offer/answer model (RFC 8866, RFC 3264, RFC 6337). Text and values, no time.
+//!
+//! A [`Negotiation`] is one side of one session: it remembers what was offered and agreed, writes our offers and answers
+//! (constant `o=` line, version up by one when something changed) and reads the other side's.
+
+use std::net::SocketAddr;
+
+/// A codec as an `m=` line lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Codec {
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// The encoding name as in `a=rtpmap`, e.g. `PCMU`; compared without case.
+    pub name: String,
+    /// RTP clock rate in Hz.
+    pub clock_rate: u32,
+    /// Channels, 1 when the rtpmap does not say.
+    pub channels: u8,
+    /// The value of `a=fmtp` for this payload type.
+    pub fmtp: Option<String>,
+}
+
+/// Who sends (RFC 3264 section 5.1), seen from the one who writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// Both.
+    #[default]
+    SendRecv,
+    /// The writer sends.
+    SendOnly,
+    /// The writer receives.
+    RecvOnly,
+    /// Nobody.
+    Inactive,
+}
+
+/// What we put into an offer or an answer: one audio stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAudio {
+    /// Our RTP address; RTCP is at the next port.
+    pub address: SocketAddr,
+    /// In order of preference; `telephone-event` is one of them.
+    pub codecs: Vec<Codec>,
+    /// Who sends, seen from us.
+    pub direction: Direction,
+    /// Packet time in milliseconds.
+    pub ptime: Option<u8>,
+}
+
+/// What the other side put into its offer or answer: its first usable audio stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteAudio {
+    /// Where it wants RTP; `None` for `c=0.0.0.0` (hold of RFC 2543) or port 0.
+    pub rtp: Option<SocketAddr>,
+    /// Where it wants RTCP: `a=rtcp` (RFC 3605) or the next port.
+    pub rtcp: Option<SocketAddr>,
+    /// As listed, in its order.
+    pub codecs: Vec<Codec>,
+    /// Who sends, seen from it.
+    pub direction: Direction,
+    /// `a=ptime`, milliseconds.
+    pub ptime: Option<u8>,
+    /// `a=maxptime`, milliseconds.
+    pub maxptime: Option<u8>,
+}
+
+/// What both sides have agreed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agreement {
+    /// The other side's end of it.
+    pub remote: RemoteAudio,
+    /// The codecs both listed, with the other side's payload types (what we send with), best first; without
+    /// `telephone-event`.
+    pub codecs: Vec<Codec>,
+    /// `telephone-event`, when both listed it, with the other side's payload type.
+    pub telephone_event: Option<Codec>,
+    /// Who sends, seen from us.
+    pub direction: Direction,
+    /// Packet time in milliseconds that we send with.
+    pub ptime: u8,
+}

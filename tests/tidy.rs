@@ -1,0 +1,1 @@
+//! Rooms keep to their imports.
