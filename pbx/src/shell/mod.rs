@@ -1,1 +1,26 @@
-//! (to come)
+//! The seam to the world: sockets, HTTP, files, signals of the process. It moves bytes and time and decides nothing.
+//!
+//! [`host::Host`] is what the world has to offer: for real it is [`real::RealHost`] (tokio, the OS clock, a directory), in
+//! a simulated world the simulated network. Everything else here is written once, over that trait:
+//!
+//! | file | what it moves |
+//! |---|---|
+//! | [`program`] | puts the parts together: bind, recover, run |
+//! | [`driver`] | the loop around the core: one task owns it |
+//! | `streams` | SIP over connections: framing, keepalive, a pool |
+//! | `records` | call records and the journal, crash-safe |
+//! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
+//! | [`log`], [`notify`] | log lines; systemd |
+
+pub mod driver;
+pub mod host;
+mod http;
+pub mod interim;
+pub mod log;
+mod metrics;
+pub mod notify;
+pub mod program;
+pub mod real;
+mod records;
+mod statistics;
+mod streams;

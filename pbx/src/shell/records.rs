@@ -1,0 +1,427 @@
+//! Call records on disk: exactly one JSON line a call, also for calls that were up when the PBX was killed.
+//!
+//! Beside the file of records stands a journal. An answered call is written to the journal at once; when it has ended,
+//! its record goes to the file, and only when that is safe the journal is told. So at the next start every call that the
+//! journal knows and the file does not was cut off: it gets the record that the journal kept ([`recover`]). A crash
+//! between any two of these steps, also of the recovery itself, leaves a state from which the same rule finds the same
+//! answer, because the file is asked first.
+//!
+//! Writing is a task of its own with a bounded queue: a slow disk never holds up a call.
+
+use super::host::{Disk, Host};
+use crate::cdr::Record;
+use crate::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant as Deadline;
+
+/// Records and journal entries that wait for the disk.
+const QUEUE: usize = 16_384;
+/// Bytes of records that are kept for another try while the disk refuses them.
+const RETRY_BYTES: usize = 16 << 20;
+/// How often what was written is made to outlast a crash of the machine.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// A journal longer than this, or records longer than this since the journal began, begin a new journal.
+const JOURNAL_BYTES: u64 = 4 << 20;
+/// How long the last records may take at the end.
+const FINISH_LIMIT: Duration = Duration::from_secs(10);
+/// How far back a torn last line is looked for where no journal says where to begin.
+const TAIL_BYTES: u64 = 1 << 20;
+
+/// What has become of the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) written: u64,
+    pub(super) dropped: u64,
+}
+
+/// The driver's end: takes records and returns at once.
+pub(super) struct Queue {
+    entries: Option<mpsc::Sender<Entry>>,
+    done: Option<oneshot::Receiver<()>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    written: AtomicU64,
+    dropped: AtomicU64,
+}
+
+enum Entry {
+    /// The call is over.
+    Ended(Arc<Record>),
+    /// The call is up; what it leaves behind if we are killed.
+    Up(Box<Record>),
+}
+
+impl Queue {
+    /// No records are kept.
+    pub(super) fn nowhere() -> Queue {
+        Queue { entries: None, done: None, shared: Arc::default() }
+    }
+
+    /// Starts writing to `file`, which [`recover`] has put in order.
+    pub(super) fn start<H: Host>(host: &H, file: PathBuf) -> Queue {
+        let (entries, queued) = mpsc::channel(QUEUE);
+        let (finished, done) = oneshot::channel();
+        let shared = Arc::<Shared>::default();
+        let writer = Writer::new(host.disk(), file, shared.clone());
+        host.spawn(async move {
+            writer.run(queued).await;
+            let _ = finished.send(());
+        });
+        Queue { entries: Some(entries), done: Some(done), shared }
+    }
+
+    pub(super) fn write(&mut self, record: Arc<Record>) {
+        self.put(Entry::Ended(record));
+    }
+
+    pub(super) fn journal(&mut self, record: Box<Record>) {
+        self.put(Entry::Up(record));
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            written: self.shared.written.load(Ordering::Relaxed),
+            dropped: self.shared.dropped.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until everything is on disk, or the disk has had its time.
+    pub(super) async fn finish(mut self) {
+        self.entries = None;
+        if let Some(done) = self.done.take()
+            && tokio::time::timeout(FINISH_LIMIT, done).await.is_err()
+        {
+            tracing::error!("call records: the disk did not take the last ones in time");
+        }
+    }
+
+    fn put(&mut self, entry: Entry) {
+        let Some(entries) = &self.entries else { return };
+        if entries.try_send(entry).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The task that writes.
+struct Writer<D> {
+    disk: D,
+    file: PathBuf,
+    journal: PathBuf,
+    /// The journal's lines of the calls that are up.
+    up: BTreeMap<String, Vec<u8>>,
+    /// Calls whose record is in the file and whose journal entry is still open.
+    ended: Vec<String>,
+    /// Records the disk has refused so far.
+    refused: Refused,
+    journal_bytes: u64,
+    /// Bytes of records since the journal began.
+    record_bytes: u64,
+    sync_at: Option<Deadline>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Refused {
+    bytes: Vec<u8>,
+    calls: Vec<String>,
+}
+
+impl<D: Disk> Writer<D> {
+    fn new(disk: D, file: PathBuf, shared: Arc<Shared>) -> Writer<D> {
+        let journal = journal_of(&file);
+        Writer {
+            disk,
+            file,
+            journal,
+            up: BTreeMap::new(),
+            ended: Vec::new(),
+            refused: Refused::default(),
+            journal_bytes: 0,
+            record_bytes: 0,
+            sync_at: None,
+            shared,
+        }
+    }
+
+    async fn run(mut self, mut queued: mpsc::Receiver<Entry>) {
+        let mut batch = Vec::new();
+        loop {
+            let wake = self.sync_at;
+            tokio::select! {
+                biased;
+                count = queued.recv_many(&mut batch, 256) => match count {
+                    0 => break,
+                    _ => self.write(batch.drain(..)).await,
+                },
+                () = sleep_until(wake) => self.settle().await,
+            }
+        }
+        self.settle().await;
+        // As long as the journal does not know of all records in the file, the old one must stand.
+        if self.ended.is_empty()
+            && let Err(error) = self.begin_journal().await
+        {
+            tracing::error!(file = %self.journal.display(), %error, "journal not closed");
+        }
+    }
+
+    async fn write(&mut self, batch: impl Iterator<Item = Entry>) {
+        let mut up = BTreeMap::new();
+        let mut records = std::mem::take(&mut self.refused);
+        for entry in batch {
+            match entry {
+                Entry::Up(record) => {
+                    up.insert(record.call_id.clone(), line(&UpLine { up: &record }));
+                }
+                Entry::Ended(record) => {
+                    // A call that came and went within one batch never needs the journal.
+                    up.remove(&record.call_id);
+                    records.bytes.extend(line(&*record));
+                    records.calls.push(record.call_id.clone());
+                }
+            }
+        }
+        self.append_journal(up.values().flatten().copied().collect()).await;
+        self.up.append(&mut up);
+        self.append_records(records).await;
+        self.sync_at.get_or_insert_with(|| Deadline::now() + SYNC_EVERY);
+    }
+
+    async fn append_records(&mut self, records: Refused) {
+        if records.calls.is_empty() {
+            return;
+        }
+        match self.disk.append(&self.file, records.bytes.clone()).await {
+            Ok(()) => {
+                self.record_bytes += records.bytes.len() as u64;
+                self.shared.written.fetch_add(records.calls.len() as u64, Ordering::Relaxed);
+                self.ended.extend(records.calls);
+            }
+            Err(error) => {
+                tracing::error!(file = %self.file.display(), %error, "call records not written, they are tried again");
+                self.refuse(records);
+            }
+        }
+    }
+
+    /// Keeps records for another try, as long as they fit.
+    fn refuse(&mut self, records: Refused) {
+        if records.bytes.len() <= RETRY_BYTES {
+            self.refused = records;
+        } else {
+            self.shared.dropped.fetch_add(records.calls.len() as u64, Ordering::Relaxed);
+            tracing::error!(count = records.calls.len(), "call records given up");
+        }
+    }
+
+    async fn append_journal(&mut self, bytes: Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let length = bytes.len() as u64;
+        match self.disk.append(&self.journal, bytes).await {
+            Ok(()) => self.journal_bytes += length,
+            Err(error) => tracing::error!(file = %self.journal.display(), %error, "journal not written"),
+        }
+    }
+
+    /// Makes what was written outlast a crash: first the records, then the journal's word that they are there.
+    async fn settle(&mut self) {
+        self.sync_at = None;
+        let refused = std::mem::take(&mut self.refused);
+        self.append_records(refused).await;
+        if let Err(error) = self.sync().await {
+            tracing::error!(file = %self.file.display(), %error, "call records not synced");
+        }
+        if !self.refused.calls.is_empty() {
+            self.sync_at = Some(Deadline::now() + SYNC_EVERY);
+        }
+    }
+
+    async fn sync(&mut self) -> io::Result<()> {
+        if !self.ended.is_empty() {
+            self.disk.sync(&self.file).await?;
+        }
+        let mut lines = Vec::new();
+        for call in std::mem::take(&mut self.ended) {
+            if self.up.remove(&call).is_some() {
+                lines.extend(line(&EndedLine { ended: &call }));
+            }
+        }
+        self.append_journal(lines).await;
+        if self.journal_bytes > JOURNAL_BYTES || self.record_bytes > JOURNAL_BYTES {
+            return self.begin_journal().await;
+        }
+        if self.journal_bytes > 0 {
+            self.disk.sync(&self.journal).await?;
+        }
+        Ok(())
+    }
+
+    /// A journal of the calls that are up and nothing else.
+    async fn begin_journal(&mut self) -> io::Result<()> {
+        let mut bytes = header(length_of(&self.disk, &self.file).await?);
+        self.up.values().for_each(|line| bytes.extend(line));
+        // Records that are not in the file yet stand behind the header's mark when they get there.
+        self.journal_bytes = bytes.len() as u64;
+        self.record_bytes = 0;
+        self.disk.replace(&self.journal, bytes).await
+    }
+}
+
+async fn sleep_until(deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What [`recover`] found and did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Recovered {
+    /// Calls that were up when the last run was killed; they have their record now.
+    pub(super) interrupted: usize,
+    /// Bytes of a record that was cut off in the middle.
+    pub(super) torn_bytes: u64,
+}
+
+/// Puts the file of records in order after whatever has happened to the last run, and begins a new journal.
+pub(super) async fn recover<D: Disk>(disk: &D, file: &Path) -> io::Result<Recovered> {
+    let journal = Journal::parse(&read_or_nothing(disk, &journal_of(file), 0).await?);
+    let length = length_of(disk, file).await?;
+    let from = match journal.records_from {
+        Some(from) if from <= length => from,
+        // The file was rotated or cut: look at all of it.
+        Some(_) => 0,
+        None => length.saturating_sub(TAIL_BYTES),
+    };
+    let tail = read_or_nothing(disk, file, from).await?;
+
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let torn_bytes = (tail.len() - whole) as u64;
+    if torn_bytes > 0 {
+        disk.truncate(file, from + whole as u64).await?;
+    }
+
+    let written = calls_of(&tail[..whole]);
+    let missing: Vec<&Vec<u8>> =
+        journal.up.iter().filter(|(call, _)| !written.contains(*call)).map(|(_, record)| record).collect();
+    if !missing.is_empty() {
+        disk.append(file, missing.iter().flat_map(|record| record.iter().copied()).collect()).await?;
+        disk.sync(file).await?;
+    }
+    // Only now is the old journal not needed any longer.
+    disk.replace(&journal_of(file), header(length_of(disk, file).await?)).await?;
+    Ok(Recovered { interrupted: missing.len(), torn_bytes })
+}
+
+/// What the last run has left.
+#[derive(Default)]
+struct Journal {
+    /// Where the records since the journal's begin are in the file.
+    records_from: Option<u64>,
+    /// The lines to write for the calls that were up.
+    up: BTreeMap<String, Vec<u8>>,
+}
+
+#[derive(Serialize)]
+struct HeaderLine {
+    records_from: u64,
+}
+
+#[derive(Serialize)]
+struct UpLine<'a> {
+    up: &'a Record,
+}
+
+#[derive(Serialize)]
+struct EndedLine<'a> {
+    ended: &'a str,
+}
+
+/// Any of the three.
+#[derive(Deserialize)]
+struct JournalLine {
+    records_from: Option<u64>,
+    up: Option<Box<serde_json::value::RawValue>>,
+    ended: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct CallId<'a> {
+    #[serde(borrow)]
+    call_id: Cow<'a, str>,
+}
+
+impl Journal {
+    /// A line that is not whole is the last one, of the moment of the crash: it is as if it had not been written.
+    fn parse(bytes: &[u8]) -> Journal {
+        let mut journal = Journal::default();
+        for text in bytes.split(|byte| *byte == b'\n') {
+            let Ok(entry) = serde_json::from_slice::<JournalLine>(text) else { continue };
+            journal.records_from = journal.records_from.or(entry.records_from);
+            if let Some(record) = entry.up
+                && let Ok(CallId { call_id }) = serde_json::from_str(record.get())
+            {
+                let mut line = record.get().as_bytes().to_vec();
+                line.push(b'\n');
+                journal.up.insert(call_id.into_owned(), line);
+            }
+            if let Some(call) = entry.ended {
+                journal.up.remove(&call);
+            }
+        }
+        journal
+    }
+}
+
+fn calls_of(records: &[u8]) -> BTreeSet<String> {
+    records
+        .split(|byte| *byte == b'\n')
+        .filter_map(|text| serde_json::from_slice::<CallId>(text).ok())
+        .map(|CallId { call_id }| call_id.into_owned())
+        .collect()
+}
+
+fn header(records_from: u64) -> Vec<u8> {
+    line(&HeaderLine { records_from })
+}
+
+fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut line =
+        serde_json::to_vec(value).expect("a record has only string keys and finite numbers become null");
+    line.push(b'\n');
+    line
+}
+
+/// `calls.json.journal` for `calls.json`.
+fn journal_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".journal");
+    PathBuf::from(name)
+}
+
+async fn length_of<D: Disk>(disk: &D, file: &Path) -> io::Result<u64> {
+    match disk.length(file).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        result => result,
+    }
+}
+
+async fn read_or_nothing<D: Disk>(disk: &D, file: &Path, from: u64) -> io::Result<Vec<u8>> {
+    match disk.read(file, from).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => result,
+    }
+}
