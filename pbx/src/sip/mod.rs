@@ -4,7 +4,9 @@
 //! hold one buffer and a table of header lines; typed values ([`Uri`], [`Via`], [`NameAddr`], ...) borrow from it and
 //! are made when somebody asks.
 
+mod frame;
 mod headers;
+mod line;
 mod message;
 mod method;
 mod parse;
@@ -13,6 +15,7 @@ mod status;
 mod uri;
 mod values;
 
+pub use frame::{Frame, FrameError, Framer, PONG};
 pub use headers::{Headers, Name};
 pub use message::{Message, Request, Response};
 pub use method::Method;
