@@ -6,39 +6,6 @@ use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-pub enum Frame {
-    Message(Vec<u8>),
-    Ping,
-    Pong,
-}
-
-pub type FrameError = String;
-
-pub struct Framer(Vec<u8>);
-
-impl Framer {
-    pub fn new(_: usize) -> Framer {
-        Framer(Vec::new())
-    }
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        if self.0.starts_with(b"\r\n\r\n") {
-            self.0.drain(..4);
-            return Ok(Some(Frame::Ping));
-        }
-        if self.0.first().is_some_and(|byte| !byte.is_ascii_graphic()) {
-            return Err("no SIP".into());
-        }
-        let end = self.0.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-        Ok(end.map(|end| Frame::Message(self.0.drain(..end + 4).collect())))
-    }
-    pub fn is_within_message(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
 pub fn embedded() -> Config {
     let secs = Duration::from_secs;
     let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);

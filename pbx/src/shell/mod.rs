@@ -24,3 +24,5 @@ pub mod real;
 mod records;
 mod statistics;
 mod streams;
+#[cfg(test)]
+mod test_host;

@@ -425,3 +425,200 @@ async fn read_or_nothing<D: Disk>(disk: &D, file: &Path, from: u64) -> io::Resul
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cdr::{Disposition, EndedBy};
+    use crate::shell::test_host::{TestDisk, TestHost};
+
+    const FILE: &str = "calls.json";
+    const JOURNAL: &str = "calls.json.journal";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_one_line() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+
+        queue.write(Arc::new(record("a", Disposition::Busy)));
+        queue.write(Arc::new(record("b", Disposition::Answered)));
+        queue.finish().await;
+
+        assert_eq!(calls_in(&host.disk), ["a busy", "b answered"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_up_when_we_were_killed_gets_its_record_once() {
+        let host = TestHost::new();
+        recover(&host.disk, Path::new(FILE)).await.expect("a fresh disk");
+        let mut queue = Queue::start(&host, FILE.into());
+        queue.journal(Box::new(record("cut", Disposition::Interrupted)));
+        queue.journal(Box::new(record("whole", Disposition::Interrupted)));
+        settle().await;
+        queue.write(Arc::new(record("whole", Disposition::Answered)));
+        tokio::task::yield_now().await;
+
+        // Killed: the writer does not get to say anything more.
+        let left = host.disk.clone();
+        let recovered = recover(&left, Path::new(FILE)).await.expect("the disk works");
+        assert_eq!(recovered.interrupted, 1);
+        assert_eq!(calls_in(&left), ["whole answered", "cut interrupted"]);
+
+        let again = recover(&left, Path::new(FILE)).await.expect("the disk works");
+        assert_eq!(again, Recovered::default(), "the second start finds nothing to do");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_torn_line_is_cut_off() {
+        let disk = TestDisk::default();
+        disk.put(FILE, "{\"call_id\":\"a\"}\n{\"call_i");
+
+        let recovered = recover(&disk, Path::new(FILE)).await.expect("the disk works");
+
+        assert_eq!(recovered, Recovered { interrupted: 0, torn_bytes: 8 });
+        assert_eq!(disk.text(FILE), "{\"call_id\":\"a\"}\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_at_any_write_of_the_recovery_loses_and_doubles_nothing() {
+        for stop in 0..8 {
+            let disk = TestDisk::default();
+            disk.put(FILE, &format!("{}{{\"torn", text_of("old", Disposition::Answered)));
+            let journal: String = [
+                "{\"records_from\":0}\n".to_owned(),
+                format!("{{\"up\":{}}}\n", text_of("old", Disposition::Interrupted).trim_end()),
+                format!("{{\"up\":{}}}\n", text_of("one", Disposition::Interrupted).trim_end()),
+                format!("{{\"up\":{}}}\n", text_of("two", Disposition::Interrupted).trim_end()),
+                "{\"up\":{\"call".to_owned(),
+            ]
+            .concat();
+            disk.put(JOURNAL, &journal);
+
+            disk.stop_after(Some(stop));
+            let _ = recover(&disk, Path::new(FILE)).await;
+            disk.stop_after(None);
+            recover(&disk, Path::new(FILE)).await.expect("the disk works again");
+
+            assert_eq!(
+                calls_in(&disk),
+                ["old answered", "one interrupted", "two interrupted"],
+                "stopped after {stop} writes"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_at_any_write_of_a_run_loses_and_doubles_nothing() {
+        let undisturbed = run_until(None).await;
+        assert!(undisturbed > 5, "the run writes often enough to be disturbed");
+        for stop in 0..undisturbed {
+            run_until(Some(stop)).await;
+        }
+    }
+
+    /// Three calls; the machine stops after so many writes, starts again, and every call that it had been told of before
+    /// it stopped has exactly one record. Returns how often was written.
+    async fn run_until(stop: Option<usize>) -> usize {
+        let host = TestHost::new();
+        host.disk.stop_after(stop);
+        let _ = recover(&host.disk, Path::new(FILE)).await;
+        let mut queue = Queue::start(&host, FILE.into());
+        let mut known = Vec::new();
+        for call in ["a", "b", "c"] {
+            queue.journal(Box::new(record(call, Disposition::Interrupted)));
+            settle().await;
+            if host
+                .disk
+                .text(JOURNAL)
+                .lines()
+                .any(|line| line.contains(&format!("\"{call}\"")) && line.ends_with("}}"))
+            {
+                known.push(call);
+            }
+            queue.write(Arc::new(record(call, Disposition::Answered)));
+            settle().await;
+        }
+        let writes = host.disk.writes();
+
+        host.disk.stop_after(None);
+        let after = TestHost::new();
+        after.disk.put(FILE, &host.disk.text(FILE));
+        after.disk.put(JOURNAL, &host.disk.text(JOURNAL));
+        recover(&after.disk, Path::new(FILE)).await.expect("the disk works again");
+        let recorded = calls_in(&after.disk);
+        for call in known {
+            let count = recorded.iter().filter(|line| line.starts_with(call)).count();
+            assert_eq!(count, 1, "call {call}, stopped after {stop:?} writes: {recorded:?}");
+        }
+        writes
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_gets_the_records_when_it_has_room_again() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+        host.disk.fill(true);
+        queue.write(Arc::new(record("a", Disposition::Answered)));
+        settle().await;
+        assert_eq!(queue.counts(), Counts { written: 0, dropped: 0 });
+
+        host.disk.fill(false);
+        settle().await;
+
+        assert_eq!(queue.counts(), Counts { written: 1, dropped: 0 });
+        assert_eq!(calls_in(&host.disk), ["a answered"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_cannot_take_is_counted() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+        for _ in 0..QUEUE + 3 {
+            queue.write(Arc::new(record("a", Disposition::Answered)));
+        }
+        assert_eq!(queue.counts().dropped, 3);
+    }
+
+    /// Long enough for the writer to write and to sync.
+    async fn settle() {
+        tokio::time::sleep(SYNC_EVERY * 3).await;
+    }
+
+    /// The calls in the file, with how they came out.
+    fn calls_in(disk: &TestDisk) -> Vec<String> {
+        let text = disk.text(FILE);
+        assert!(text.is_empty() || text.ends_with('\n'), "no line is torn: {text:?}");
+        text.lines()
+            .map(|line| {
+                let value: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+                format!("{} {}", value["call_id"].as_str().unwrap(), value["disposition"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    fn text_of(call: &str, disposition: Disposition) -> String {
+        String::from_utf8(line(&record(call, disposition))).expect("JSON is text")
+    }
+
+    fn record(call: &str, disposition: Disposition) -> Record {
+        Record {
+            call_id: call.into(),
+            sip_call_id: "x@y".into(),
+            caller: "1001".into(),
+            dialled: "1002".into(),
+            answered_by: None,
+            started_at: "2026-11-21T07:45:06.000000Z".into(),
+            ringing_at: None,
+            answered_at: None,
+            ended_at: "2026-11-21T07:45:07.000000Z".into(),
+            duration_secs: 1.0,
+            billed_secs: 0.0,
+            disposition,
+            status: 200,
+            ended_by: EndedBy::Caller,
+            reason: "hangup".into(),
+            route: None,
+            media: Vec::new(),
+        }
+    }
+}
