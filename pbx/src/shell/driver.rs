@@ -467,7 +467,7 @@ async fn any_readable<U: Udp>(sockets: &[(SocketAddr, U)]) {
 mod tests {
     use super::*;
     use crate::shell::program::{self, Running};
-    use crate::shell::test_host::TestHost;
+    use crate::shell::test_host::{NoMedia, TestHost};
     use std::collections::VecDeque;
     use std::sync::Mutex;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -752,12 +752,6 @@ mod tests {
         fn counters(&self) -> Counters {
             Counters::default()
         }
-    }
-
-    struct NoMedia;
-
-    impl MediaPlane for NoMedia {
-        fn send(&mut self, _: media::RoomId, _: media::Command) {}
     }
 
     fn on(path: &Path) -> String {

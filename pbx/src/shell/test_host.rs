@@ -1,6 +1,9 @@
 //! A host for tests of the shell: one machine in memory, on a runtime whose time is paused.
 
+use super::driver::{Core, MediaPlane};
 use super::host::{Disk, Host, Listener, Udp};
+use crate::media;
+use crate::pbx::{Counters, Input, Output};
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};
 use std::collections::{BTreeMap, VecDeque};
@@ -290,4 +293,40 @@ impl Disk for TestDisk {
     async fn sync(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A core that counts to nothing and ends when it is told to drain.
+#[derive(Default)]
+pub(super) struct IdleCore {
+    pub(super) counters: Counters,
+    /// Whether it goes on after it was told to drain.
+    pub(super) has_calls: bool,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Core for IdleCore {
+    fn receive(&mut self, input: Input, _: Instant) {
+        match input {
+            Input::Drain { .. } if !self.has_calls => self.outputs.push_back(Output::Drained),
+            Input::Reconfigure(config) => self.counters.calls_total = config.limits.calls as u64,
+            _ => {}
+        }
+    }
+    fn handle_timeout(&mut self, _: Instant) {}
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+    fn counters(&self) -> Counters {
+        self.counters.clone()
+    }
+}
+
+/// Nobody hears anything.
+pub(super) struct NoMedia;
+
+impl MediaPlane for NoMedia {
+    fn send(&mut self, _: media::RoomId, _: media::Command) {}
 }
