@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use pbx::config::Config;
+#[expect(unused_imports)]
 use pbx::pbx::Pbx;
 use pbx::shell::log::{self, Format};
 use pbx::shell::notify::{State, notify};
@@ -125,7 +126,8 @@ async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
     let bound = program::bind(host, config, arguments.config.clone()).await.map_err(wrong)?;
     print!("{}", welcome(&bound, arguments.config.is_none()));
     let (event, events) = mpsc::channel(MEDIA_EVENTS);
-    let mut running = bound.start(Pbx::new, Silence { _event: event }, events);
+    let mut running =
+        bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), Silence { _event: event }, events);
     tell_manager(State::Ready);
     let ended = until_the_end(&mut running, &mut signals, Duration::from_secs(arguments.grace)).await;
     if ended { Ok(()) } else { Err(broken("the PBX has stopped by an error of its own")) }
