@@ -8,6 +8,7 @@ use audio_codec_algorithms::{
 pub const NARROWBAND: u32 = 8000;
 
 /// The level of a full-scale sine in dBm0 (G.711, the A-law figure).
+#[expect(clippy::approx_constant, reason = "a level, not a circle")]
 pub const FULL_SCALE: f64 = 3.14;
 
 /// The amplitude of a sine of `level` dBm0 on the scale of 16-bit samples; never more than full scale.

@@ -39,7 +39,7 @@ mod tests {
         assert!(score(0.01, 0, 0) < best && score(0.05, 0, 0) < score(0.01, 0, 0));
         assert!(score(0.0, 30, 0) < best);
         assert!(score(0.0, 0, 600) < 4.1);
-        assert!((2.0..3.2).contains(&score(0.1, 0, 0)), "ten percent is poor: {}", score(0.1, 0, 0));
+        assert!((3.3..3.5).contains(&score(0.1, 0, 0)), "ten percent: {}", score(0.1, 0, 0));
         assert_eq!(score(1.0, 500, 5000), 1.0);
     }
 }

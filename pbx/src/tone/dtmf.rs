@@ -5,6 +5,7 @@
 
 use crate::audio::{NARROWBAND, amplitude};
 use goertzel_nostd::Parameters;
+use std::time::Duration;
 
 const ROWS: [f32; 4] = [697.0, 770.0, 852.0, 941.0];
 const COLUMNS: [f32; 4] = [1209.0, 1336.0, 1477.0, 1633.0];
@@ -71,6 +72,10 @@ impl Default for Detector {
 }
 
 impl Detector {
+    /// How long a key is held at least when it is told.
+    pub const CERTAIN_AFTER: Duration =
+        Duration::from_micros(2 * BLOCK as u64 * 1_000_000 / NARROWBAND as u64);
+
     /// Listens on; a key is told once, when it is certain. One call should bring no more than one key: of several only
     /// the last is told.
     pub fn receive(&mut self, samples: impl IntoIterator<Item = i16>) -> Option<char> {

@@ -18,7 +18,7 @@ impl Sine {
     /// A sine of `frequency` Hz at `level` dBm0; `None` when the frequency is not above 0 and below half of `rate`.
     pub fn new(frequency: f64, level: f64, rate: u32) -> Option<Sine> {
         let turns = frequency / f64::from(rate);
-        if !(turns > 0.0 && turns < 0.5) || !level.is_finite() {
+        if !(turns > 0.0 && turns < 0.5 && level.is_finite()) {
             return None;
         }
         // 2^64 to the turn; below half a turn it fits.
