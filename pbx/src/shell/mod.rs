@@ -8,6 +8,7 @@
 //! | [`program`] | puts the parts together: bind, recover, run |
 //! | [`driver`] | the loop around the core: one task owns it |
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
+//! | [`media_host`] | media on the sockets of a host, in one thread |
 //! | `records` | call records and the journal, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
 //! | [`log`], [`notify`] | log lines; systemd |
@@ -17,6 +18,7 @@ pub mod host;
 mod http;
 pub mod interim;
 pub mod log;
+pub mod media_host;
 mod metrics;
 pub mod notify;
 pub mod program;

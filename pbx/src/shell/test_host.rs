@@ -6,7 +6,8 @@ use crate::media;
 use crate::pbx::{Counters, Input, Output};
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -100,10 +101,11 @@ impl Host for TestHost {
     async fn udp(&self, local: SocketAddr) -> io::Result<TestUdp> {
         let local = self.address(local);
         let mailbox = Arc::<Mailbox>::default();
-        match self.world().sockets.insert(local, mailbox.clone()) {
-            None => Ok(TestUdp { local, mailbox, host: self.clone() }),
-            Some(_) => Err(io::ErrorKind::AddrInUse.into()),
-        }
+        match self.world().sockets.entry(local) {
+            Entry::Occupied(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Entry::Vacant(place) => place.insert(mailbox.clone()),
+        };
+        Ok(TestUdp { local, mailbox, host: self.clone() })
     }
 
     async fn listen(&self, local: SocketAddr) -> io::Result<TestListener> {
@@ -179,6 +181,12 @@ impl Udp for TestUdp {
     fn try_send_to(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
         self.host.world().sent.push((self.local, remote, bytes.to_vec()));
         Ok(bytes.len())
+    }
+}
+
+impl Drop for TestUdp {
+    fn drop(&mut self) {
+        self.host.world().sockets.remove(&self.local);
     }
 }
 
