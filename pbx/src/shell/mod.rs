@@ -9,14 +9,17 @@
 //! | [`driver`] | the loop around the core: one task owns it |
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
 //! | [`media_host`] | media on the sockets of a host, in one thread |
-//! | `records` | call records and the journal, crash-safe |
+//! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
 //! | [`log`], [`notify`] | log lines; systemd |
 
 pub mod driver;
+#[cfg(test)]
+mod driver_stories;
 pub mod host;
 mod http;
 pub mod interim;
+mod journal;
 pub mod log;
 pub mod media_host;
 mod metrics;
@@ -24,6 +27,7 @@ pub mod notify;
 pub mod program;
 pub mod real;
 mod records;
+mod start_error;
 mod statistics;
 mod streams;
 #[cfg(test)]

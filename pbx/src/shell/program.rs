@@ -3,11 +3,13 @@
 //! [`bind`] takes the ports and fails with a sentence; [`Bound::start`] begins to work and returns a [`Running`], whose
 //! [`Handle`] is what signals, HTTP and a simulated operator use. Nothing here knows whether the host is real.
 
+pub use super::start_error::{Listen, StartError};
+
 use super::driver::{Core, Driver, MediaPlane, Order, Parts};
 use super::host::{Disk, Host, Listener, Udp};
 use super::statistics::Snapshot;
 use super::streams::Arrival;
-use super::{http, records};
+use super::{http, journal, records};
 use crate::config::Config;
 use crate::media;
 use crate::rng::Seed;
@@ -67,11 +69,11 @@ pub async fn bind<H: Host>(
     }
     let http = bind_http(&host, &mut config).await?;
     if let Some(file) = &config.cdr.file {
-        let recovered = records::recover(&host.disk(), file)
+        let recovered = journal::recover(&host.disk(), file)
             .await
             .map_err(|error| StartError::Records { file: file.clone(), error })?;
-        if recovered != records::Recovered::default() {
-            let records::Recovered { interrupted, torn_bytes } = recovered;
+        if recovered != journal::Recovered::default() {
+            let journal::Recovered { interrupted, torn_bytes } = recovered;
             tracing::warn!(
                 interrupted,
                 torn_bytes,
@@ -139,7 +141,8 @@ impl<H: Host> Bound<H> {
             core: make_core(self.config, host.seed(), host.clock()),
             media,
             sockets: self.sockets,
-            arrivals: (arrive, arrivals),
+            arrive,
+            arrivals,
             media_events,
             orders,
             records,
@@ -269,112 +272,6 @@ impl Listening {
             notes.push("what HTTP listens on changes with the next start".to_owned());
         }
         notes
-    }
-}
-
-/// What a port is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// SIP over this transport.
-    Sip(Transport),
-    /// /health and /metrics.
-    Http,
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Sip(transport) => transport.fmt(f),
-            Listen::Http => f.write_str("http"),
-        }
-    }
-}
-
-/// Why the program did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// A port could not be had.
-    Bind {
-        /// What for.
-        listen: Listen,
-        /// Which.
-        address: SocketAddr,
-        /// What the OS says.
-        error: io::Error,
-    },
-    /// SIP over this transport is not there yet.
-    Unsupported(Transport),
-    /// The file of call records cannot be used.
-    Records {
-        /// Which.
-        file: PathBuf,
-        /// What the OS says.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Bind { listen, address, error } => bind_sentence(f, *listen, *address, error),
-            StartError::Unsupported(transport) => {
-                write!(f, "SIP over {transport} is not supported yet: take udp or tcp in [sip] listen")
-            }
-            StartError::Records { file, error } => write!(
-                f,
-                "the call records cannot be kept in {}: {error}; name a file in a directory that exists and may be written: [cdr] file = \"...\"",
-                file.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-fn bind_sentence(
-    f: &mut fmt::Formatter<'_>,
-    listen: Listen,
-    address: SocketAddr,
-    error: &io::Error,
-) -> fmt::Result {
-    let (ip, port) = (address.ip(), address.port());
-    let (protocol, letter) = if listen == Listen::Sip(Transport::Udp) { ("UDP", 'u') } else { ("TCP", 't') };
-    let another = port.checked_add(10).unwrap_or(port - 10);
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            writeln!(
-                f,
-                "{protocol} port {port} on {ip}, where {} is to listen, is taken by another program",
-                if listen == Listen::Http { "HTTP" } else { "SIP" }
-            )?;
-            writeln!(
-                f,
-                "Stop that program (\"ss -l{letter}np 'sport = :{port}'\" names it), or choose another port:"
-            )?;
-            match listen {
-                Listen::Http => {
-                    write!(f, "\n    [http]\n    listen = \"{}\"\n", SocketAddr::new(ip, another))
-                }
-                Listen::Sip(_) => write!(f, "\n    [sip]\n    port = {another}\n"),
-            }?;
-            write!(
-                f,
-                "\n(\"pbx --print-default > pbx.toml\" writes a configuration, \"pbx --config pbx.toml\" takes it)"
-            )
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            write!(
-                f,
-                "this machine has no address {ip} to listen on: take one of \"ip address\", or 0.0.0.0 for all"
-            )
-        }
-        io::ErrorKind::PermissionDenied => {
-            write!(
-                f,
-                "listening on {protocol} port {port} is not permitted: ports below 1024 belong to root, take a higher one"
-            )
-        }
-        _ => write!(f, "{protocol} port {port} on {ip} cannot be listened on: {error}"),
     }
 }
 

@@ -2,20 +2,19 @@
 //!
 //! Beside the file of records stands a journal. An answered call is written to the journal at once; when it has ended,
 //! its record goes to the file, and only when that is safe the journal is told. So at the next start every call that the
-//! journal knows and the file does not was cut off: it gets the record that the journal kept ([`recover`]). A crash
+//! journal knows and the file does not was cut off: it gets the record that the journal kept ([`journal::recover`]). A crash
 //! between any two of these steps, also of the recovery itself, leaves a state from which the same rule finds the same
 //! answer, because the file is asked first.
 //!
 //! Writing is a task of its own with a bounded queue: a slow disk never holds up a call.
 
 use super::host::{Disk, Host};
+use super::journal;
 use crate::cdr::Record;
 use crate::time::Duration;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -31,8 +30,6 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const JOURNAL_BYTES: u64 = 4 << 20;
 /// How long the last records may take at the end.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);
-/// How far back a torn last line is looked for where no journal says where to begin.
-const TAIL_BYTES: u64 = 1 << 20;
 
 /// What has become of the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +64,7 @@ impl Queue {
         Queue { entries: None, done: None, shared: Arc::default() }
     }
 
-    /// Starts writing to `file`, which [`recover`] has put in order.
+    /// Starts writing to `file`, which [`journal::recover`] has put in order.
     pub(super) fn start<H: Host>(host: &H, file: PathBuf) -> Queue {
         let (entries, queued) = mpsc::channel(QUEUE);
         let (finished, done) = oneshot::channel();
@@ -139,7 +136,7 @@ struct Refused {
 
 impl<D: Disk> Writer<D> {
     fn new(disk: D, file: PathBuf, shared: Arc<Shared>) -> Writer<D> {
-        let journal = journal_of(&file);
+        let journal = journal::journal_of(&file);
         Writer {
             disk,
             file,
@@ -182,12 +179,12 @@ impl<D: Disk> Writer<D> {
         for entry in batch {
             match entry {
                 Entry::Up(record) => {
-                    up.insert(record.call_id.clone(), line(&UpLine { up: &record }));
+                    up.insert(record.call_id.clone(), journal::up(&record));
                 }
                 Entry::Ended(record) => {
                     // A call that came and went within one batch never needs the journal.
                     up.remove(&record.call_id);
-                    records.bytes.extend(line(&*record));
+                    records.bytes.extend(journal::line(&*record));
                     records.calls.push(record.call_id.clone());
                 }
             }
@@ -256,7 +253,7 @@ impl<D: Disk> Writer<D> {
         let mut lines = Vec::new();
         for call in std::mem::take(&mut self.ended) {
             if self.up.remove(&call).is_some() {
-                lines.extend(line(&EndedLine { ended: &call }));
+                lines.extend(journal::ended(&call));
             }
         }
         self.append_journal(lines).await;
@@ -271,7 +268,7 @@ impl<D: Disk> Writer<D> {
 
     /// A journal of the calls that are up and nothing else.
     async fn begin_journal(&mut self) -> io::Result<()> {
-        let mut bytes = header(length_of(&self.disk, &self.file).await?);
+        let mut bytes = journal::header(journal::length_of(&self.disk, &self.file).await?);
         self.up.values().for_each(|line| bytes.extend(line));
         // Records that are not in the file yet stand behind the header's mark when they get there.
         self.journal_bytes = bytes.len() as u64;
@@ -287,152 +284,14 @@ async fn sleep_until(deadline: Option<Deadline>) {
     }
 }
 
-/// What [`recover`] found and did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Recovered {
-    /// Calls that were up when the last run was killed; they have their record now.
-    pub(super) interrupted: usize,
-    /// Bytes of a record that was cut off in the middle.
-    pub(super) torn_bytes: u64,
-}
-
-/// Puts the file of records in order after whatever has happened to the last run, and begins a new journal.
-pub(super) async fn recover<D: Disk>(disk: &D, file: &Path) -> io::Result<Recovered> {
-    let journal = Journal::parse(&read_or_nothing(disk, &journal_of(file), 0).await?);
-    let length = length_of(disk, file).await?;
-    let from = match journal.records_from {
-        Some(from) if from <= length => from,
-        // The file was rotated or cut: look at all of it.
-        Some(_) => 0,
-        None => length.saturating_sub(TAIL_BYTES),
-    };
-    let tail = read_or_nothing(disk, file, from).await?;
-
-    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let torn_bytes = (tail.len() - whole) as u64;
-    if torn_bytes > 0 {
-        disk.truncate(file, from + whole as u64).await?;
-    }
-
-    let written = calls_of(&tail[..whole]);
-    let missing: Vec<&Vec<u8>> =
-        journal.up.iter().filter(|(call, _)| !written.contains(*call)).map(|(_, record)| record).collect();
-    if !missing.is_empty() {
-        disk.append(file, missing.iter().flat_map(|record| record.iter().copied()).collect()).await?;
-        disk.sync(file).await?;
-    }
-    // Only now is the old journal not needed any longer.
-    disk.replace(&journal_of(file), header(length_of(disk, file).await?)).await?;
-    Ok(Recovered { interrupted: missing.len(), torn_bytes })
-}
-
-/// What the last run has left.
-#[derive(Default)]
-struct Journal {
-    /// Where the records since the journal's begin are in the file.
-    records_from: Option<u64>,
-    /// The lines to write for the calls that were up.
-    up: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Serialize)]
-struct HeaderLine {
-    records_from: u64,
-}
-
-#[derive(Serialize)]
-struct UpLine<'a> {
-    up: &'a Record,
-}
-
-#[derive(Serialize)]
-struct EndedLine<'a> {
-    ended: &'a str,
-}
-
-/// Any of the three.
-#[derive(Deserialize)]
-struct JournalLine {
-    records_from: Option<u64>,
-    up: Option<Box<serde_json::value::RawValue>>,
-    ended: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CallId<'a> {
-    #[serde(borrow)]
-    call_id: Cow<'a, str>,
-}
-
-impl Journal {
-    /// A line that is not whole is the last one, of the moment of the crash: it is as if it had not been written.
-    fn parse(bytes: &[u8]) -> Journal {
-        let mut journal = Journal::default();
-        for text in bytes.split(|byte| *byte == b'\n') {
-            let Ok(entry) = serde_json::from_slice::<JournalLine>(text) else { continue };
-            journal.records_from = journal.records_from.or(entry.records_from);
-            if let Some(record) = entry.up
-                && let Ok(CallId { call_id }) = serde_json::from_str(record.get())
-            {
-                let mut line = record.get().as_bytes().to_vec();
-                line.push(b'\n');
-                journal.up.insert(call_id.into_owned(), line);
-            }
-            if let Some(call) = entry.ended {
-                journal.up.remove(&call);
-            }
-        }
-        journal
-    }
-}
-
-fn calls_of(records: &[u8]) -> BTreeSet<String> {
-    records
-        .split(|byte| *byte == b'\n')
-        .filter_map(|text| serde_json::from_slice::<CallId>(text).ok())
-        .map(|CallId { call_id }| call_id.into_owned())
-        .collect()
-}
-
-fn header(records_from: u64) -> Vec<u8> {
-    line(&HeaderLine { records_from })
-}
-
-fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut line =
-        serde_json::to_vec(value).expect("a record has only string keys and finite numbers become null");
-    line.push(b'\n');
-    line
-}
-
-/// `calls.json.journal` for `calls.json`.
-fn journal_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".journal");
-    PathBuf::from(name)
-}
-
-async fn length_of<D: Disk>(disk: &D, file: &Path) -> io::Result<u64> {
-    match disk.length(file).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        result => result,
-    }
-}
-
-async fn read_or_nothing<D: Disk>(disk: &D, file: &Path, from: u64) -> io::Result<Vec<u8>> {
-    match disk.read(file, from).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cdr::{Disposition, EndedBy};
-    use crate::shell::test_host::{TestDisk, TestHost};
+    use crate::cdr::Disposition;
+    use crate::shell::journal::{Recovered, recover};
+    use crate::shell::test_host::{RECORDS as FILE, TestHost, calls_in, record};
+    use std::path::Path;
 
-    const FILE: &str = "calls.json";
     const JOURNAL: &str = "calls.json.journal";
 
     #[tokio::test(start_paused = true)]
@@ -466,45 +325,6 @@ mod tests {
 
         let again = recover(&left, Path::new(FILE)).await.expect("the disk works");
         assert_eq!(again, Recovered::default(), "the second start finds nothing to do");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_torn_line_is_cut_off() {
-        let disk = TestDisk::default();
-        disk.put(FILE, "{\"call_id\":\"a\"}\n{\"call_i");
-
-        let recovered = recover(&disk, Path::new(FILE)).await.expect("the disk works");
-
-        assert_eq!(recovered, Recovered { interrupted: 0, torn_bytes: 8 });
-        assert_eq!(disk.text(FILE), "{\"call_id\":\"a\"}\n");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_crash_at_any_write_of_the_recovery_loses_and_doubles_nothing() {
-        for stop in 0..8 {
-            let disk = TestDisk::default();
-            disk.put(FILE, &format!("{}{{\"torn", text_of("old", Disposition::Answered)));
-            let journal: String = [
-                "{\"records_from\":0}\n".to_owned(),
-                format!("{{\"up\":{}}}\n", text_of("old", Disposition::Interrupted).trim_end()),
-                format!("{{\"up\":{}}}\n", text_of("one", Disposition::Interrupted).trim_end()),
-                format!("{{\"up\":{}}}\n", text_of("two", Disposition::Interrupted).trim_end()),
-                "{\"up\":{\"call".to_owned(),
-            ]
-            .concat();
-            disk.put(JOURNAL, &journal);
-
-            disk.stop_after(Some(stop));
-            let _ = recover(&disk, Path::new(FILE)).await;
-            disk.stop_after(None);
-            recover(&disk, Path::new(FILE)).await.expect("the disk works again");
-
-            assert_eq!(
-                calls_in(&disk),
-                ["old answered", "one interrupted", "two interrupted"],
-                "stopped after {stop} writes"
-            );
-        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -582,43 +402,5 @@ mod tests {
     /// Long enough for the writer to write and to sync.
     async fn settle() {
         tokio::time::sleep(SYNC_EVERY * 3).await;
-    }
-
-    /// The calls in the file, with how they came out.
-    fn calls_in(disk: &TestDisk) -> Vec<String> {
-        let text = disk.text(FILE);
-        assert!(text.is_empty() || text.ends_with('\n'), "no line is torn: {text:?}");
-        text.lines()
-            .map(|line| {
-                let value: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
-                format!("{} {}", value["call_id"].as_str().unwrap(), value["disposition"].as_str().unwrap())
-            })
-            .collect()
-    }
-
-    fn text_of(call: &str, disposition: Disposition) -> String {
-        String::from_utf8(line(&record(call, disposition))).expect("JSON is text")
-    }
-
-    fn record(call: &str, disposition: Disposition) -> Record {
-        Record {
-            call_id: call.into(),
-            sip_call_id: "x@y".into(),
-            caller: "1001".into(),
-            dialled: "1002".into(),
-            answered_by: None,
-            started_at: "2026-11-21T07:45:06.000000Z".into(),
-            ringing_at: None,
-            answered_at: None,
-            ended_at: "2026-11-21T07:45:07.000000Z".into(),
-            duration_secs: 1.0,
-            billed_secs: 0.0,
-            disposition,
-            status: 200,
-            ended_by: EndedBy::Caller,
-            reason: "hangup".into(),
-            route: None,
-            media: Vec::new(),
-        }
     }
 }

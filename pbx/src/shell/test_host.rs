@@ -2,6 +2,8 @@
 
 use super::driver::{Core, MediaPlane};
 use super::host::{Disk, Host, Listener, Udp};
+use super::journal;
+use crate::cdr::{Disposition, EndedBy, Record};
 use crate::media;
 use crate::pbx::{Counters, Input, Output};
 use crate::rng::Seed;
@@ -337,4 +339,45 @@ pub(super) struct NoMedia;
 
 impl MediaPlane for NoMedia {
     fn send(&mut self, _: media::RoomId, _: media::Command) {}
+}
+
+/// The file of call records in tests.
+pub(super) const RECORDS: &str = "calls.json";
+
+/// The calls in the file, with how they came out.
+pub(super) fn calls_in(disk: &TestDisk) -> Vec<String> {
+    let text = disk.text(RECORDS);
+    assert!(text.is_empty() || text.ends_with('\n'), "no line is torn: {text:?}");
+    text.lines()
+        .map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+            format!("{} {}", value["call_id"].as_str().unwrap(), value["disposition"].as_str().unwrap())
+        })
+        .collect()
+}
+
+pub(super) fn text_of(call: &str, disposition: Disposition) -> String {
+    String::from_utf8(journal::line(&record(call, disposition))).expect("JSON is text")
+}
+
+pub(super) fn record(call: &str, disposition: Disposition) -> Record {
+    Record {
+        call_id: call.into(),
+        sip_call_id: "x@y".into(),
+        caller: "1001".into(),
+        dialled: "1002".into(),
+        answered_by: None,
+        started_at: "2026-11-21T07:45:06.000000Z".into(),
+        ringing_at: None,
+        answered_at: None,
+        ended_at: "2026-11-21T07:45:07.000000Z".into(),
+        duration_secs: 1.0,
+        billed_secs: 0.0,
+        disposition,
+        status: 200,
+        ended_by: EndedBy::Caller,
+        reason: "hangup".into(),
+        route: None,
+        media: Vec::new(),
+    }
 }
