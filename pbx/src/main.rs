@@ -2,13 +2,17 @@
 
 use clap::Parser;
 use pbx::config::Config;
+use pbx::media;
 #[expect(unused_imports)]
 use pbx::pbx::Pbx;
+use pbx::shell::host::Host;
 use pbx::shell::log::{self, Format};
+use pbx::shell::media_loop::{self, Media};
 use pbx::shell::notify::{State, notify};
 use pbx::shell::program::{self, Bound, Listen, Running};
 use pbx::shell::real::RealHost;
 use std::fmt::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -123,14 +127,31 @@ fn name_of(arguments: &Arguments) -> String {
 async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(broken)?;
     let host = RealHost::new().map_err(broken)?;
-    let bound = program::bind(host, config, arguments.config.clone()).await.map_err(wrong)?;
+    let bound = program::bind(host.clone(), config, arguments.config.clone()).await.map_err(wrong)?;
     print!("{}", welcome(&bound, arguments.config.is_none()));
-    let (event, events) = mpsc::channel(MEDIA_EVENTS);
-    let mut running =
-        bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), Silence { _event: event }, events);
+    let (events_sender, events) = mpsc::channel(MEDIA_EVENTS);
+    let media = start_media(&host, bound.config(), events_sender).map_err(broken)?;
+    let mut running = bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), media, events);
     tell_manager(State::Ready);
     let ended = until_the_end(&mut running, &mut signals, Duration::from_secs(arguments.grace)).await;
     if ended { Ok(()) } else { Err(broken("the PBX has stopped by an error of its own")) }
+}
+
+/// Media has threads of its own, which tell the core what happens; what finds no room is offered again.
+fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Event>) -> io::Result<Media> {
+    let settings = media::Settings { clock: host.clock(), latching: media::Latching::default() };
+    let clock = {
+        let host = host.clone();
+        move || host.now()
+    };
+    let tell = move |event| {
+        events.try_send(event).or_else(|refused| match refused {
+            mpsc::error::TrySendError::Full(event) => Err(event),
+            // The core is gone, and so is everybody who would want to know.
+            mpsc::error::TrySendError::Closed(_) => Ok(()),
+        })
+    };
+    media_loop::spawn(config.media.workers, settings, clock, tell)
 }
 
 /// Reacts to signals until the PBX has ended; false when it crashed.
@@ -183,7 +204,7 @@ enum Asked {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
+    fn new() -> io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -244,13 +265,4 @@ fn first_call(server: SocketAddr, number: Option<&str>, is_default: bool) -> Str
         let _ = writeln!(text, "  or without a telephone: sipp -sn uac {server} -m 1");
     }
     text
-}
-
-/// No media yet.
-struct Silence {
-    _event: mpsc::Sender<pbx::media::Event>,
-}
-
-impl pbx::shell::driver::MediaPlane for Silence {
-    fn send(&mut self, _: pbx::media::RoomId, _: pbx::media::Command) {}
 }

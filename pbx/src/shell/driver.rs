@@ -6,10 +6,10 @@
 //! starved by somebody else's flood.
 
 use super::host::{Host, Udp};
-use super::log;
 use super::records;
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
+use super::{log, media_loop};
 use crate::cdr;
 use crate::config::{Config, Limits};
 use crate::media;
@@ -76,6 +76,12 @@ impl Core for Pbx {
 pub trait MediaPlane: Send + 'static {
     /// All commands of one room reach one engine, in order.
     fn send(&mut self, room: media::RoomId, command: media::Command);
+}
+
+impl MediaPlane for media_loop::Media {
+    fn send(&mut self, room: media::RoomId, command: media::Command) {
+        media_loop::Media::send(self, room, command);
+    }
 }
 
 /// What people and programs ask of a running PBX.

@@ -8,6 +8,7 @@
 //! | [`program`] | puts the parts together: bind, recover, run |
 //! | [`driver`] | the loop around the core: one task owns it |
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
+//! | [`media_loop`] | media on threads of its own |
 //! | [`media_host`] | media on the sockets of a host, in one thread |
 //! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
@@ -22,6 +23,8 @@ pub mod interim;
 mod journal;
 pub mod log;
 pub mod media_host;
+pub mod media_loop;
+mod media_socket;
 mod metrics;
 pub mod notify;
 pub mod program;
