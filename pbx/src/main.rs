@@ -12,7 +12,7 @@ use pbx::shell::notify::{State, notify};
 use pbx::shell::program::{self, Bound, Listen, Running};
 use pbx::shell::real::RealHost;
 use std::fmt::{self, Write as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -91,12 +91,12 @@ fn broken(why: impl ToString) -> Failure {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.print_default {
-        print!("{}", Config::DEFAULT);
+        say(Config::DEFAULT);
         return Ok(());
     }
     let config = read_config(arguments)?;
     if arguments.check {
-        println!("{}: ok", name_of(arguments));
+        say(&format!("{}: ok\n", name_of(arguments)));
         return Ok(());
     }
     let format = match arguments.log_format {
@@ -107,7 +107,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         log::start(&arguments.log, format).map_err(|why| wrong(format!("--log {}: {why}", arguments.log)))?;
     // The core and everything that is not media share one thread: it waits for nothing but the world.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
-    runtime.block_on(serve(arguments, config))
+    let result = runtime.block_on(serve(arguments, config));
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// To standard output; that nobody listens there is no reason not to work.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn read_config(arguments: &Arguments) -> Result<Config, Failure> {
@@ -128,7 +136,7 @@ async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(broken)?;
     let host = RealHost::new().map_err(broken)?;
     let bound = program::bind(host.clone(), config, arguments.config.clone()).await.map_err(wrong)?;
-    print!("{}", welcome(&bound, arguments.config.is_none()));
+    say(&welcome(&bound, arguments.config.is_none()));
     let (events_sender, events) = mpsc::channel(MEDIA_EVENTS);
     let media = start_media(&host, bound.config(), events_sender).map_err(broken)?;
     let mut running = bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), media, events);
@@ -138,6 +146,7 @@ async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
 }
 
 /// Media has threads of its own, which tell the core what happens; what finds no room is offered again.
+#[expect(clippy::result_large_err, reason = "an event that finds no room is given back as it is")]
 fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Event>) -> io::Result<Media> {
     let settings = media::Settings { clock: host.clock(), latching: media::Latching::default() };
     let clock = {
@@ -145,11 +154,11 @@ fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Eve
         move || host.now()
     };
     let tell = move |event| {
-        events.try_send(event).or_else(|refused| match refused {
-            mpsc::error::TrySendError::Full(event) => Err(event),
-            // The core is gone, and so is everybody who would want to know.
-            mpsc::error::TrySendError::Closed(_) => Ok(()),
-        })
+        match events.try_send(event) {
+            Err(mpsc::error::TrySendError::Full(event)) => Err(event),
+            // When the core is gone, so is everybody who would want to know.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
     };
     media_loop::spawn(config.media.workers, settings, clock, tell)
 }

@@ -230,7 +230,10 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What the OS has to say about an earlier datagram of ours; it is said once and gone.
-                    Err(_) => self.statistics.traffic.socket_errors += 1,
+                    Err(_) => {
+                        self.statistics.traffic.socket_errors += 1;
+                        break;
+                    }
                 }
             }
             more |= left == 0;

@@ -118,11 +118,13 @@ impl<H: Host> Bound<H> {
         let handle = Handle {
             host: host.clone(),
             order,
-            listening: Arc::new(Listening {
+            fixed: Arc::new(Fixed {
                 source: self.source,
                 wished: self.wished,
                 bound: self.config.sip.listen.clone(),
                 http: self.config.http.as_ref().map(|http| http.listen),
+                records: self.config.cdr.file.clone(),
+                workers: self.config.media.workers,
             }),
         };
         for (transport, local, listener) in self.listeners {
@@ -199,22 +201,24 @@ impl<H: Host> Running<H> {
 pub struct Handle<H: Host> {
     host: H,
     order: mpsc::Sender<Order>,
-    listening: Arc<Listening>,
+    fixed: Arc<Fixed>,
 }
 
 /// What cannot change while the program runs.
-struct Listening {
+struct Fixed {
     source: Option<PathBuf>,
     wished: Vec<(Transport, SocketAddr)>,
     bound: Vec<(Transport, SocketAddr)>,
     http: Option<SocketAddr>,
+    records: Option<PathBuf>,
+    workers: usize,
 }
 
 impl<H: Host> Handle<H> {
     /// Reads the configuration file again. It holds from now on, running calls go on; where it is refused, the old one
     /// stays. Returns what needs a restart.
     pub async fn reload(&self) -> Result<Vec<String>, ReloadError> {
-        let file = self.listening.source.as_deref().ok_or(ReloadError::NoFile)?;
+        let file = self.fixed.source.as_deref().ok_or(ReloadError::NoFile)?;
         let unreadable =
             |error: io::Error| ReloadError::Unreadable { file: file.to_owned(), why: error.to_string() };
         let bytes = self.host.disk().read(file, 0).await.map_err(unreadable)?;
@@ -226,7 +230,7 @@ impl<H: Host> Handle<H> {
 
     /// Another configuration holds from now on. Returns what needs a restart.
     pub async fn reconfigure(&self, mut config: Config) -> Result<Vec<String>, ReloadError> {
-        let notes = self.listening.keep_ports(&mut config);
+        let notes = self.fixed.keep(&mut config);
         self.give(Order::Reconfigure(Box::new(config))).await?;
         Ok(notes)
     }
@@ -258,20 +262,24 @@ impl<H: Host> Handle<H> {
     }
 }
 
-impl Listening {
-    /// Sockets stay as they are: puts into `config` what is bound.
-    fn keep_ports(&self, config: &mut Config) -> Vec<String> {
-        let mut notes = Vec::new();
-        if config.sip.listen != self.wished {
-            notes.push("what SIP listens on changes with the next start".to_owned());
-        }
+impl Fixed {
+    /// Sockets, files and threads stay as they are: puts into `config` what is bound, and says what waits for a restart.
+    fn keep(&self, config: &mut Config) -> Vec<String> {
+        let http = config.http.as_ref().map(|http| http.listen);
+        // Port 0 is whatever port it got.
+        let same_http = match (http, self.http) {
+            (Some(wanted), Some(bound)) => wanted == bound || wanted.port() == 0,
+            (wanted, bound) => wanted == bound,
+        };
+        let waits = [
+            (config.sip.listen == self.wished, "what SIP listens on"),
+            (same_http, "what HTTP listens on"),
+            (config.cdr.file == self.records, "the file of call records"),
+            (config.media.workers == self.workers, "the number of media threads"),
+        ];
         config.sip.listen.clone_from(&self.bound);
-        let wanted = config.http.as_ref().map(|http| http.listen);
-        let is_any = wanted.is_some_and(|address| address.port() == 0) && self.http.is_some();
-        if wanted != self.http && !is_any {
-            notes.push("what HTTP listens on changes with the next start".to_owned());
-        }
-        notes
+        let changed = waits.into_iter().filter(|(same, _)| !same);
+        changed.map(|(_, what)| format!("{what} changes with the next start")).collect()
     }
 }
 
