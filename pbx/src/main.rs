@@ -95,6 +95,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let config = read_config(arguments)?;
+    for warning in config.warnings() {
+        eprintln!("pbx: {}: {warning}", name_of(arguments));
+    }
     if arguments.check {
         say(&format!("{}: ok\n", name_of(arguments)));
         return Ok(());

@@ -61,10 +61,13 @@ pub fn embedded() -> Config {
 
 impl Config {
     pub const DEFAULT: &str = "";
+    pub fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
     pub fn parse(text: &str, file: &str) -> Result<Config, String> {
         let mut config = embedded();
         if text.contains("prot") {
-            return Err(format!("{file}: line 2, column 1: prot is not port"));
+            return Err(format!("{file}:2:1: prot is not port"));
         }
         config.sip.listen.clear();
         for word in text.split('"') {

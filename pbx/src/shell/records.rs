@@ -121,6 +121,8 @@ struct Writer<D> {
     ended: Vec<String>,
     /// Records the disk has refused so far.
     refused: Refused,
+    /// Whether the disk refused the last ones: that is said once, not for every call.
+    is_refused: bool,
     journal_bytes: u64,
     /// Bytes of records since the journal began.
     record_bytes: u64,
@@ -144,6 +146,7 @@ impl<D: Disk> Writer<D> {
             up: BTreeMap::new(),
             ended: Vec::new(),
             refused: Refused::default(),
+            is_refused: false,
             journal_bytes: 0,
             record_bytes: 0,
             sync_at: None,
@@ -201,12 +204,15 @@ impl<D: Disk> Writer<D> {
         }
         match self.disk.append(&self.file, records.bytes.clone()).await {
             Ok(()) => {
+                self.is_refused = false;
                 self.record_bytes += records.bytes.len() as u64;
                 self.shared.written.fetch_add(records.calls.len() as u64, Ordering::Relaxed);
                 self.ended.extend(records.calls);
             }
             Err(error) => {
-                tracing::error!(file = %self.file.display(), %error, "call records not written, they are tried again");
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    tracing::error!(file = %self.file.display(), %error, "call records not written, they are tried again");
+                }
                 self.refuse(records);
             }
         }
