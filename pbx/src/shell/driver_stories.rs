@@ -216,7 +216,7 @@ struct Script {
 impl World {
     async fn new() -> World {
         let host = TestHost::new();
-        let mut config = crate::shell::interim::embedded();
+        let mut config = crate::shell::test_host::config();
         config.sip.listen = vec![(Transport::Udp, address(PBX)), (Transport::Tcp, address(PBX))];
         config.http = None;
         config.limits.connections = CONNECTIONS;

@@ -255,7 +255,7 @@ mod tests {
     impl World {
         async fn new() -> World {
             let host = TestHost::new();
-            let mut config = crate::shell::interim::embedded();
+            let mut config = crate::shell::test_host::config();
             config.sip.listen.clear();
             config.http = Some(crate::config::Http { listen: HTTP.parse().expect("an address") });
             let bound = program::bind(host.clone(), config, None).await.expect("nothing else listens");

@@ -4,6 +4,7 @@ use super::driver::{Core, MediaPlane};
 use super::host::{Disk, Host, Listener, Udp};
 use super::journal;
 use crate::cdr::{Disposition, EndedBy, Record};
+use crate::config::Config;
 use crate::media;
 use crate::pbx::{Counters, Input, Output};
 use crate::rng::Seed;
@@ -303,6 +304,13 @@ impl Disk for TestDisk {
     async fn sync(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The embedded configuration, without a file of call records.
+pub(super) fn config() -> Config {
+    let mut config = Config::parse(Config::DEFAULT, "default").expect("it is one");
+    config.cdr.file = None;
+    config
 }
 
 /// A core that counts to nothing and ends when it is told to drain.
