@@ -3,6 +3,15 @@
 //! A [`Negotiation`] is one side of one session: it remembers what was offered and agreed, writes our offers and answers
 //! (constant `o=` line, version up by one when something changed) and reads the other side's.
 
+mod codec;
+mod negotiation;
+mod read;
+mod write;
+
+pub use codec::offerable;
+pub use negotiation::{Negotiation, NegotiationError};
+pub use read::ParseError;
+
 use std::net::SocketAddr;
 
 /// A codec as an `m=` line lists it.

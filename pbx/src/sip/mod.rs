@@ -21,3 +21,16 @@ pub use path::{ConnectionId, Path, Transport};
 pub use status::{StatusCode, reason_phrase};
 pub use uri::{Host, Params, Uri};
 pub use values::{CSeq, NameAddr, Via, quoted_list};
+//STUB
+pub struct Salvaged {}
+impl Salvaged {
+    pub fn refuse(&self, _: &ParseError) -> Option<Vec<u8>> {
+        todo!()
+    }
+}
+pub fn salvage(_: &[u8]) -> Option<Salvaged> {
+    todo!()
+}
+pub fn escape_user(_: &str) -> String {
+    todo!()
+}
