@@ -8,7 +8,7 @@ use crate::cdr;
 use crate::config::{self, Config};
 use crate::dialog::{self, Reply, Settings, UserAgent};
 use crate::media;
-use crate::registrar::{self, Registrar};
+use crate::registrar::{Becomes, Change, Registrar};
 use crate::rng::{Rng, Seed};
 use crate::sip::{self, Message, Method, ParseError, Path, StatusCode};
 use crate::time::{Duration, Instant, WallClock};
@@ -219,8 +219,8 @@ impl Pbx {
             max_transactions: 100_000,
         };
         let agent = UserAgent::new(settings, rng.fork());
-        let registrar = Registrar::new(&config);
-        let auth = Authenticator::new(&config.auth, rng.fork());
+        let registrar = Registrar::new(&config, clock);
+        let auth = Authenticator::new(&config, rng.fork());
         let limits = sip::Limits { message: config.limits.message_bytes, ..sip::Limits::default() };
         let mut context = Context::new(config, clock, rng, agent, registrar);
         context.counters.ports_total = context.ports.total() as u64;
@@ -278,7 +278,7 @@ impl Pbx {
 
     /// What has been counted.
     pub fn counters(&self) -> Counters {
-        Counters { registrations: self.context.registrar.len() as u64, ..self.context.counters.clone() }
+        Counters { registrations: self.context.registrar.count() as u64, ..self.context.counters.clone() }
     }
 
     /// Whether nothing is left over: no call, dialog, transaction, port.
@@ -327,8 +327,8 @@ impl Pbx {
         let context = &mut self.context;
         context.ports.change_range(config.media.rtp_port_start, config.media.rtp_port_end);
         context.counters.ports_total = context.ports.total() as u64;
-        context.registrar.reconfigure(&config);
-        self.auth.reconfigure(&config.auth);
+        context.registrar.reconfigure(&config, context.now);
+        self.auth.reconfigure(&config);
         self.limits.message = config.limits.message_bytes;
         // Sockets stay as they are until the next start.
         context.config =
@@ -395,13 +395,11 @@ impl Pbx {
 
     fn tell_of_registrations(&mut self) {
         while let Some(change) = self.context.registrar.poll_change() {
-            let what = match change {
-                registrar::Change::Registered { aor, contact } => {
-                    What::Registered { extension: aor, contact }
-                }
-                registrar::Change::Unregistered { aor, contact }
-                | registrar::Change::Expired { aor, contact } => {
-                    What::Unregistered { extension: aor, contact }
+            let Change { aor: extension, contact, what } = change;
+            let what = match what {
+                Becomes::Registered | Becomes::Renewed => What::Registered { extension, contact },
+                Becomes::Unregistered | Becomes::Expired | Becomes::Lost => {
+                    What::Unregistered { extension, contact }
                 }
             };
             self.context.out.push_back(Output::Event(Event { at: self.context.now, call_id: None, what }));

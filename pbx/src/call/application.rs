@@ -5,7 +5,6 @@ use super::call::{Call, Stage, Timer};
 use crate::cdr::EndedBy;
 use crate::dialog::Reply;
 use crate::media::{Command, Source};
-use crate::route::Tone;
 use crate::sdp::{Codec, Direction};
 use crate::sip::StatusCode;
 use crate::time::Duration;
@@ -17,7 +16,14 @@ const TONE_LEVEL: f64 = -10.0;
 #[derive(Clone, Debug)]
 pub(super) enum Application {
     /// A sine, then BYE.
-    Tone(Tone),
+    Tone {
+        /// Hz.
+        frequency: f64,
+        /// Until BYE.
+        duration: Duration,
+        /// From INVITE to 200.
+        answer_delay: Duration,
+    },
     /// What the caller says comes back.
     Echo,
 }
@@ -26,14 +32,14 @@ impl Application {
     /// For the record and for events.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Application::Tone(_) => "tone",
+            Application::Tone { .. } => "tone",
             Application::Echo => "echo",
         }
     }
 
     fn answer_delay(&self) -> Duration {
         match self {
-            Application::Tone(tone) => tone.answer_delay,
+            Application::Tone { answer_delay, .. } => *answer_delay,
             Application::Echo => Duration::ZERO,
         }
     }
@@ -96,10 +102,9 @@ impl Call {
             return;
         };
         let command = match application {
-            Application::Tone(tone) => {
-                let source =
-                    Source::Tone { frequency: tone.frequency, level: TONE_LEVEL, duration: tone.duration };
-                Command::Play { stream, source }
+            Application::Tone { frequency, duration, .. } => {
+                let (frequency, duration) = (*frequency, Some(*duration));
+                Command::Play { stream, source: Source::Tone { frequency, level: TONE_LEVEL, duration } }
             }
             Application::Echo => Command::Echo(stream),
         };

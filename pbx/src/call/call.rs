@@ -113,7 +113,7 @@ impl Call {
         let (caller, dialled) = (self.facts.caller.clone(), self.facts.dialled.clone());
         context.tell(&self.facts.call_id, What::CallIncoming { caller, dialled });
         self.set_timer(Timer::Limit, context.config.limits.call_duration, context);
-        if let crate::route::Caller::Extension { number } = &self.invitation.caller {
+        if let crate::route::Caller::Extension(number) = &self.invitation.caller {
             let number = number.clone();
             self.occupy(number, context);
         }
@@ -123,6 +123,7 @@ impl Call {
                 let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
                 self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
             }
+            Stage::Preparing(Decision::NotFound) => self.proceed(Decision::NotFound, context),
             Stage::Preparing(_) if !self.caller.open(context, 0) => self.refuse_for_lack_of_ports(context),
             _ => {}
         }
@@ -324,10 +325,18 @@ impl Call {
     /// The caller's port is open: now for what was decided.
     pub(super) fn proceed(&mut self, decision: Decision, context: &mut Context) {
         match decision {
-            Decision::Tone(tone) => self.alert(Application::Tone(tone), context),
+            Decision::Tone { frequency, duration, answer_delay } => {
+                self.alert(Application::Tone { frequency, duration, answer_delay }, context);
+            }
             Decision::Echo => self.alert(Application::Echo, context),
             Decision::Extension { number } => self.dial_extension(&number, context),
-            Decision::Trunk(plan) => self.dial_trunk(plan, context),
+            Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
+            Decision::NotFound => self.refuse(
+                EndedBy::Pbx,
+                Reply::new(StatusCode::NOT_FOUND),
+                "there is no such number",
+                context,
+            ),
             Decision::Reject { status, reason } => {
                 let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
                 self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);

@@ -7,7 +7,7 @@ use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
-use crate::route::{Caller, Decision};
+use crate::route::{Caller, Decision, Routed};
 use crate::sdp::Negotiation;
 use crate::sip::{Path, Request};
 use crate::time::Instant;
@@ -29,9 +29,7 @@ pub(crate) struct Incoming {
     pub(crate) offer: Option<Vec<u8>>,
     pub(crate) caller: Caller,
     pub(crate) dialled: String,
-    pub(crate) decision: Decision,
-    /// The name of the route that decided.
-    pub(crate) route: Option<String>,
+    pub(crate) routed: Routed,
 }
 
 impl Calls {
@@ -57,7 +55,7 @@ impl Calls {
             None => Ok(()),
         };
         let decision = match understood {
-            Ok(()) => incoming.decision,
+            Ok(()) => incoming.routed.decision,
             Err(error) => Decision::Reject { status: error.status(), reason: None },
         };
         let facts = Facts {
@@ -65,7 +63,7 @@ impl Calls {
             sip_call_id: incoming.invite.call_id().to_owned(),
             caller: from_user(&incoming.invite),
             dialled: incoming.dialled,
-            route: incoming.route,
+            route: incoming.routed.route,
             started: context.now,
             ringing: None,
             answered: None,

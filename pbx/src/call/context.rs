@@ -8,7 +8,7 @@ use crate::media::{Command, RoomId, StreamId};
 use crate::pbx::{Counters, Event, Output, What};
 use crate::registrar::Registrar;
 use crate::rng::Rng;
-use crate::route::TrunkHealth;
+use crate::route::{Asked, Caller, Routed, Router};
 use crate::time::{Instant, WallClock};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -26,7 +26,7 @@ pub(crate) struct Context {
     pub(crate) cname: String,
     pub(crate) agent: UserAgent,
     pub(crate) registrar: Registrar,
-    pub(crate) health: TrunkHealth,
+    pub(crate) router: Router,
     pub(crate) ports: Ports,
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
@@ -79,10 +79,10 @@ impl Context {
             config,
             clock,
             cname: rng.token(16),
+            router: Router::new(rng.fork()),
             rng,
             agent,
             registrar,
-            health: TrunkHealth::default(),
             counters: Counters::default(),
             out: VecDeque::new(),
             books: Books::default(),
@@ -144,6 +144,11 @@ impl Context {
     /// A timer of this call is not wanted any more.
     pub(super) fn cancel_timer(&mut self, timer: Timer, at: Instant) {
         self.books.timers.remove(&(at, self.room, timer));
+    }
+
+    /// What a dialled number leads to.
+    pub(crate) fn route(&mut self, number: &str, caller: &Caller, source: IpAddr) -> Routed {
+        self.router.decide(&self.config, &Asked { number, caller, source }, self.now)
     }
 
     /// How many calls an extension has, ringing ones among them.

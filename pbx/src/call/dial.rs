@@ -8,9 +8,9 @@ use super::leg::{Leg, Port};
 use crate::cdr::EndedBy;
 use crate::dialog::{Description, Invite, Reply, SessionId};
 use crate::media::{Command, StreamId};
-use crate::route::{self, Decision, TrunkPlan};
+use crate::route::{self, Callee, Decision, Outcome};
 use crate::sdp::{Direction, Negotiation};
-use crate::sip::{Name, Path, Response, StatusCode, Uri};
+use crate::sip::{Name, Path, Response, StatusCode, Transport, escape_user};
 use crate::time::Duration;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ const ADDRESSES: usize = 8;
 pub(super) struct Dial {
     attempt: Attempt,
     branches: Vec<Branch>,
-    /// What those who are no longer rung have answered.
+    /// What the caller would be told for those who are no longer rung.
     refusals: Vec<StatusCode>,
     /// The numbers that were dialled on behalf of the caller, the first one first.
     tried: Vec<String>,
@@ -40,7 +40,15 @@ enum Attempt {
     /// An extension at all its contacts.
     Extension { number: String },
     /// The targets of trunks, in order.
-    Trunk { plan: TrunkPlan, waiting: Option<u64>, addresses: VecDeque<SocketAddr> },
+    Trunk {
+        number: String,
+        /// Those to come; the first one is being tried.
+        targets: VecDeque<route::Target>,
+        /// The name that is being resolved.
+        waiting: Option<u64>,
+        /// Of the first target, still to be tried.
+        addresses: VecDeque<SocketAddr>,
+    },
 }
 
 /// One INVITE that is or will be out.
@@ -61,6 +69,8 @@ struct Target {
     route: Vec<String>,
     credentials: Option<(String, String)>,
     try_timeout: Option<Duration>,
+    /// When it is one of a trunk.
+    trunk: Option<route::Target>,
 }
 
 impl Dial {
@@ -97,15 +107,15 @@ impl Call {
         dial.tried.push(number.to_owned());
         self.stage = Stage::Dialling(dial);
         let Some(extension) = context.config.extensions.iter().find(|e| e.number == number) else {
-            return self.give_up_attempt(StatusCode::NOT_FOUND, context);
+            return self.give_up_attempt(Outcome::Answered(StatusCode::NOT_FOUND), context);
         };
         let (ring_timeout, max_calls) = (extension.ring_timeout, extension.max_calls);
         if max_calls.is_some_and(|max| context.busy_with(number) >= max) {
-            return self.give_up_attempt(StatusCode::BUSY_HERE, context);
+            return self.give_up_attempt(Outcome::Answered(StatusCode::BUSY_HERE), context);
         }
         let targets = context.contacts_of(number);
         if targets.is_empty() {
-            return self.give_up_attempt(StatusCode::TEMPORARILY_UNAVAILABLE, context);
+            return self.give_up_attempt(Outcome::Answered(StatusCode::TEMPORARILY_UNAVAILABLE), context);
         }
         self.occupy(number.to_owned(), context);
         self.set_timer(Timer::Ring, ring_timeout, context);
@@ -114,16 +124,18 @@ impl Call {
             opened += usize::from(self.open_branch(number.to_owned(), target, context));
         }
         if opened == 0 {
-            self.give_up_attempt(StatusCode::SERVICE_UNAVAILABLE, context);
+            self.give_up_attempt(Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE), context);
         }
     }
 
     /// Tries the targets of trunks one after the other.
-    pub(super) fn dial_trunk(&mut self, plan: TrunkPlan, context: &mut Context) {
-        let mut dial = self.take_dial(Attempt::Trunk { plan, waiting: None, addresses: VecDeque::new() });
+    pub(super) fn dial_trunk(&mut self, number: String, targets: Vec<route::Target>, context: &mut Context) {
+        let targets = targets.into();
+        let mut dial =
+            self.take_dial(Attempt::Trunk { number, targets, waiting: None, addresses: VecDeque::new() });
         dial.tried.push(self.facts.dialled.clone());
         self.stage = Stage::Dialling(dial);
-        self.dial_next_target(context);
+        self.dial_first_target(context);
     }
 
     /// The addresses of a trunk target are known; none when there is no such name.
@@ -173,7 +185,7 @@ impl Call {
         if let Some(index) =
             dial.branches.iter().position(|b| b.leg.port == Port::Closed || b.leg.has_stream(stream))
         {
-            self.drop_branch(index, status, context);
+            self.drop_branch(index, Outcome::Answered(status), context);
         }
     }
 
@@ -211,14 +223,16 @@ impl Call {
         };
         if let Err(status) = self.take_answer(index, description) {
             tracing::info!(call_id = %self.facts.call_id, %status, "an answer could not be used");
-            return self.drop_branch(index, status, context);
+            return self.drop_branch(index, Outcome::Answered(status), context);
         }
         let Stage::Dialling(mut dial) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
         let winner = dial.branches.remove(index);
         self.cancel_timer(Timer::Ring, context);
-        context.note_success(&dial.attempt, &winner.target);
+        if let Some(target) = &winner.target.trunk {
+            context.router.target_works(target);
+        }
         for branch in dial.branches {
             let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
             branch.leave(Some(reason), &mut self.leaving, context);
@@ -243,15 +257,17 @@ impl Call {
         if let Some(dial) = self.dial() {
             dial.branches[index].leg.session = None;
         }
-        if let Some(number) = response.and_then(|response| context.redirection(response)) {
+        if let Some(number) = response.and_then(route::redirected_to) {
             return self.forward(&number, "deflection", context);
         }
-        self.drop_branch(index, status, context);
+        // 408 and 503 without a response are of our own making: nobody said anything.
+        let outcome = if response.is_some() { Outcome::Answered(status) } else { Outcome::Silence };
+        self.drop_branch(index, outcome, context);
     }
 
     /// The ring time is over.
     pub(super) fn on_nobody_answers(&mut self, context: &mut Context) {
-        self.give_up_attempt(StatusCode::TEMPORARILY_UNAVAILABLE, context);
+        self.give_up_attempt(Outcome::NoAnswer, context);
     }
 
     fn dial(&mut self) -> Option<&mut Dial> {
@@ -286,83 +302,93 @@ impl Call {
         true
     }
 
-    fn dial_next_target(&mut self, context: &mut Context) {
-        let Some(Dial { attempt: Attempt::Trunk { plan, waiting, addresses }, .. }) = self.dial() else {
+    fn dial_first_target(&mut self, context: &mut Context) {
+        let Some(Dial { attempt: Attempt::Trunk { targets, waiting, addresses, .. }, .. }) = self.dial()
+        else {
             return;
         };
-        let Some(hop) = plan.current() else {
-            let status = self.best_refusal().unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let Some(target) = targets.front() else {
+            let status = self.best_refusal();
             return self.refuse_with(status, context);
         };
-        let port = hop.port.unwrap_or(hop.transport.default_port());
-        match crate::sip::Host(&hop.host).ip() {
+        let port = target.port.unwrap_or(target.transport.default_port());
+        match crate::sip::Host(&target.host).ip() {
             Some(ip) => {
                 *addresses = VecDeque::from([SocketAddr::new(ip, port)]);
                 self.dial_next_address(context);
             }
-            None => *waiting = Some(context.resolve(&hop.host, port)),
+            None => *waiting = Some(context.resolve(&target.host, port)),
         }
     }
 
     fn dial_next_address(&mut self, context: &mut Context) {
-        let Some(Dial { attempt: Attempt::Trunk { plan, addresses, .. }, .. }) = self.dial() else {
+        let Some(Dial { attempt: Attempt::Trunk { number, targets, addresses, .. }, .. }) = self.dial()
+        else {
             return;
         };
-        let (Some(remote), Some(hop)) = (addresses.pop_front(), plan.current().cloned()) else {
-            plan.advance();
-            return self.dial_next_target(context);
+        let Some(remote) = addresses.pop_front() else {
+            targets.pop_front();
+            return self.dial_first_target(context);
         };
-        let Some(local) = context.local_for(hop.transport, remote) else {
+        let Some(target) = targets.front().cloned() else {
+            return;
+        };
+        let Some(local) = context.local_for(target.transport, remote) else {
             return self.dial_next_address(context);
         };
-        let number = plan.number.clone();
-        let uri = route::trunk_uri(&number, &hop, remote);
+        let trunk = context.config.trunks.iter().find(|trunk| trunk.name == target.trunk);
+        let uri = trunk_uri(number, &target);
         let target = Target {
             to: format!("<{uri}>"),
             uri,
-            path: Path { transport: hop.transport, local, remote, connection: None },
+            path: Path { transport: target.transport, local, remote, connection: None },
             route: Vec::new(),
-            credentials: hop.credentials.clone(),
-            try_timeout: Some(hop.try_timeout),
+            credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
+            try_timeout: trunk.map(|trunk| trunk.try_timeout),
+            trunk: Some(target),
         };
-        if !self.open_branch(format!("trunk:{}", hop.trunk), target, context) {
+        let name = target.trunk.as_ref().map(|trunk| format!("trunk:{}", trunk.trunk)).unwrap_or_default();
+        if !self.open_branch(name, target, context) {
             self.refuse_for_lack_of_ports(context);
         }
     }
 
     /// One less rings; when it was the last, something else is tried.
-    fn drop_branch(&mut self, index: usize, status: StatusCode, context: &mut Context) {
+    fn drop_branch(&mut self, index: usize, outcome: Outcome, context: &mut Context) {
         let Some(dial) = self.dial() else {
             return;
         };
         let branch = dial.branches.remove(index);
-        dial.refusals.push(status);
-        let (is_last, try_next) = (dial.branches.is_empty(), dial.attempt.goes_on_after(status));
-        if status.code() >= 500 || status == StatusCode::REQUEST_TIMEOUT {
-            context.note_failure(&dial.attempt, &branch.target);
+        let (callee, is_last) = (dial.attempt.callee(), dial.branches.is_empty());
+        dial.refusals.push(route::map_refusal(outcome, callee));
+        let tries_next = callee == Callee::Trunk && route::tries_next(outcome);
+        if let Some(target) = branch.target.trunk.as_ref().filter(|_| tries_next) {
+            context.router.target_failed(target, context.now);
         }
         branch.leave(None, &mut self.leaving, context);
         self.let_go_of_the_closed();
-        match (is_last, try_next) {
+        match (is_last, tries_next) {
             (true, true) => self.dial_next_address(context),
-            (true, false) => {
-                let status = self.best_refusal().unwrap_or(status);
-                self.give_up_attempt(status, context);
-            }
+            (true, false) => self.give_up_attempt(outcome, context),
             // A 6xx speaks for all contacts (RFC 3261 section 16.7, step 5).
-            (false, _) if status.code() >= 600 => self.give_up_attempt(status, context),
+            (false, _) if matches!(outcome, Outcome::Answered(status) if status.code() >= 600) => {
+                self.give_up_attempt(outcome, context);
+            }
             (false, _) => {}
         }
     }
 
     /// Nobody of this attempt is going to answer: forwards, or refuses the caller.
-    fn give_up_attempt(&mut self, status: StatusCode, context: &mut Context) {
+    fn give_up_attempt(&mut self, outcome: Outcome, context: &mut Context) {
         let Some(dial) = self.dial() else {
             return;
         };
         let branches = std::mem::take(&mut dial.branches);
+        if dial.refusals.is_empty() {
+            dial.refusals.push(route::map_refusal(outcome, dial.attempt.callee()));
+        }
         let forward = match &dial.attempt {
-            Attempt::Extension { number } => context.forward_of(number, status),
+            Attempt::Extension { number } => context.forward_of(number, outcome),
             Attempt::Trunk { .. } => None,
         };
         for branch in branches {
@@ -371,7 +397,10 @@ impl Call {
         self.cancel_timer(Timer::Ring, context);
         match forward {
             Some((number, why)) => self.forward(&number, why, context),
-            None => self.refuse_with(status, context),
+            None => {
+                let status = self.best_refusal();
+                self.refuse_with(status, context);
+            }
         }
     }
 
@@ -399,23 +428,23 @@ impl Call {
             let status = StatusCode::CALL_IS_BEING_FORWARDED;
             context.agent.ring(session, status, None, false, Vec::new(), context.now);
         }
-        let decision = context.decide(number, &self.invitation.caller);
-        // Who forwards may send its calls wherever it may call itself: within the PBX, not out at others' expense.
-        match decision {
-            Decision::Trunk(_) if !matches!(self.invitation.caller, route::Caller::Extension { .. }) => {
-                self.refuse_with(StatusCode::FORBIDDEN, context);
-            }
-            decision => self.proceed(decision, context),
+        let source = self.caller.path.remote.ip();
+        let routed = context.route(number, &self.invitation.caller, source);
+        // Who was let in to reach an extension may be led out only if it may go there itself: nobody is to be called at the
+        // expense of somebody who forwards.
+        let leads_out = matches!(routed.decision, Decision::Trunk { .. });
+        if leads_out && route::access(&routed, &self.invitation.caller) != route::Access::Open {
+            return self.refuse_with(StatusCode::FORBIDDEN, context);
         }
+        self.proceed(routed.decision, context);
     }
 
     fn refuse_with(&mut self, status: StatusCode, context: &mut Context) {
-        let status = route::map_refusal(status);
         self.refuse(EndedBy::Callee, Reply::new(status), status.reason(), context);
     }
 
-    fn best_refusal(&mut self) -> Option<StatusCode> {
-        route::best_refusal(&self.dial()?.refusals)
+    fn best_refusal(&mut self) -> StatusCode {
+        route::best(self.dial().map_or(&[], |dial| &dial.refusals))
     }
 
     /// Legs that rang and whose ports are closed are of no more interest.
@@ -527,9 +556,11 @@ impl Call {
 }
 
 impl Attempt {
-    /// Whether another target is to be tried after this refusal: where the target failed, not where the person refused.
-    fn goes_on_after(&self, status: StatusCode) -> bool {
-        matches!(self, Attempt::Trunk { .. }) && route::tries_next_target(status)
+    fn callee(&self) -> Callee {
+        match self {
+            Attempt::Extension { .. } => Callee::Extension,
+            Attempt::Trunk { .. } => Callee::Trunk,
+        }
     }
 }
 
@@ -558,59 +589,53 @@ impl Context {
         let to = format!("<sip:{number}@{}>", self.config.sip.domain);
         self.registrar
             .contacts(number, self.now)
+            .into_iter()
             .map(|binding| Target {
-                uri: binding.contact.clone(),
+                uri: binding.uri.clone(),
                 to: to.clone(),
-                path: binding.path,
+                path: binding.target,
                 route: binding.route.clone(),
                 credentials: None,
                 try_timeout: None,
+                trunk: None,
             })
             .collect()
     }
 
     /// Where a refused call of an extension goes, and why, as Diversion says it (RFC 5806).
-    fn forward_of(&self, number: &str, status: StatusCode) -> Option<(String, &'static str)> {
+    fn forward_of(&self, number: &str, outcome: Outcome) -> Option<(String, &'static str)> {
         let extension = self.config.extensions.iter().find(|extension| extension.number == number)?;
-        match status.code() {
-            486 | 600 => Some((extension.forward_busy.clone()?, "user-busy")),
-            408 | 480 => Some((extension.forward_no_answer.clone()?, "no-answer")),
-            _ => None,
+        match outcome {
+            Outcome::Answered(status) if matches!(status.code(), 486 | 600) => {
+                Some((extension.forward_busy.clone()?, "user-busy"))
+            }
+            Outcome::Answered(status) if !matches!(status.code(), 408 | 480) => None,
+            Outcome::Answered(_) | Outcome::NoAnswer | Outcome::Silence => {
+                Some((extension.forward_no_answer.clone()?, "no-answer"))
+            }
         }
-    }
-
-    /// A telephone that deflects a call (302) to a number of ours.
-    fn redirection(&self, response: &Response) -> Option<String> {
-        if !matches!(response.status().code(), 301 | 302) {
-            return None;
-        }
-        let contact = response.contact().ok()?;
-        let uri = Uri::parse(contact.uri).ok()?;
-        route::is_ours(&self.config, uri.host).then(|| uri.user_text()).filter(|user| !user.is_empty())
     }
 
     /// The socket from which this transport reaches this address.
-    pub(super) fn local_for(
-        &self,
-        transport: crate::sip::Transport,
-        remote: SocketAddr,
-    ) -> Option<SocketAddr> {
+    pub(super) fn local_for(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
         let fits = |local: &SocketAddr| local.is_ipv4() == remote.is_ipv4();
         let of_transport =
             self.config.sip.listen.iter().filter(|(t, _)| *t == transport).map(|(_, local)| *local);
         of_transport.into_iter().find(fits)
     }
+}
 
-    fn note_success(&mut self, attempt: &Attempt, target: &Target) {
-        if let Attempt::Trunk { .. } = attempt {
-            self.health.succeeded(target.path.remote);
-        }
-    }
-
-    fn note_failure(&mut self, attempt: &Attempt, target: &Target) {
-        if let Attempt::Trunk { .. } = attempt {
-            self.health.failed(target.path.remote, self.now);
-        }
+/// The Request-URI of a call to a trunk target.
+fn trunk_uri(number: &str, target: &route::Target) -> String {
+    let user = escape_user(number);
+    let port = target.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let host = match target.host.parse::<std::net::Ipv6Addr>() {
+        Ok(v6) => format!("[{v6}]"),
+        Err(_) => target.host.clone(),
+    };
+    match target.transport {
+        Transport::Udp => format!("sip:{user}@{host}{port}"),
+        other => format!("sip:{user}@{host}{port};transport={other}"),
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn from_for_callees(invite: &Request, caller: &Caller, context: &Cont
     }
     let from = invite.from().ok();
     let known = match caller {
-        Caller::Extension { number } => {
+        Caller::Extension(number) => {
             context.config.extensions.iter().find(|e| e.number == *number).and_then(|e| e.name.clone())
         }
         _ => None,
@@ -90,7 +90,7 @@ pub(super) fn passing_headers(invite: &Request, caller: &Caller) -> ExtraHeaders
         "History-Info",
         "Organization",
     ];
-    let trusted = matches!(caller, Caller::Trunk { .. });
+    let trusted = matches!(caller, Caller::Trunk(_));
     let passes = |name: &str| {
         NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
             || name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))

@@ -1,11 +1,11 @@
 //! Who comes in: requests that belong to no session are answered or turned away here, INVITEs become calls.
 
-use crate::auth::{Authenticator, Role, Verdict};
+use crate::auth::{Authenticator, Failed, Refusal, Role, Verdict};
 use crate::call::{self, Calls, Context, Incoming};
 use crate::dialog::{ExtraHeaders, Outgoing, Reply, RequestId, SessionId};
 use crate::pbx::{Event, Output, What};
-use crate::route::{self, Caller, Decision};
-use crate::sip::{Method, Name, Path, Request, Response, StatusCode, Uri};
+use crate::route::{self, Access, Caller, Decision};
+use crate::sip::{Method, Name, Path, Request, Response, StatusCode};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 
@@ -38,8 +38,14 @@ pub(super) struct Visitor {
 
 /// What comes of looking at somebody's credentials.
 enum Admission {
-    Granted(Caller),
-    Refused { reply: Reply, at: Option<Instant> },
+    /// It is this extension.
+    Granted(String),
+    Refused {
+        reply: Reply,
+        at: Option<Instant>,
+    },
+    /// Its source is blocked.
+    Ignored,
 }
 
 impl Reception {
@@ -57,32 +63,37 @@ impl Reception {
             context.counters.calls_turned_away += 1;
             return context.agent.reject(session, come_back_later(), context.now);
         }
-        let caller = route::classify(&context.config, path.remote);
-        let dialled = dialled_user(&invite);
-        let (decision, route) = context.decide_for(invite.uri(), &caller);
-        let caller = match route::access(&context.config, &decision, route.as_deref(), &caller) {
-            route::Access::Open => caller,
-            route::Access::NeedsAuthentication => {
-                match authenticate(auth, &invite, path, Role::Proxy, context) {
-                    Admission::Granted(caller) => caller,
-                    Admission::Refused { reply, at: None } => {
-                        return context.agent.reject(session, reply, context.now);
-                    }
-                    Admission::Refused { reply, at: Some(at) } => {
-                        return self.hold(at, Held::ToInvite(session, reply), context);
-                    }
-                }
+        let (source, dialled) = (path.remote.ip(), route::dialled(invite.uri()));
+        let mut caller = route::caller(&context.config, source);
+        let mut routed = context.route(&dialled, &caller, source);
+        match route::access(&routed, &caller) {
+            Access::Open => {}
+            Access::Forbidden => {
+                return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
             }
-        };
-        // Who is known may reach what a stranger may not.
-        let (decision, route) = context.decide_for(invite.uri(), &caller);
-        if matches!(decision, Decision::Tone(_))
-            && calls.len() >= context.config.behavior.max_concurrent_calls
-        {
+            Access::NeedsAuthentication => match authenticate(auth, &invite, path, Role::Proxy, context) {
+                Admission::Granted(number) => {
+                    caller = Caller::Extension(number);
+                    // Who is known may reach what a stranger may not.
+                    routed = context.route(&dialled, &caller, source);
+                }
+                Admission::Refused { reply, at: None } => {
+                    return context.agent.reject(session, reply, context.now);
+                }
+                Admission::Refused { reply, at: Some(at) } => {
+                    return self.hold(at, Held::ToInvite(session, reply), context);
+                }
+                Admission::Ignored => {
+                    return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
+                }
+            },
+        }
+        let is_tone = matches!(routed.decision, Decision::Tone { .. });
+        if is_tone && calls.len() >= context.config.behavior.max_concurrent_calls {
             context.counters.calls_turned_away += 1;
             return context.agent.reject(session, come_back_later(), context.now);
         }
-        calls.begin(Incoming { session, invite, path, offer, caller, dialled, decision, route }, context);
+        calls.begin(Incoming { session, invite, path, offer, caller, dialled, routed }, context);
     }
 
     /// Answers a request that belongs to no session.
@@ -161,15 +172,23 @@ impl Reception {
         auth: &mut Authenticator,
         context: &mut Context,
     ) {
+        let aor = match context.registrar.aor(request, path) {
+            Ok(aor) => aor,
+            // An unknown name is asked for a password like a known one: nobody learns which names there are.
+            Err(reply) if reply.status != StatusCode::NOT_FOUND => {
+                return context.agent.reply(id, reply, context.now);
+            }
+            Err(_) => String::new(),
+        };
         match authenticate(auth, request, path, Role::Server, context) {
-            Admission::Granted(_) => {
-                let aor = request.to_header().ok().and_then(|to| Some(to.parse_uri().ok()?.user_text()));
-                let aor = aor.unwrap_or_default();
-                let reply = context.registrar.register(&aor, request, path, &context.clock, context.now);
+            Admission::Granted(number) if number == aor => {
+                let reply = context.registrar.register(&aor, request, path, context.now);
                 context.agent.reply(id, reply, context.now);
             }
+            Admission::Granted(_) => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
             Admission::Refused { reply, at: None } => context.agent.reply(id, reply, context.now),
             Admission::Refused { reply, at: Some(at) } => self.hold(at, Held::ToRequest(id, reply), context),
+            Admission::Ignored => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
         }
     }
 
@@ -182,13 +201,15 @@ impl Reception {
         auth: &mut Authenticator,
         context: &mut Context,
     ) {
-        let caller = route::classify(&context.config, path.remote);
-        if !matches!(caller, Caller::Trunk { .. }) {
+        if !matches!(route::caller(&context.config, path.remote.ip()), Caller::Trunk(_)) {
             match authenticate(auth, request, path, Role::Proxy, context) {
                 Admission::Granted(_) => {}
                 Admission::Refused { reply, at: None } => return context.agent.reply(id, reply, context.now),
                 Admission::Refused { reply, at: Some(at) } => {
                     return self.hold(at, Held::ToRequest(id, reply), context);
+                }
+                Admission::Ignored => {
+                    return context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now);
                 }
             }
         }
@@ -215,18 +236,6 @@ impl Reception {
     }
 }
 
-impl Context {
-    /// What a number leads to.
-    pub(crate) fn decide(&mut self, number: &str, caller: &Caller) -> Decision {
-        let uri = format!("sip:{}@{}", crate::sip::escape_user(number), self.config.sip.domain);
-        self.decide_for(&uri, caller).0
-    }
-
-    fn decide_for(&mut self, uri: &str, caller: &Caller) -> (Decision, Option<String>) {
-        route::decide(&self.config, uri, caller, &self.health, &mut self.rng, self.now)
-    }
-}
-
 fn authenticate(
     auth: &mut Authenticator,
     request: &Request,
@@ -234,66 +243,59 @@ fn authenticate(
     role: Role,
     context: &mut Context,
 ) -> Admission {
-    let verdict = auth.check(&context.config, request, path.remote, role, context.now);
-    let tell = |context: &mut Context, what| {
-        context.out.push_back(Output::Event(Event { at: context.now, call_id: None, what }));
+    let (reply, answer_at, failed) = match auth.check(request, path.remote, role, context.now) {
+        Verdict::Granted { user } => return Admission::Granted(user),
+        Verdict::Blocked => return Admission::Ignored,
+        Verdict::Refused(Refusal { reply, answer_at, failed }) => (reply, answer_at, failed),
     };
-    match verdict {
-        Verdict::Granted { user } => Admission::Granted(Caller::Extension { number: user }),
-        Verdict::Challenge { reply } => Admission::Refused { reply, at: None },
-        Verdict::Failed { reply, answer_at, user, blocked } => {
-            context.counters.authentication_failures += 1;
-            tell(context, What::AuthenticationFailed { user, source: path.remote });
-            if blocked {
-                tell(context, What::Blocked { source: path.remote.ip() });
-            }
-            Admission::Refused { reply, at: Some(answer_at).filter(|at| *at > context.now) }
+    if let Some(Failed { user, blocks }) = failed {
+        context.counters.authentication_failures += 1;
+        let failure = What::AuthenticationFailed { user, source: path.remote };
+        let block = blocks.then(|| What::Blocked { source: path.remote.ip() });
+        for what in std::iter::once(failure).chain(block) {
+            context.out.push_back(Output::Event(Event { at: context.now, call_id: None, what }));
         }
-        Verdict::Refused { reply } => Admission::Refused { reply, at: None },
     }
+    Admission::Refused { reply, at: Some(answer_at).filter(|at| *at > context.now) }
 }
 
 /// OPTIONS is answered as an INVITE would be (RFC 3261 section 11.2): 404 for whom we do not know.
 fn reply_to_options(request: &Request, path: Path, context: &mut Context) -> Reply {
-    let caller = route::classify(&context.config, path.remote);
-    match dialled_user(request).as_str() {
-        "" => call::options_reply(),
-        _ => match context.decide_for(request.uri(), &caller).0 {
-            Decision::Reject { status, .. } => Reply::new(status),
-            _ => call::options_reply(),
-        },
+    let (source, dialled) = (path.remote.ip(), route::dialled(request.uri()));
+    if dialled.is_empty() {
+        return call::options_reply();
+    }
+    let caller = route::caller(&context.config, source);
+    match context.route(&dialled, &caller, source).decision {
+        Decision::Reject { status, .. } => Reply::new(status),
+        Decision::NotFound => Reply::new(StatusCode::NOT_FOUND),
+        _ => call::options_reply(),
     }
 }
 
 fn outgoing(request: &Request, context: &Context) -> Result<Outgoing, StatusCode> {
-    let number = dialled_user(request);
-    let uri = Uri::parse(request.uri()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    let known = context.config.extensions.iter().any(|extension| extension.number == number);
-    if !known || !route::is_ours(&context.config, uri.host) {
+    let number = route::dialled(request.uri());
+    if !context.config.extensions.iter().any(|extension| extension.number == number) {
         return Err(StatusCode::NOT_FOUND);
     }
-    let binding = context.registrar.contacts(&number, context.now).next();
+    let binding = context.registrar.contacts(&number, context.now).into_iter().next();
     let binding = binding.ok_or(StatusCode::TEMPORARILY_UNAVAILABLE)?;
     let (method, mut headers, body) = call::passed_on(request);
     headers.extend(binding.route.iter().map(|route| (Name::Route.as_str().to_owned(), route.clone())));
     Ok(Outgoing {
         method,
-        uri: binding.contact.clone(),
+        uri: binding.uri.clone(),
         to: format!("<sip:{number}@{}>", context.config.sip.domain),
         from: format!(
             "<sip:{}@{}>",
             crate::sip::escape_user(&call::from_user(request)),
             context.config.sip.domain
         ),
-        path: binding.path,
+        path: binding.target,
         headers,
         body,
         credentials: None,
     })
-}
-
-fn dialled_user(request: &Request) -> String {
-    Uri::parse(request.uri()).map(|uri| uri.user_text()).unwrap_or_default()
 }
 
 fn come_back_later() -> Reply {
