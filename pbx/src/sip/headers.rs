@@ -8,6 +8,7 @@ use std::fmt::{self, Write};
 /// The header lines of a message, in their order; each is written as it came unless it was changed.
 ///
 /// Values are raw: trimmed, but a folded value still holds its line break, which the typed values take as white space.
+#[derive(Clone, Default)]
 pub struct Headers {
     pub(super) arena: String,
     pub(super) lines: Lines,
@@ -121,11 +122,7 @@ impl Headers {
         Headers { arena: String::with_capacity(1024), lines: Lines::new() }
     }
 
-    pub(super) fn copy(&self) -> Headers {
-        Headers { arena: self.arena.clone(), lines: self.lines.clone() }
-    }
-
-    /// A stretch of the arena. Headers that were swapped against those of another message may lack it; then it is empty.
+    /// A stretch of the arena. Lines that were put in the place of those of another message may lack it: then it is empty.
     pub(super) fn text(&self, span: Span) -> &str {
         self.arena.get(span.start as usize..span.end as usize).unwrap_or_default()
     }

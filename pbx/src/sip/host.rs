@@ -11,7 +11,7 @@ impl<'a> Host<'a> {
     /// The address, when the host is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(v6) => v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            Some(v6) => ipv6(v6).map(IpAddr::V6),
             None => self.0.parse().ok(),
         }
     }
@@ -57,6 +57,14 @@ pub(super) fn split_host_port(text: &str) -> Option<(Host<'_>, Option<u16>)> {
     }
 }
 
+/// RFC 3261 has one colon too many before an IPv4 address that ends an IPv6 one (RFC 5118 section 4.10).
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    text.parse().ok().or_else(|| match text.split_once(":::") {
+        Some((before, after)) if after.contains('.') => format!("{before}::{after}").parse().ok(),
+        _ => None,
+    })
+}
+
 fn port(digits: &str) -> Option<u16> {
     // The standard parser would take a sign too.
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
@@ -91,6 +99,8 @@ mod tests {
             "[::1",
             "[1.2.3.4]",
             "[::1]x",
+            "[::::1.2.3.4]",
+            "[1:::2]",
             "2001:db8::10",
             "ä",
             "a@b",
@@ -103,6 +113,7 @@ mod tests {
     fn addresses_are_compared_by_what_they_stand_for() {
         assert!(Host("[2001:DB8::1]").is_same(&Host("[2001:db8:0:0::1]")));
         assert!(Host("Example.COM").is_same(&Host("example.com")));
+        assert!(Host("[2001:db8:::192.0.2.1]").is_same(&Host("[2001:db8::192.0.2.1]")));
         assert!(!Host("192.0.2.1").is_same(&Host("192.0.2.10")));
     }
 }

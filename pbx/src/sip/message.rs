@@ -41,6 +41,7 @@ impl Message {
 }
 
 /// A request: method, Request-URI, headers, body.
+#[derive(Clone)]
 pub struct Request {
     pub(super) method: Method,
     pub(super) uri: Span,
@@ -50,6 +51,7 @@ pub struct Request {
 }
 
 /// A response: status, reason phrase, headers, body.
+#[derive(Clone)]
 pub struct Response {
     pub(super) status: StatusCode,
     pub(super) reason: Span,
@@ -162,7 +164,7 @@ impl Body {
 }
 
 macro_rules! message {
-    ($type:ident { $($own:ident),* }) => {
+    ($type:ident) => {
         impl $type {
             /// The header lines.
             pub fn headers(&self) -> &Headers {
@@ -215,13 +217,6 @@ macro_rules! message {
             }
         }
 
-        impl Clone for $type {
-            fn clone(&self) -> $type {
-                let body = self.body.clone();
-                $type { $($own: self.$own.clone(),)* start: self.start, headers: self.headers.copy(), body }
-            }
-        }
-
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
@@ -230,8 +225,8 @@ macro_rules! message {
     };
 }
 
-message!(Request { method, uri });
-message!(Response { status, reason });
+message!(Request);
+message!(Response);
 
 #[cfg(test)]
 mod tests {
