@@ -7,10 +7,35 @@
 //! Not here: dialogs, the ACK to a 2xx and its repetition (the TU sends both), authentication, Max-Forwards, and what a
 //! request means.
 
+mod client;
+mod clients;
+mod context;
+mod invite_client;
+mod invite_server;
+mod matching;
+mod outgoing;
+mod receive;
+#[cfg(test)]
+mod scene;
+mod server;
+mod servers;
+mod stateless;
+mod timers;
+mod via;
+
+pub use via::needs_stream;
+
 use crate::rng::Rng;
-use crate::sip::{Message, Path, Request, Response};
+use crate::sip::{Message, Name, Path, Request, Response};
 use crate::time::{Duration, Instant};
+use clients::Clients;
+use context::Context;
+use matching::Branch;
+use outgoing::Outgoing;
+use servers::Servers;
+use std::collections::VecDeque;
 use std::net::IpAddr;
+use timers::{Deadlines, Owner, Table};
 
 /// What the transactions are told once.
 #[derive(Clone, Debug)]
@@ -120,75 +145,152 @@ pub struct Sent {
 }
 
 /// All transactions of one user agent.
-pub struct Transactions {}
+pub struct Transactions {
+    settings: Settings,
+    table: Table,
+    rng: Rng,
+    /// What only we know, for tags that are computed and not remembered.
+    secret: u64,
+    ids: u64,
+    clients: Clients,
+    servers: Servers,
+    deadlines: Deadlines,
+    out: VecDeque<Output>,
+}
 
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
 impl Transactions {
     /// No transactions yet. The dice are for branches and tags.
-    pub fn new(settings: Settings, rng: Rng) -> Transactions {
-        todo!()
+    pub fn new(settings: Settings, mut rng: Rng) -> Transactions {
+        Transactions {
+            table: Table::new(settings.t1),
+            settings,
+            secret: rng.u64(),
+            rng,
+            ids: 0,
+            clients: Clients::default(),
+            servers: Servers::default(),
+            deadlines: Deadlines::default(),
+            out: VecDeque::new(),
+        }
     }
 
     /// A message has arrived.
     pub fn receive(&mut self, message: Message, path: Path, now: Instant) {
-        todo!()
+        match message {
+            Message::Request(request) => self.receive_request(request, path, now),
+            Message::Response(response) => self.receive_response(response, now),
+        }
     }
 
     /// What was sent to this remote could not be sent, or the connection broke.
     pub fn path_failed(&mut self, path: Path, now: Instant) {
-        todo!()
+        self.servers.path_failed(&path);
+        let (clients, deadlines, mut cx) = self.clients(now);
+        clients.path_failed(&path, deadlines, &mut cx);
     }
 
     /// Sends a request other than ACK and CANCEL, with a Via of ours in front, and repeats it until it is answered. Above
-    /// 1300 bytes UDP becomes TCP (RFC 3261 section 18.1.1).
+    /// 1300 bytes UDP becomes TCP (RFC 3261 section 18.1.1). Max-Forwards and Content-Length are added when missing.
     pub fn send(&mut self, request: Request, path: Path, now: Instant) -> ClientId {
-        todo!()
+        let outgoing = self.outgoing(request, path);
+        self.start_client(outgoing, now)
     }
 
     /// Cancels an INVITE: as soon as a provisional response has come, never after the final one (RFC 3261 section 9.1).
     /// `headers` (Reason) go into the CANCEL. The INVITE still ends by a final response or [`Event::Failed`].
     pub fn cancel(&mut self, invite: ClientId, headers: &[(String, String)], now: Instant) {
-        todo!()
+        let (clients, deadlines, mut cx) = self.clients(now);
+        if let Some(cancel) = clients.cancel(invite, headers.to_vec(), deadlines, &mut cx) {
+            self.start_client(cancel, now);
+        }
     }
 
     /// Answers a request, provisionally or finally. A 2xx to INVITE may be given again to repeat it (RFC 6026 section
-    /// 7.1). What comes too late (a second final response, a provisional one after it) is not sent.
-    pub fn respond(&mut self, id: ServerId, response: Response, now: Instant) {
-        todo!()
+    /// 7.1). What comes too late (a second final response, a provisional one after it) is not sent, nor is what RFC 4320
+    /// forbids in answer to another request than INVITE: 408, and provisional responses, for 100 goes by itself.
+    pub fn respond(&mut self, id: ServerId, mut response: Response, now: Instant) {
+        if !response.headers().has(Name::ContentLength) {
+            let length = response.body().len();
+            response.headers_mut().push(Name::ContentLength, length);
+        }
+        let (servers, deadlines, mut cx) = self.servers(now);
+        servers.respond(id, response, deadlines, &mut cx);
     }
 
     /// Sends the ACK to a 2xx: a Via with a branch of its own, no transaction.
     pub fn transmit(&mut self, request: Request, path: Path) -> Sent {
-        todo!()
+        let outgoing = self.outgoing(request, path);
+        let sent = Sent { path: outgoing.path, bytes: outgoing.into_bytes() };
+        self.repeat(&sent);
+        sent
     }
 
     /// Sends it again, byte for byte, because the 2xx came again.
     pub fn repeat(&mut self, sent: &Sent) {
-        todo!()
+        self.out.push_back(Output::Transmit { path: sent.path, bytes: sent.bytes.clone() });
     }
 
     /// The earliest deadline has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
+        while let Some(owner) = self.deadlines.due(now) {
+            match owner {
+                Owner::Client(id) => {
+                    let (clients, deadlines, mut cx) = self.clients(now);
+                    clients.handle_timeout(id, deadlines, &mut cx);
+                }
+                Owner::Server(id) => {
+                    let (servers, deadlines, mut cx) = self.servers(now);
+                    servers.handle_timeout(id, deadlines, &mut cx);
+                }
+            }
+        }
     }
 
     /// The earliest deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
+        self.deadlines.earliest()
     }
 
     /// What is to be done next; ask until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
+        self.out.pop_front()
     }
 
     /// How many transactions there are, finished ones that still absorb copies included.
     pub fn len(&self) -> usize {
-        todo!()
+        self.clients.len() + self.servers.len()
     }
 
     /// Whether there is no transaction, hence no timer.
     pub fn is_idle(&self) -> bool {
-        todo!()
+        self.len() == 0
+    }
+
+    fn outgoing(&mut self, request: Request, path: Path) -> Outgoing {
+        Outgoing::new(request, path, Branch::new(&mut self.rng), self.settings.external_address)
+    }
+
+    fn start_client(&mut self, outgoing: Outgoing, now: Instant) -> ClientId {
+        let id = ClientId(self.next_id());
+        let (clients, deadlines, mut cx) = self.clients(now);
+        clients.start(id, outgoing, deadlines, &mut cx);
+        id
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// The client side, and what is lent to it.
+    fn clients(&mut self, now: Instant) -> (&mut Clients, &mut Deadlines, Context<'_>) {
+        let cx = Context { now, table: &self.table, out: &mut self.out };
+        (&mut self.clients, &mut self.deadlines, cx)
+    }
+
+    /// The server side, and what is lent to it.
+    fn servers(&mut self, now: Instant) -> (&mut Servers, &mut Deadlines, Context<'_>) {
+        let cx = Context { now, table: &self.table, out: &mut self.out };
+        (&mut self.servers, &mut self.deadlines, cx)
     }
 }
