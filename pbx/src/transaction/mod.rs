@@ -12,6 +12,8 @@ mod clients;
 mod context;
 mod invite_client;
 mod invite_server;
+#[cfg(test)]
+mod lossy;
 mod matching;
 mod outgoing;
 mod receive;
