@@ -128,7 +128,7 @@ impl Transactions {
     fn has_room_for(&self, request: &Request) -> bool {
         let within_dialog = request.to_header().is_ok_and(|to| to.tag().is_some());
         let bound = self.settings.max_transactions;
-        self.len() < if within_dialog { bound.saturating_mul(2) } else { bound }
+        self.count() < if within_dialog { bound.saturating_mul(2) } else { bound }
     }
 }
 
@@ -284,6 +284,37 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_says_two_things_is_400() {
+        let spoils: [fn(&mut Request); 5] = [
+            |request| request.headers_mut().set(Name::CSeq, "7 INFO"),
+            |request| request.headers_mut().set(Name::CSeq, "seven OPTIONS"),
+            |request| request.headers_mut().set(Name::CallId, ""),
+            |request| request.headers_mut().push(Name::From, "<sip:mallory@pbx>;tag=x"),
+            |request| request.headers_mut().set(Name::To, "<sip:bob"),
+        ];
+        for spoil in spoils {
+            let mut scene = Scene::new();
+            let mut options = arriving(Method::Options, "z9hG4bKa");
+            spoil(&mut options);
+            scene.arrives(&options, UDP);
+            assert_eq!((scene.count("SIP/2.0 400"), scene.requests()), (1, 0), "{options:?}");
+        }
+    }
+
+    #[test]
+    fn a_100_says_when_the_request_was_sent_and_responses_how_long_they_are() {
+        let mut scene = Scene::new();
+        let mut invite = arriving(Method::Invite, "z9hG4bKa");
+        invite.headers_mut().push(Name::Timestamp, "54");
+        scene.arrives(&invite, UDP);
+        scene.pass(seconds(0.1));
+        assert_eq!(last_response(&scene).headers().get(Name::Timestamp), Some("54"));
+        assert_eq!(last_response(&scene).headers().get(Name::ContentLength), Some("0"));
+        scene.respond(180);
+        assert_eq!(last_response(&scene).headers().get(Name::ContentLength), Some("0"));
+    }
+
+    #[test]
     fn a_response_that_is_not_ours_is_dropped() {
         let mut scene = Scene::new();
         scene.send(Method::Options, UDP);
@@ -315,7 +346,7 @@ mod tests {
         for number in 0..30 {
             scene.arrives(&new(number, Method::Invite, "<sip:bob@pbx>"), UDP);
         }
-        assert_eq!((scene.transactions.len(), scene.requests()), (10, 10));
+        assert_eq!((scene.transactions.count(), scene.requests()), (10, 10));
         assert_eq!(scene.count("SIP/2.0 503"), 20);
         assert_eq!(last_response(&scene).headers().get(Name::RetryAfter), Some("10"));
         scene.arrives(&new(29, Method::Ack, "<sip:bob@pbx>"), UDP);
@@ -323,7 +354,7 @@ mod tests {
         for number in 30..60 {
             scene.arrives(&new(number, Method::Bye, "<sip:bob@pbx>;tag=us"), UDP);
         }
-        assert_eq!((scene.transactions.len(), scene.requests()), (20, 20));
+        assert_eq!((scene.transactions.count(), scene.requests()), (20, 20));
     }
 
     #[test]
@@ -348,9 +379,9 @@ mod tests {
                     scene.transactions.respond(id, refusal, scene.now);
                 }
             }
-            assert!(scene.transactions.len() <= 2_000);
+            assert!(scene.transactions.count() <= 2_000);
         }
-        assert_eq!(scene.transactions.len(), 2_000);
+        assert_eq!(scene.transactions.count(), 2_000);
         scene.rest();
         assert!(scene.transactions.is_idle());
     }

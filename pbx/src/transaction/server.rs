@@ -24,6 +24,7 @@ enum State {
 }
 
 /// What may happen to it.
+#[expect(clippy::large_enum_variant, reason = "it lives for one step; a box would cost more")]
 pub(super) enum Input {
     /// A timer has fired.
     Timer(Timer),

@@ -50,8 +50,14 @@ pub(super) struct Opening<'a> {
 
 impl Servers {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        let found_by = self.by_key.is_empty() && self.by_origin.is_empty() && self.by_connection.is_empty();
+        self.entries.is_empty() && found_by
     }
 
     /// Makes a transaction.

@@ -229,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_failed_is_not_tried_again_soon() {
+        let mut scene = Scene::new();
+        scene.send_request(large(Method::Message), path(UDP));
+        scene.path_fails(path(TCP));
+        scene.send_request(large(Method::Message), path(UDP));
+        let transports: Vec<Transport> = scene.sent.iter().map(|sent| sent.path.transport).collect();
+        assert_eq!(transports, [TCP, UDP, UDP]);
+    }
+
+    #[test]
     fn a_stream_that_swallows_everything_leaves_udp_after_a_while() {
         let mut scene = Scene::new();
         scene.send_request(large(Method::Invite), path(UDP));
@@ -254,7 +264,7 @@ mod tests {
             Via::parse(&via).expect("a Via").branch().map(str::to_owned)
         };
         assert_ne!(branch(&ack.bytes), branch(&invite));
-        assert_eq!(scene.transactions.len(), 1, "no transaction for the ACK");
+        assert_eq!(scene.transactions.count(), 1, "no transaction for the ACK");
     }
 
     #[test]
