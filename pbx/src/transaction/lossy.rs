@@ -195,8 +195,12 @@ impl World {
                 Output::Event(event) => self.callee_is_told(event),
             }
         }
-        if self.caller.poll_timeout().is_some_and(|at| at <= self.now) {
-            panic!("a deadline in the past: {:?}", self.plan);
+        for end in [&self.caller, &self.callee] {
+            assert!(
+                end.poll_timeout().is_none_or(|at| at >= self.now),
+                "a deadline was missed: {:?}",
+                self.plan
+            );
         }
     }
 

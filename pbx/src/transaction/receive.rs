@@ -138,6 +138,7 @@ mod tests {
     use super::super::scene::{Scene, arriving, path, request, seconds};
     use super::*;
     use crate::sip::{Message, Name, Transport};
+    use proptest::prelude::*;
 
     const UDP: Transport = Transport::Udp;
     const TCP: Transport = Transport::Tcp;
@@ -355,6 +356,65 @@ mod tests {
             scene.arrives(&new(number, Method::Bye, "<sip:bob@pbx>;tag=us"), UDP);
         }
         assert_eq!((scene.transactions.count(), scene.requests()), (20, 20));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Messages that were good once, with bytes changed, cut out and doubled, in both directions.
+        #[test]
+        fn nothing_that_arrives_makes_us_panic_or_leaves_something_behind(
+            spoils in prop::collection::vec((0usize..6, 0usize..400, any::<u8>(), 0u8..4), 1..40),
+        ) {
+            let mut scene = Scene::new();
+            scene.send(Method::Invite, UDP);
+            let Message::Request(ours) = scene.last_sent() else { panic!("a request") };
+            let good = [
+                arriving(Method::Invite, "z9hG4bKa").to_bytes(),
+                arriving(Method::Ack, "z9hG4bKa").to_bytes(),
+                arriving(Method::Cancel, "z9hG4bKa").to_bytes(),
+                arriving(Method::Options, "").to_bytes(),
+                super::super::scene::answer(&ours, 180, "them").to_bytes(),
+                super::super::scene::answer(&ours, 486, "them").to_bytes(),
+            ];
+            for (which, at, byte, how) in spoils {
+                let mut bytes = good[which].clone();
+                let at = at % bytes.len();
+                match how {
+                    0 => bytes[at] = byte,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.insert(at, byte),
+                    _ => {}
+                }
+                if let Ok(message) = Message::parse(&bytes, &crate::sip::Limits::default()) {
+                    scene.receive(message, path(UDP));
+                }
+                for event in std::mem::take(&mut scene.events) {
+                    if let Event::Request { id, request, .. } = event {
+                        scene.transactions.respond(id, super::super::scene::answer(&request, 404, "us"), scene.now);
+                    }
+                }
+                scene.pass(seconds(0.3));
+            }
+            // An INVITE that rings is waited for until the TU cancels it.
+            scene.cancel(super::super::ClientId(1));
+            scene.rest();
+            prop_assert!(scene.transactions.is_idle());
+        }
+    }
+
+    #[test]
+    fn a_late_wake_up_repeats_once_and_gives_up() {
+        let mut scene = Scene::new();
+        scene.send(Method::Invite, UDP);
+        scene.send(Method::Options, UDP);
+        scene.now = Instant::from_millis(100_000);
+        scene.transactions.handle_timeout(scene.now);
+        scene.pass(seconds(0.0));
+        let outputs = std::iter::from_fn(|| scene.transactions.poll_output());
+        let sent = outputs.filter(|output| matches!(output, Output::Transmit { .. })).count();
+        assert_eq!(sent, 2);
+        assert!(scene.transactions.is_idle());
     }
 
     #[test]
