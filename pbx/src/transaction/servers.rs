@@ -98,9 +98,8 @@ impl Servers {
         let entry = self.entries.get(&id)?;
         let Machine::Invite(invite) = &entry.machine else { return None };
         // Without a branch to tell them apart, only the tag says which response is acknowledged (section 17.2.3).
-        if entry.is_old
-            && to_tag(invite.last_response()) != ack.to_header().ok().and_then(|to| to.tag()).map(Into::into)
-        {
+        let acknowledged = || ack.to_header().ok().and_then(|to| to.tag()).map(str::to_owned);
+        if entry.is_old && to_tag(invite.last_response()) != acknowledged() {
             return None;
         }
         Some((id, invite.fate_of_ack()))
