@@ -217,8 +217,7 @@ fn open(id: u64, local: SocketAddr) -> Command {
 }
 
 fn agreement(phone: &Phone) -> Agreement {
-    let codec =
-        Codec { payload_type: 0, name: "PCMU".into(), clock_rate: 8000, channels: 1, fmtp: None };
+    let codec = Codec { payload_type: 0, name: "PCMU".into(), clock_rate: 8000, channels: 1, fmtp: None };
     let remote = RemoteAudio {
         rtp: Some(phone.socket.local_addr().unwrap()),
         rtcp: None,
@@ -227,5 +226,11 @@ fn agreement(phone: &Phone) -> Agreement {
         ptime: Some(20),
         maxptime: None,
     };
-    Agreement { remote, codecs: vec![codec], telephone_event: None, direction: Direction::SendRecv, ptime: 20 }
+    Agreement {
+        remote,
+        codecs: vec![codec],
+        telephone_event: None,
+        direction: Direction::SendRecv,
+        ptime: 20,
+    }
 }
