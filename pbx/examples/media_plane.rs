@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Event::OpenFailed { port, reason, .. } = event {
             eprintln!("port {port}: {reason}");
         }
-        Ok(())
+        None
     })?;
     for n in 0..calls {
         let room = RoomId(u64::from(n));
