@@ -1,1 +1,4 @@
 //! (to come)
+
+pub mod media_loop;
+mod media_socket;
