@@ -309,8 +309,9 @@ impl Pbx {
             Err(error) => {
                 tracing::debug!(remote = %path.remote, %error, "bytes that are no message");
                 context.counters.messages_malformed += 1;
-                if let Some(bytes) = sip::salvage(bytes).and_then(|salvaged| salvaged.refuse(&error)) {
-                    context.out.push_back(Output::Transmit { path, bytes });
+                if let Some(request) = sip::salvage(bytes) {
+                    let answer = sip::Refusal::from(error).answer(&request, &context.rng.token(8));
+                    context.out.push_back(Output::Transmit { path, bytes: answer.to_bytes() });
                 }
             }
         }

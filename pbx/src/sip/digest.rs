@@ -2,7 +2,7 @@
 //!
 //! Who may and who has tried too often is not decided here: that is the room `auth`.
 
-use super::values::split_outside_quotes;
+use super::scan::split;
 use super::{Name, Request, Response};
 use md5::{Digest as _, Md5};
 use sha2::{Sha256, Sha512_256};
@@ -330,7 +330,7 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        split_outside_quotes(self.0, b',')
+        split(self.0, b',')
             .filter_map(|field| field.split_once('='))
             .find(|(written, _)| written.trim().eq_ignore_ascii_case(name))
             .map(|(_, value)| unquote(value.trim()))
