@@ -3,6 +3,9 @@
 //!
 //! Who may register for whom has been asked before (room `auth`); where a call goes is asked after (room `route`).
 
+#[cfg(test)]
+pub(crate) mod office;
+
 use crate::config::Config;
 use crate::dialog::Reply;
 use crate::sip::{ConnectionId, Path, Request};
