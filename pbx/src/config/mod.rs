@@ -145,23 +145,6 @@ pub struct Network {
     pub prefix: u8,
 }
 
-impl Network {
-    /// Whether `address` is one of its addresses. An IPv4 address within IPv6 (`::ffff:10.0.0.1`) counts as what it means.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let same = |ours: u128, theirs: u128, width: u8| {
-            let host_bits = width.saturating_sub(self.prefix);
-            ours.checked_shr(host_bits.into()) == theirs.checked_shr(host_bits.into())
-        };
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
-                same(ours.to_bits().into(), theirs.to_bits().into(), 32)
-            }
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => same(ours.to_bits(), theirs.to_bits(), 128),
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
-}
-
 /// `[limits]`
 #[derive(Clone, Debug)]
 pub struct Limits {

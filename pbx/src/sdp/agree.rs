@@ -13,7 +13,8 @@ const LONGEST_PTIME: u8 = 60;
 pub(super) fn common(leading: &[Codec], other: &[Codec]) -> (Vec<Codec>, Vec<Codec>) {
     let mut pairs: Vec<(Codec, &Codec)> = Vec::new();
     for codec in leading {
-        let is_new = |theirs: &&Codec| !pairs.iter().any(|(_, taken)| taken.payload_type == theirs.payload_type);
+        let is_new =
+            |theirs: &&Codec| !pairs.iter().any(|(_, taken)| taken.payload_type == theirs.payload_type);
         let Some(theirs) = other.iter().filter(is_new).find(|theirs| theirs.matches(codec)) else { continue };
         // Where we have nothing to say about a format, we take it as it is offered (RFC 3264 section 6.1).
         let fmtp = codec.fmtp.clone().or_else(|| theirs.fmtp.clone());

@@ -110,9 +110,8 @@ pub fn offerable(remote: &RemoteAudio, preferred: &[String], dtmf: bool) -> Vec<
         let named = preferred.iter().position(|name| name.eq_ignore_ascii_case(&codec.name));
         (!codec.is_audio(), named.unwrap_or(usize::MAX))
     };
-    let is_passed_on = |codec: &&Codec| {
-        !codec.name.eq_ignore_ascii_case("red") && (dtmf || !codec.is_telephone_event())
-    };
+    let is_passed_on =
+        |codec: &&Codec| !codec.name.eq_ignore_ascii_case("red") && (dtmf || !codec.is_telephone_event());
     let mut codecs: Vec<_> = remote.codecs.iter().filter(is_passed_on).cloned().collect();
     codecs.sort_by_key(rank);
     codecs

@@ -133,7 +133,8 @@ impl Negotiation {
             return Err(NegotiationError::NothingOffered);
         };
         let answer = Description::parse(sdp).map_err(NegotiationError::Unreadable)?;
-        let is_of_the_kind = |(line, stream): (&Line, &Stream)| line.kind().eq_ignore_ascii_case(&stream.kind);
+        let is_of_the_kind =
+            |(line, stream): (&Line, &Stream)| line.kind().eq_ignore_ascii_case(&stream.kind);
         if answer.streams.len() != lines.len() || !lines.iter().zip(&answer.streams).all(is_of_the_kind) {
             return Err(NegotiationError::OtherStreams);
         }
@@ -179,8 +180,8 @@ impl Negotiation {
     /// change no codec, whoever's order counted first.
     fn steady(&self, wish: &[Codec]) -> Vec<Codec> {
         let mut codecs = wish.to_vec();
-        let is_unchanged =
-            wish.len() == self.wished.len() && wish.iter().zip(&self.wished).all(|(now, then)| now.matches(then));
+        let is_unchanged = wish.len() == self.wished.len()
+            && wish.iter().zip(&self.wished).all(|(now, then)| now.matches(then));
         if let (true, Some(agreed)) = (is_unchanged, &self.agreed) {
             codecs.sort_by_key(|codec| {
                 agreed.codecs.iter().position(|used| used.matches(codec)).unwrap_or(usize::MAX)

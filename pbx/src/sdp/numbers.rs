@@ -17,9 +17,8 @@ impl Numbers {
         let mut assigned: Vec<Codec> = Vec::with_capacity(codecs.len());
         for codec in codecs {
             let is_listed = assigned.iter().any(|other| other.matches(codec));
-            let is_free = |number: &u8| {
-                !self.0.iter().chain(&assigned).any(|other| other.payload_type == *number)
-            };
+            let is_free =
+                |number: &u8| !self.0.iter().chain(&assigned).any(|other| other.payload_type == *number);
             let known = self.0.iter().find(|bound| bound.matches(codec)).map(|bound| bound.payload_type);
             let own = Some(codec.payload_type).filter(is_free);
             let number = known.or(own).or_else(|| DYNAMIC.into_iter().find(is_free));
