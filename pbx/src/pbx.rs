@@ -216,7 +216,7 @@ impl Pbx {
             session_expires: config.sip.session_expires,
             min_se: config.sip.min_se,
             external_address: config.sip.external_address,
-            max_transactions: 100_000,
+            max_transactions: 300_000,
         };
         let agent = UserAgent::new(settings, rng.fork());
         let registrar = Registrar::new(&config, clock);

@@ -92,7 +92,12 @@ pub(crate) fn trunk(name: &str, targets: &[(&str, u16, u16)]) -> Trunk {
 
 /// A route to `app`, open to nobody in particular.
 pub(crate) fn route(to_user: &str, app: App) -> Route {
-    Route { name: format!("route {to_user}"), to_user: to_user.into(), from_network: None, app }
+    Route {
+        name: format!("route {to_user}"),
+        to_user: crate::config::Pattern::new(to_user).expect("a pattern"),
+        from_network: None,
+        app,
+    }
 }
 
 /// `10.0.0.0/8`

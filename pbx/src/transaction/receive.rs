@@ -5,7 +5,7 @@ use super::matching::{self, ServerKey};
 use super::servers::Opening;
 use super::via::{self, ReplyPath};
 use super::{Event, Output, ServerId, Transactions, stateless};
-use crate::sip::{Method, Path, Request, Response, StatusCode};
+use crate::sip::{Method, Path, Refusal, Request, Response, StatusCode};
 use crate::time::Instant;
 
 /// A request that may start a transaction.
@@ -20,8 +20,8 @@ impl Transactions {
     pub(super) fn receive_request(&mut self, request: Request, path: Path, now: Instant) {
         let Ok(via) = request.via() else { return };
         let reply = ReplyPath::new(path, &via);
-        if let Err(fault) = stateless::check(&request) {
-            return self.refuse(request, &reply, StatusCode::BAD_REQUEST, Some(fault));
+        if let Err(refusal) = request.validate() {
+            return self.refuse(request, &reply, &refusal);
         }
         if *request.method() == Method::Ack {
             let key = ServerKey::of(&request, &via, &Method::Invite);
@@ -70,7 +70,7 @@ impl Transactions {
             let id = self.start_server(&arrival, None, now);
             self.respond(id, response, now);
         } else {
-            self.refuse(arrival.request.clone(), &arrival.reply, status, None);
+            self.refuse(arrival.request.clone(), &arrival.reply, &Refusal::new(status));
         }
         if let Some(invite) = invite.filter(|&invite| self.servers.is_open(invite)) {
             self.out.push_back(Output::Event(Event::Cancelled { invite, cancel: arrival.request }));
@@ -79,7 +79,11 @@ impl Transactions {
 
     fn receive_new(&mut self, arrival: Arrival, now: Instant) {
         if !self.has_room_for(&arrival.request) {
-            return self.refuse(arrival.request, &arrival.reply, StatusCode::SERVICE_UNAVAILABLE, None);
+            return self.refuse(
+                arrival.request,
+                &arrival.reply,
+                &Refusal::new(StatusCode::SERVICE_UNAVAILABLE),
+            );
         }
         let origin = matching::origin(&arrival.request);
         if origin.as_ref().is_some_and(|origin| self.servers.knows_origin(origin)) {
@@ -114,13 +118,13 @@ impl Transactions {
     }
 
     /// Answers without state. An ACK is never answered (RFC 3261 section 17.1.1.3).
-    fn refuse(&mut self, mut request: Request, reply: &ReplyPath, status: StatusCode, fault: Option<&str>) {
+    fn refuse(&mut self, mut request: Request, reply: &ReplyPath, refusal: &Refusal) {
         if *request.method() == Method::Ack {
             return;
         }
         via::stamp(&mut request, reply.source);
         let tag = stateless::tag(&request, self.secret);
-        let bytes = stateless::refusal(&request, status, fault, &tag).to_bytes();
+        let bytes = stateless::refusal(&request, refusal, &tag).to_bytes();
         self.out.push_back(Output::Transmit { path: reply.path, bytes });
     }
 
@@ -330,7 +334,7 @@ mod tests {
         for response in spoilt {
             scene.receive(Message::Response(response), path(UDP));
         }
-        assert_eq!(scene.told(), []);
+        assert_eq!(scene.told(), Vec::<u16>::new());
         scene.receive(Message::Response(good), path(UDP));
         assert_eq!(scene.told(), [200]);
     }
