@@ -4,6 +4,7 @@
 //! hold one buffer and a table of header lines; typed values ([`Uri`], [`Via`], [`NameAddr`], ...) borrow from it and
 //! are made when somebody asks.
 
+pub mod digest;
 mod headers;
 mod message;
 mod method;
