@@ -38,7 +38,8 @@ const EXTRA_LINES: usize = 64;
 pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, contact: bool) {
     for (name, value) in extra.iter().take(EXTRA_LINES) {
         let known = Name::of(name);
-        let is_token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+        let is_token =
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
         if is_token && (!OURS.contains(&known) || (contact && known == Name::Contact)) {
             headers.push_named(name, value);
         }

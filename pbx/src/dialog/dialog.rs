@@ -214,7 +214,7 @@ fn is_loose(route: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stage::{parse_request, parse_response, path};
+    use super::super::tests::{parse_request, parse_response, path};
     use super::*;
 
     fn invite(record_route: &str) -> Request {

@@ -27,7 +27,10 @@ pub(super) struct Established {
 enum Inviting {
     Idle,
     /// Ours is out.
-    Sent { client: ClientId, why: Why },
+    Sent {
+        client: ClientId,
+        why: Why,
+    },
     /// Our 2xx is out, and no ACK yet.
     Accepted(Accepted),
 }
@@ -54,7 +57,13 @@ pub(super) struct Accepted {
 
 impl Accepted {
     /// A 2xx that has just been sent.
-    pub(super) fn new(server: ServerId, invite: &Request, response: Response, is_first: bool, cx: &Cx<'_>) -> Accepted {
+    pub(super) fn new(
+        server: ServerId,
+        invite: &Request,
+        response: Response,
+        is_first: bool,
+        cx: &Cx<'_>,
+    ) -> Accepted {
         let t1 = cx.ua.settings.t1;
         Accepted {
             server,
@@ -133,7 +142,12 @@ impl Established {
     }
 
     /// A re-INVITE has come (RFC 3261 section 14.2).
-    pub(super) fn on_invite(mut self: Box<Self>, server: ServerId, request: Request, cx: &mut Cx<'_>) -> Stage {
+    pub(super) fn on_invite(
+        mut self: Box<Self>,
+        server: ServerId,
+        request: Request,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         let ours_is_out = matches!(self.inviting, Inviting::Sent { .. })
             || matches!(self.peer.gate.turn(), Turn::Owed { to: Owed::Ack { .. }, .. });
         if ours_is_out {
@@ -183,8 +197,7 @@ impl Established {
     /// A PRACK that was still on its way when the INVITE was answered (RFC 3262 section 3), or one that matches nothing.
     pub(super) fn on_prack(&mut self, server: ServerId, request: &Request, cx: &mut Cx<'_>) {
         let matches = self.late_prack.is_some_and(|(cseq, rseq)| prack::matches_rack(request, rseq, cseq));
-        let status =
-            if matches { StatusCode::OK } else { StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST };
+        let status = if matches { StatusCode::OK } else { StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST };
         if matches {
             self.late_prack = None;
         }
@@ -327,7 +340,9 @@ impl Established {
         };
         self.inviting = Inviting::Idle;
         match outcome {
-            Ok(response) if response.status().is_success() => self.on_reinvite_success(client, why, response, cx),
+            Ok(response) if response.status().is_success() => {
+                self.on_reinvite_success(client, why, response, cx)
+            }
             Ok(response) if self.is_retried(why, response, cx) => Fate::GoesOn,
             _ => {
                 self.peer.gate.withdraw();
@@ -340,7 +355,13 @@ impl Established {
         }
     }
 
-    fn on_reinvite_success(&mut self, client: ClientId, why: Why, response: &Response, cx: &mut Cx<'_>) -> Fate {
+    fn on_reinvite_success(
+        &mut self,
+        client: ClientId,
+        why: Why,
+        response: &Response,
+        cx: &mut Cx<'_>,
+    ) -> Fate {
         let peer = &mut self.peer;
         peer.note(response.headers());
         peer.dialog.refresh_target(response.contact().ok());

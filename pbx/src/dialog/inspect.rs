@@ -51,7 +51,8 @@ impl Refusal {
 pub(super) fn outside(request: &Request) -> Result<(), Refusal> {
     within(request)?;
     // Any scheme is fine for a REGISTER's body of contacts; the Request-URI is always SIP (or a number).
-    let scheme = Uri::parse(request.uri()).map_err(|_| Refusal::Malformed("the Request-URI cannot be read"))?;
+    let scheme =
+        Uri::parse(request.uri()).map_err(|_| Refusal::Malformed("the Request-URI cannot be read"))?;
     if !scheme.is_sip() && !scheme.scheme.eq_ignore_ascii_case("tel") {
         return Err(Refusal::Scheme);
     }
@@ -123,7 +124,9 @@ fn is_optional(headers: &Headers) -> bool {
 }
 
 fn is_encoded(headers: &Headers) -> bool {
-    headers.get(Name::ContentEncoding).is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
+    headers
+        .get(Name::ContentEncoding)
+        .is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
 }
 
 /// The kind, then the parameters.

@@ -65,7 +65,12 @@ impl Leaving {
     }
 
     /// Requests find no dialog any more, but BYEs that cross end both (RFC 5407 section 3.2.1).
-    pub(super) fn on_request(mut self: Box<Self>, server: ServerId, request: &Request, cx: &mut Cx<'_>) -> Stage {
+    pub(super) fn on_request(
+        mut self: Box<Self>,
+        server: ServerId,
+        request: &Request,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         if *request.method() == Method::Bye {
             self.unacknowledged = None;
             cx.refuse(server, request, StatusCode::OK);
@@ -117,7 +122,11 @@ impl Leaving {
     }
 
     fn rest(self: Box<Self>) -> Stage {
-        if self.unacknowledged.is_none() && self.pending.is_empty() { Stage::Over } else { Stage::Leaving(self) }
+        if self.unacknowledged.is_none() && self.pending.is_empty() {
+            Stage::Over
+        } else {
+            Stage::Leaving(self)
+        }
     }
 }
 
@@ -130,7 +139,12 @@ pub(super) struct Cancelling {
 
 impl Cancelling {
     /// Cancels; the transaction waits for a provisional response by itself.
-    pub(super) fn new(client: ClientId, origin: Origin, reason: Option<String>, cx: &mut Cx<'_>) -> Cancelling {
+    pub(super) fn new(
+        client: ClientId,
+        origin: Origin,
+        reason: Option<String>,
+        cx: &mut Cx<'_>,
+    ) -> Cancelling {
         let headers: Vec<(String, String)> =
             reason.into_iter().map(|reason| ("Reason".to_owned(), reason)).collect();
         cx.ua.transactions.cancel(client, &headers, cx.now);

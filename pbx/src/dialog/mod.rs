@@ -11,6 +11,7 @@
 //! offer/answer gate (`offer.rs`), the session timer (`session_timer.rs`).
 
 mod acks;
+mod challenge;
 mod compose;
 mod dialog;
 mod established;
@@ -24,6 +25,8 @@ mod session;
 mod session_timer;
 mod shared;
 mod target;
+#[cfg(test)]
+mod tests;
 mod uac;
 mod uas;
 mod user_agent;

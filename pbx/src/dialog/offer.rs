@@ -169,7 +169,9 @@ impl Gate {
     /// The re-INVITE that waits for our decision.
     pub(super) fn open_invite(&self) -> Option<ServerId> {
         match &self.turn {
-            Turn::Owed { to: Owed::Response { server, request }, .. } if *request.method() == Method::Invite => {
+            Turn::Owed { to: Owed::Response { server, request }, .. }
+                if *request.method() == Method::Invite =>
+            {
                 Some(*server)
             }
             Turn::Owed { .. } | Turn::Settled | Turn::Asking | Turn::Offered(_) => None,

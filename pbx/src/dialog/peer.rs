@@ -141,7 +141,9 @@ impl Peer {
     pub(super) fn give(&mut self, description: Vec<u8>, cx: &mut Cx<'_>) -> Option<Accepted> {
         match self.gate.turn() {
             // That is for ring and accept.
-            Turn::Owed { to: Owed::Invite, .. } | Turn::Settled | Turn::Asking | Turn::Offered(_) => return None,
+            Turn::Owed { to: Owed::Invite, .. } | Turn::Settled | Turn::Asking | Turn::Offered(_) => {
+                return None;
+            }
             Turn::Owed { .. } => {}
         }
         let carrier = self.gate.give(description.clone())?;
@@ -249,7 +251,8 @@ impl Peer {
     /// Whether the UPDATE is made again: later, or in another shape.
     fn is_retried(&mut self, updating: Updating, refusal: &Response, cx: &mut Cx<'_>) -> bool {
         let pause = self.pause(refusal, updating.attempts, cx);
-        let not_update = matches!(refusal.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
+        let not_update =
+            matches!(refusal.status(), StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
         if not_update {
             self.allows_update = false;
         }

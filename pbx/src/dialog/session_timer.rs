@@ -45,7 +45,12 @@ enum Refresh {
 impl SessionTimer {
     /// No timer yet.
     pub(super) fn new(settings: &Settings) -> SessionTimer {
-        SessionTimer { state: State::Off, wish: settings.session_expires, own_min: settings.min_se, seen_min: None }
+        SessionTimer {
+            state: State::Off,
+            wish: settings.session_expires,
+            own_min: settings.min_se,
+            seen_min: None,
+        }
     }
 
     /// The timer of a new dialog of the same INVITE, which has met the same 422 (section 7.4).
@@ -175,7 +180,8 @@ impl SessionTimer {
         // A peer that writes `Session-Expires: 1` must not make us refresh every half second.
         let interval = interval.max(self.own_min.min(DEFAULT_MIN_SE)).max(Duration::from_secs(2));
         let margin = (interval / 3).min(Duration::from_secs(32));
-        let refresher = if we_refresh { Refresher::We(Refresh::At(now + interval / 2)) } else { Refresher::They };
+        let refresher =
+            if we_refresh { Refresher::We(Refresh::At(now + interval / 2)) } else { Refresher::They };
         self.state = State::Running { interval, refresher, bye_at: now + (interval - margin) };
     }
 }
@@ -223,7 +229,10 @@ mod tests {
     use crate::sip::{Method, StatusCode};
 
     fn settings(session_expires: Option<u64>) -> Settings {
-        Settings { session_expires: session_expires.map(Duration::from_secs), ..super::super::stage::settings() }
+        Settings {
+            session_expires: session_expires.map(Duration::from_secs),
+            ..super::super::tests::settings()
+        }
     }
 
     fn request(lines: &[(Name, &str)]) -> Request {

@@ -148,7 +148,13 @@ impl Shared {
     }
 
     /// Sends the INVITE that is to make a session, for the first time or again; the session keeps it.
-    pub(super) fn send_first(&mut self, request: Request, path: Path, session: SessionId, now: Instant) -> ClientId {
+    pub(super) fn send_first(
+        &mut self,
+        request: Request,
+        path: Path,
+        session: SessionId,
+        now: Instant,
+    ) -> ClientId {
         self.resend(request, path, Owner::Session(session, Purpose::Invite), now)
     }
 
@@ -164,7 +170,13 @@ impl Shared {
     }
 
     /// Sends the ACK to a 2xx of `invite` and keeps it for the copies of that 2xx.
-    pub(super) fn acknowledge(&mut self, invite: ClientId, dialog: &Dialog, cseq: u32, answer: Option<&[u8]>) {
+    pub(super) fn acknowledge(
+        &mut self,
+        invite: ClientId,
+        dialog: &Dialog,
+        cseq: u32,
+        answer: Option<&[u8]>,
+    ) {
         let mut ack = dialog.ack(cseq);
         for (name, value) in self.acks.credentials(invite) {
             ack.headers_mut().push(*name, value);

@@ -66,7 +66,7 @@ fn place(uri: &str, path: &Path) -> Option<Path> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::stage::path;
+    use super::super::tests::path;
     use super::*;
     use crate::sip::ConnectionId;
 

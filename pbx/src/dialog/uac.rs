@@ -149,10 +149,8 @@ impl Calling {
     /// We refuse an offer; one in a provisional response can only be refused by ending it all (RFC 6337 section 2.3).
     pub(super) fn refuse_offer(mut self: Box<Self>, status: StatusCode, cx: &mut Cx<'_>) -> Stage {
         let owes = |branch: &&mut Branch| matches!(branch.peer.gate.turn(), Turn::Owed { .. });
-        match self.branches.iter_mut().find(owes) {
-            Some(branch) if !branch.peer.refuse(status, cx) => self.cancel(None, cx),
-            Some(_) | None => Stage::Calling(self),
-        }
+        let is_refused = self.branches.iter_mut().find(owes).map(|branch| branch.peer.refuse(status, cx));
+        if is_refused == Some(false) { self.cancel(None, cx) } else { Stage::Calling(self) }
     }
 
     /// We do not want it any more.
@@ -176,7 +174,12 @@ impl Calling {
         }
     }
 
-    fn refused(mut self: Box<Self>, status: StatusCode, response: Option<Response>, cx: &mut Cx<'_>) -> Stage {
+    fn refused(
+        mut self: Box<Self>,
+        status: StatusCode,
+        response: Option<Response>,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         self.abandon(cx);
         cx.emit(Event::Refused { session: cx.session, status, response });
         Stage::Over

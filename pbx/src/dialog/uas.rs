@@ -62,7 +62,8 @@ impl Ringing {
     /// The earliest deadline.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let extension = self.extension.map(|(_, at)| at);
-        let wanted = self.peer.wanted.as_ref().and_then(|wanted| wanted.not_before).filter(|_| self.may_update());
+        let wanted =
+            self.peer.wanted.as_ref().and_then(|wanted| wanted.not_before).filter(|_| self.may_update());
         [self.reliable.deadline(), extension, wanted, self.expires_at].into_iter().flatten().min()
     }
 
@@ -132,7 +133,12 @@ impl Ringing {
     }
 
     /// PRACK has come (RFC 3262 section 3), maybe with the answer to our offer or with another offer (section 5).
-    pub(super) fn on_prack(mut self: Box<Self>, server: ServerId, request: Request, cx: &mut Cx<'_>) -> Stage {
+    pub(super) fn on_prack(
+        mut self: Box<Self>,
+        server: ServerId,
+        request: Request,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         let cseq = self.invite.cseq().map_or(0, |cseq| cseq.number);
         let was_described = self.reliable.holds_description();
         if !self.reliable.acknowledge(&request, cseq) {
@@ -162,7 +168,12 @@ impl Ringing {
     }
 
     /// A request of ours has ended.
-    pub(super) fn on_outcome(mut self: Box<Self>, purpose: Purpose, outcome: &Outcome, cx: &mut Cx<'_>) -> Stage {
+    pub(super) fn on_outcome(
+        mut self: Box<Self>,
+        purpose: Purpose,
+        outcome: &Outcome,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         if purpose == Purpose::Update {
             // Whatever is wrong with it, the INVITE is still to be answered.
             self.peer.on_update_outcome(outcome, cx);
