@@ -1,11 +1,17 @@
 //! The media loop on loopback: real threads, real sockets, real time.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test in real time, where failing is its answer"
+)]
+
 use pbx::media::{Command, Event, Latching, RoomId, Settings, Source, Statistics, StreamId};
 use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
 use pbx::shell::media_loop::{self, Media};
 use pbx::time::{Instant, WallClock};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TrySendError, channel};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,11 +94,9 @@ fn every_stream_is_closed_when_the_loop_ends() {
 #[test]
 fn events_that_find_no_room_come_later_in_order() {
     let (tell, told) = std::sync::mpsc::sync_channel(1);
-    let on_event = move |event| {
-        tell.try_send(event).map_err(|error| match error {
-            std::sync::mpsc::TrySendError::Full(event)
-            | std::sync::mpsc::TrySendError::Disconnected(event) => event,
-        })
+    let on_event = move |event| match tell.try_send(event) {
+        Ok(()) => None,
+        Err(TrySendError::Full(event) | TrySendError::Disconnected(event)) => Some(event),
     };
     let media = media_loop::spawn(1, settings(), clock(), on_event).unwrap();
     let local = free_ports();
@@ -115,7 +119,7 @@ struct World {
 impl World {
     fn start() -> World {
         let (tell, events) = channel();
-        let on_event = move |event| tell.send(event).map_err(|unheard| unheard.0);
+        let on_event = move |event| tell.send(event).err().map(|unheard| unheard.0);
         World { media: media_loop::spawn(2, settings(), clock(), on_event).unwrap(), events }
     }
 
@@ -195,7 +199,6 @@ fn settings() -> Settings {
     Settings { clock: WallClock { epoch_micros: 1_795_247_106_000_000 }, latching: Latching::default() }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this test runs in real time")]
 fn clock() -> impl Fn() -> Instant + Clone + Send + 'static {
     let start = std::time::Instant::now();
     move || Instant::START + start.elapsed()
@@ -206,7 +209,7 @@ fn free_ports() -> SocketAddr {
     loop {
         let rtp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let above = SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1));
-        if rtp.port() % 2 == 0 && UdpSocket::bind(above).is_ok() {
+        if rtp.port().is_multiple_of(2) && UdpSocket::bind(above).is_ok() {
             return rtp;
         }
     }

@@ -149,7 +149,6 @@ async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
 }
 
 /// Media has threads of its own, which tell the core what happens; what finds no room is offered again.
-#[expect(clippy::result_large_err, reason = "an event that finds no room is given back as it is")]
 fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Event>) -> io::Result<Media> {
     let settings = media::Settings { clock: host.clock(), latching: media::Latching::default() };
     let clock = {
@@ -158,9 +157,9 @@ fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Eve
     };
     let tell = move |event| {
         match events.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(event)) => Err(event),
+            Err(mpsc::error::TrySendError::Full(event)) => Some(event),
             // When the core is gone, so is everybody who would want to know.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
         }
     };
     media_loop::spawn(config.media.workers, settings, clock, tell)

@@ -60,7 +60,7 @@ struct Alarm {
 pub fn spawn<C, E>(workers: usize, settings: Settings, clock: C, on_event: E) -> io::Result<Media>
 where
     C: Fn() -> Instant + Clone + Send + 'static,
-    E: Fn(Event) -> Result<(), Event> + Clone + Send + 'static,
+    E: Fn(Event) -> Option<Event> + Clone + Send + 'static,
 {
     let mut media = Media { workers: Vec::new() };
     for n in 0..workers.max(1) {
@@ -133,7 +133,7 @@ struct Bound {
 impl<C, E> Loop<C, E>
 where
     C: Fn() -> Instant,
-    E: Fn(Event) -> Result<(), Event>,
+    E: Fn(Event) -> Option<Event>,
 {
     fn run(&mut self) {
         be_punctual();
@@ -223,7 +223,7 @@ where
     /// Does what the engine wants.
     fn put_out(&mut self) {
         while let Some(event) = self.untold.pop_front() {
-            if let Err(event) = (self.on_event)(event) {
+            if let Some(event) = (self.on_event)(event) {
                 self.untold.push_front(event);
                 break;
             }
@@ -237,7 +237,7 @@ where
                     }
                 }
                 Output::Event(event) if self.untold.is_empty() => {
-                    if let Err(event) = (self.on_event)(event) {
+                    if let Some(event) = (self.on_event)(event) {
                         self.untold.push_back(event);
                     }
                 }
