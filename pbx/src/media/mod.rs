@@ -249,6 +249,23 @@ pub enum Event {
     Closed(StreamId, Statistics),
 }
 
+impl Event {
+    /// The stream it is about.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Event::Opened(stream)
+            | Event::OpenFailed { stream, .. }
+            | Event::FirstPacket(stream)
+            | Event::SourceChanged { stream, .. }
+            | Event::Dtmf { stream, .. }
+            | Event::Finished(stream)
+            | Event::TimedOut(stream)
+            | Event::Statistics(stream, _)
+            | Event::Closed(stream, _) => *stream,
+        }
+    }
+}
+
 /// What a stream has counted (RFC 3550 section 6.4.1 and appendix A).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
