@@ -52,7 +52,9 @@ impl<'a> Settings<'a> {
     /// Switches it on and waits until it is registered.
     pub(crate) fn start(self) -> Telephone {
         let telephone = self.start_unregistered();
-        telephone.process.prints("that it is registered", |line| line.contains("200 OK") && line.contains("binding"));
+        telephone
+            .process
+            .prints("that it is registered", |line| line.contains("200 OK") && line.contains("binding"));
         telephone
     }
 
@@ -163,6 +165,11 @@ impl Telephone {
         text(&self.tells("CALL_DTMF_START"), "param")
     }
 
+    /// Keys that arrived and nobody has asked for.
+    pub(crate) fn other_keys(&self) -> usize {
+        self.heard.iter().filter(|news| news["type"] == "CALL_DTMF_START").count()
+    }
+
     pub(crate) fn is_refused_registration(&mut self) -> String {
         self.process.prints("why it is not registered", |line| {
             line.contains(&self.number) && (line.contains(" 401 ") || line.contains(" 403 "))
@@ -177,7 +184,8 @@ impl Telephone {
     pub(crate) fn recording(&self) -> Recording {
         let files = std::fs::read_dir(&self.folder).expect("it is our folder");
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
-        let files = files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect::<Vec<_>>();
+        let files =
+            files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect::<Vec<_>>();
         assert_eq!(files.len(), 1, "{} has one recording, not {files:?}", self.number);
         Recording::read(&files[0])
     }
@@ -225,7 +233,10 @@ fn text(news: &Value, key: &str) -> String {
     news[key].as_str().unwrap_or_default().to_owned()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a socket is read by a thread, so that a test can give up waiting")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a socket is read by a thread, so that a test can give up waiting"
+)]
 fn listen(socket: TcpStream) -> Receiver<Value> {
     let (sender, receiver) = channel();
     let mut reader = BufReader::new(socket);

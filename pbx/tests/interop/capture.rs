@@ -1,8 +1,8 @@
 //! Everything on the wire of a story, and what tshark thinks of the PBX's share of it.
 
+use crate::becomes;
 use crate::network::{OFFICE, STRANGER, command};
 use crate::process::Process;
-use crate::becomes;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,11 @@ impl Capture {
         assert!(!sent.is_empty(), "the capture holds nothing that the PBX has sent");
         let wrong = "(_ws.malformed || _ws.expert.severity >= \"Error\")";
         let malformed = self.packets(&format!("({FROM_THE_PBX}) && {PROTOCOLS} && {wrong}"));
-        assert!(malformed.is_empty(), "tshark finds malformed what the PBX has sent:\n{}", malformed.join("\n"));
+        assert!(
+            malformed.is_empty(),
+            "tshark finds malformed what the PBX has sent:\n{}",
+            malformed.join("\n")
+        );
     }
 
     /// The packets that a filter lets through, one line each.

@@ -52,7 +52,11 @@ fn set_up() -> io::Result<()> {
 
 fn ip(arguments: &[&str]) -> io::Result<()> {
     let output = command("ip").args(arguments).output()?;
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(String::from_utf8_lossy(&output.stderr))) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr)))
+    }
 }
 
 fn is_permitted_as_a_user() -> bool {

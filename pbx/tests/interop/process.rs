@@ -87,7 +87,10 @@ impl Drop for Process {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a pipe is read by a thread, so that a test can give up waiting")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a pipe is read by a thread, so that a test can give up waiting"
+)]
 fn collect(pipe: impl Read + Send + 'static, printed: &Arc<Printed>) {
     let printed = printed.clone();
     std::thread::spawn(move || {

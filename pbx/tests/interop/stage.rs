@@ -84,7 +84,8 @@ impl Stage {
 
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("it is in our folder")).expect("our folder can be written");
+        std::fs::create_dir_all(path.parent().expect("it is in our folder"))
+            .expect("our folder can be written");
         std::fs::write(&path, text).expect("our folder can be written");
         path
     }
@@ -127,8 +128,11 @@ impl Drop for Stage {
 
 /// An office with three telephones, an echo, a tone and a trunk to the carrier.
 pub(crate) fn office() -> String {
-    let extensions = ["1001", "1002", "1003"]
-        .map(|number| format!("[[extensions]]\nnumber = \"{number}\"\npassword = \"secret{number}\"\nring_timeout_seconds = 3\n"));
+    let extensions = ["1001", "1002", "1003"].map(|number| {
+        format!(
+            "[[extensions]]\nnumber = \"{number}\"\npassword = \"secret{number}\"\nring_timeout_seconds = 3\n"
+        )
+    });
     format!(
         r#"
 [sip]
@@ -159,7 +163,7 @@ app = "tone"
 
 [[routes]]
 name = "outside"
-to_user = "0."
+to_user = "0*"
 app = "trunk"
 app_params = {{ trunks = ["carrier"], strip = 1 }}
 

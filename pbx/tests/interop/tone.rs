@@ -33,7 +33,8 @@ pub(crate) struct Recording {
 
 impl Recording {
     pub(crate) fn read(path: &Path) -> Recording {
-        let mut file = hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut file =
+            hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         assert_eq!((file.spec().sample_rate, file.spec().channels), (RATE, 1), "{}", path.display());
         // A telephone that was killed leaves half a sample; what came before it counts.
         Recording::of(&file.samples::<i16>().map_while(Result::ok).collect::<Vec<_>>())
