@@ -4,6 +4,7 @@ use crate::config::{
     App, Auth, Behavior, Cdr, Config, Extension, Limits, Media, Network, Route, Sip, Trunk, TrunkTarget,
 };
 use crate::sip::Transport;
+use crate::sip::digest::Algorithm;
 use crate::time::Duration;
 
 /// The configuration of the office.
@@ -35,6 +36,7 @@ pub(crate) fn config() -> Config {
         },
         auth: Auth {
             realm: "office.example".into(),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             nonce_lifetime: Duration::from_secs(300),
             max_failures: 5,
             block_window: Duration::from_secs(60),
