@@ -122,20 +122,16 @@ impl Router {
 
     /// What is to be done: the first route that fits, then the extension of that number, then the tone of `[behavior]`.
     pub fn decide(&mut self, config: &Config, asked: &Asked<'_>, now: Instant) -> Routed {
-        let route = config.routes.iter().find(|route| fits(route, asked));
-        if let Some(route) = route {
-            return Routed {
+        let routed = match config.routes.iter().find(|route| fits(route, asked)) {
+            Some(route) => Routed {
                 decision: self.follow(&route.app, config, asked.number, now),
                 route: Some(route.name.clone()),
                 open: route.from_network.is_some(),
-            };
-        }
-        let behavior = &config.behavior;
-        let (decision, open) = match extension(config, asked.number) {
-            Decision::NotFound if behavior.auto_answer => (tone(behavior, None, None, None), true),
-            found_or_not => (found_or_not, false),
+            },
+            None => unrouted(config, asked.number),
         };
-        Routed { decision, route: None, open }
+        tracing::debug!(number = asked.number, caller = ?asked.caller, source = %asked.source, ?routed, "routed");
+        routed
     }
 
     /// A target did not answer or said that it cannot: it goes last for a while.
@@ -224,6 +220,15 @@ pub fn dialled(request_uri: &str) -> String {
 fn fits(route: &config::Route, asked: &Asked<'_>) -> bool {
     route.from_network.is_none_or(|network| network.contains(asked.source))
         && route.to_user.matches(asked.number)
+}
+
+/// What holds where no route fits.
+fn unrouted(config: &Config, number: &str) -> Routed {
+    let (decision, open) = match extension(config, number) {
+        Decision::NotFound if config.behavior.auto_answer => (tone(&config.behavior, None, None, None), true),
+        found_or_not => (found_or_not, false),
+    };
+    Routed { decision, route: None, open }
 }
 
 fn extension(config: &Config, number: &str) -> Decision {

@@ -69,8 +69,8 @@ pub fn best(statuses: &[StatusCode]) -> StatusCode {
         486 => 2,
         488 => 3,
         480 => 5,
-        ..500 => 4,
-        500..600 => 6,
+        ..=499 => 4,
+        500..=599 => 6,
     };
     statuses.iter().copied().min_by_key(rank).unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE)
 }
@@ -81,7 +81,7 @@ pub fn tries_next(outcome: Outcome) -> bool {
     match outcome {
         Outcome::Silence => true,
         Outcome::NoAnswer => false,
-        Outcome::Answered(status) => matches!(status.code(), 300..400 | 401 | 402 | 407 | 500..600),
+        Outcome::Answered(status) => matches!(status.code(), 300..=399 | 401 | 402 | 407 | 500..=599),
     }
 }
 
