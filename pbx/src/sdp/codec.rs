@@ -1,6 +1,7 @@
 //! Codecs by number and by name (RFC 3551 section 6), and what one leg's codecs mean for another leg.
 
 use super::{Codec, RemoteAudio};
+use std::collections::BTreeSet;
 
 /// Payload types that need no rtpmap (RFC 3551 table 4): number, name, clock rate, channels.
 const STATIC: [(u8, &str, u32, u8); 17] = [
@@ -63,8 +64,7 @@ impl Codec {
 
     /// The names that [`Codec::by_name`] knows.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        let mut names: Vec<_> = STATIC.iter().chain(&DYNAMIC).map(|(_, name, ..)| *name).collect();
-        names.dedup();
+        let names: BTreeSet<_> = STATIC.iter().chain(&DYNAMIC).map(|(_, name, ..)| *name).collect();
         names.into_iter().filter(|name| Codec::by_name(name).is_some())
     }
 
@@ -110,9 +110,8 @@ pub fn offerable(remote: &RemoteAudio, preferred: &[String], dtmf: bool) -> Vec<
         let named = preferred.iter().position(|name| name.eq_ignore_ascii_case(&codec.name));
         (!codec.is_audio(), named.unwrap_or(usize::MAX))
     };
-    let is_passed_on = |codec: &&Codec| {
-        !codec.name.eq_ignore_ascii_case("red") && (dtmf || !codec.is_telephone_event())
-    };
+    let is_passed_on =
+        |codec: &&Codec| !codec.name.eq_ignore_ascii_case("red") && (dtmf || !codec.is_telephone_event());
     let mut codecs: Vec<_> = remote.codecs.iter().filter(is_passed_on).cloned().collect();
     codecs.sort_by_key(rank);
     codecs

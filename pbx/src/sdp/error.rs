@@ -65,11 +65,4 @@ impl fmt::Display for NegotiationError {
     }
 }
 
-impl std::error::Error for NegotiationError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            NegotiationError::Unreadable(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for NegotiationError {}

@@ -1,15 +1,20 @@
-//! Reading the other side's description.
+//! Reading the other side's description: as much of it as offers and answers look at.
+//!
+//! Who writes SDP makes mistakes in lines that nobody here reads (`o=` with a version of thirty digits, `s=` in Latin-1,
+//! `b=` without a number). Those lines are left out before the parser sees them, so that they cost no call.
 
-use super::{Codec, Direction, RemoteAudio};
-use sdp_types::{Attribute, Media, Session};
+use super::{Codec, Direction, NegotiationError, RemoteAudio};
+use sdp_types::{Attribute, Connection, Media, Session};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 /// The largest description that is read, bytes.
-const LIMIT: usize = 32_768;
+const BYTES: usize = 32_768;
 
-/// The most m-lines, and formats of one, that are read.
-const MEDIAS: usize = 32;
+/// The most m-lines of one description.
+const STREAMS: usize = 32;
+
+/// The most formats of one m-line that are looked at.
 const FORMATS: usize = 64;
 
 /// Why bytes are not a description.
@@ -17,7 +22,7 @@ const FORMATS: usize = 64;
 pub enum ParseError {
     /// Not SDP; what the parser says.
     Syntax(String),
-    /// Longer than we read.
+    /// More bytes or more m-lines than are read.
     TooLong,
 }
 
@@ -33,152 +38,178 @@ impl fmt::Display for ParseError {
 impl std::error::Error for ParseError {}
 
 /// A description as far as the offer/answer model looks at it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Described {
+#[derive(Clone, Debug)]
+pub(super) struct Description {
     /// One for each m-line.
-    pub(super) medias: Vec<DescribedMedia>,
-}
-
-impl Described {
-    /// The first audio stream that can be used; one of port 0 only when there is no other.
-    pub(super) fn audio(&self) -> Option<(usize, &RemoteAudio)> {
-        let streams = || {
-            self.medias.iter().enumerate().filter_map(|(i, media)| Some((i, media, media.audio.as_ref()?)))
-        };
-        let live = streams().find(|(_, media, _)| media.port != 0);
-        live.or_else(|| streams().next()).map(|(index, _, audio)| (index, audio))
-    }
+    pub(super) streams: Vec<Stream>,
 }
 
 /// An m-line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DescribedMedia {
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    /// `audio`, `video`, ...
     pub(super) kind: String,
+    /// 0 when it is refused or over.
     pub(super) port: u16,
-    pub(super) proto: String,
-    pub(super) formats: String,
+    /// `RTP/AVP`, ...
+    pub(super) profile: String,
+    /// The first of its formats: what an answer that refuses it repeats.
+    pub(super) format: String,
     /// What it says, when it is audio of a kind that we understand.
-    pub(super) audio: Option<RemoteAudio>,
+    pub(super) audio: Result<RemoteAudio, NegotiationError>,
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<Described, ParseError> {
-    if bytes.len() > LIMIT {
-        return Err(ParseError::TooLong);
+impl Description {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Description, ParseError> {
+        if bytes.len() > BYTES {
+            return Err(ParseError::TooLong);
+        }
+        let session = Session::parse(lines_read_here(bytes).as_bytes())
+            .map_err(|error| ParseError::Syntax(error.to_string()))?;
+        if session.medias.len() > STREAMS {
+            return Err(ParseError::TooLong);
+        }
+        let streams = session.medias.iter().map(|media| Stream {
+            kind: media.media.clone(),
+            port: media.port,
+            profile: media.proto.clone(),
+            format: media.fmt.split_ascii_whitespace().next().unwrap_or("0").to_owned(),
+            audio: audio(&session, media),
+        });
+        Ok(Description { streams: streams.collect() })
     }
-    let session = Session::parse(bytes).map_err(|error| ParseError::Syntax(error.to_string()))?;
-    if session.medias.len() > MEDIAS {
-        return Err(ParseError::TooLong);
+
+    /// The audio stream to talk over: the one in use so far if it still can be, else the first that can. One of port 0
+    /// only where there is no other.
+    pub(super) fn audio(&self, in_use: usize) -> Result<(usize, &RemoteAudio), NegotiationError> {
+        let usable = |index: usize| Some((index, self.streams.get(index)?.audio.as_ref().ok()?));
+        let is_live = |(index, _): &(usize, &RemoteAudio)| self.streams[*index].port != 0;
+        let all = || (0..self.streams.len()).filter_map(usable);
+        let best = usable(in_use).filter(is_live).or_else(|| all().find(is_live));
+        best.or_else(|| usable(in_use)).or_else(|| all().next()).ok_or_else(|| self.why_no_audio())
     }
-    let medias = session.medias.iter().map(|media| DescribedMedia {
-        kind: media.media.clone(),
-        port: media.port,
-        proto: media.proto.clone(),
-        formats: media.fmt.clone(),
-        audio: is_usable(media).then(|| audio(&session, media)),
-    });
-    Ok(Described { medias: medias.collect() })
+
+    /// The error that is closest to success.
+    fn why_no_audio(&self) -> NegotiationError {
+        let errors = || self.streams.iter().filter_map(|stream| stream.audio.as_ref().err());
+        let address = errors().find(|error| matches!(error, NegotiationError::NoAddress));
+        let profile = errors().find(|error| matches!(error, NegotiationError::Profile(_)));
+        address.or(profile).cloned().unwrap_or(NegotiationError::NoAudio)
+    }
 }
 
-fn is_usable(media: &Media) -> bool {
-    media.media == "audio" && matches!(media.proto.as_str(), "RTP/AVP" | "RTP/AVPF")
+/// `v= c= m= a=`, as UTF-8.
+fn lines_read_here(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let lines = bytes.split(|byte| *byte == b'\n');
+    for line in lines.filter(|line| matches!(line, [b'v' | b'c' | b'm' | b'a', b'=', ..])) {
+        text.push_str(String::from_utf8_lossy(line.trim_ascii_end()).as_ref());
+        text.push_str("\r\n");
+    }
+    text
 }
 
-fn audio(session: &Session, media: &Media) -> RemoteAudio {
+fn audio(session: &Session, media: &Media) -> Result<RemoteAudio, NegotiationError> {
+    if !media.media.eq_ignore_ascii_case("audio") {
+        return Err(NegotiationError::NoAudio);
+    }
+    // RTP/AVPF is RTP/AVP with permission to send RTCP earlier (RFC 4585); nobody has to use it.
+    if !["RTP/AVP", "RTP/AVPF"].iter().any(|known| media.proto.eq_ignore_ascii_case(known)) {
+        return Err(NegotiationError::Profile(media.proto.clone()));
+    }
     let connection = media.connections.first().or(session.connection.as_ref());
-    let address = connection.and_then(|connection| {
-        connection.connection_address.split('/').next().unwrap_or_default().parse::<IpAddr>().ok()
-    });
-    let rtp = address
-        .filter(|ip| !ip.is_unspecified() && media.port != 0)
-        .map(|ip| SocketAddr::new(ip, media.port));
-    let rtcp = rtp.and_then(|rtp| match value(&media.attributes, "rtcp") {
-        Some(text) => rtcp(text, rtp),
-        None => rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port)),
-    });
-    // Held by c=0.0.0.0 is the form of RFC 2543: it wants to receive nothing (RFC 3264 section 8.4).
-    let held = address.is_some_and(|ip| ip.is_unspecified()) && media.port != 0;
-    let direction =
-        direction(&media.attributes).or_else(|| direction(&session.attributes)).unwrap_or_default();
-    RemoteAudio {
+    let address = match connection.and_then(address) {
+        Some(address) => address,
+        // A stream that is over needs no address (RFC 3264 section 8.2).
+        None if media.port == 0 => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        None => return Err(NegotiationError::NoAddress),
+    };
+    let rtp = (!address.is_unspecified() && media.port != 0).then_some(SocketAddr::new(address, media.port));
+    let written = direction(&media.attributes).or_else(|| direction(&session.attributes)).unwrap_or_default();
+    let direction = match rtp {
+        Some(_) => written,
+        None if media.port == 0 => Direction::Inactive,
+        // c=0.0.0.0 is how RFC 2543 held a call: nothing is to be sent there (RFC 3264 section 8.4).
+        None => Direction::of(written.sends(), false),
+    };
+    Ok(RemoteAudio {
         rtp,
-        rtcp,
+        rtcp: rtp.and_then(|rtp| rtcp(media, rtp)),
         codecs: codecs(media),
-        direction: if held { without_receiving(direction) } else { direction },
-        ptime: number(media, "ptime"),
-        maxptime: number(media, "maxptime"),
-    }
+        direction,
+        ptime: milliseconds(media, "ptime"),
+        maxptime: milliseconds(media, "maxptime"),
+    })
+}
+
+/// The address, unless it is a name or a multicast group.
+fn address(connection: &Connection) -> Option<IpAddr> {
+    let text = connection.connection_address.split('/').next()?;
+    text.parse::<IpAddr>().ok().filter(|address| !address.is_multicast())
 }
 
 fn codecs(media: &Media) -> Vec<Codec> {
+    let maps: Vec<_> = values(&media.attributes, "rtpmap").filter_map(rtpmap).collect();
+    let parameters: Vec<_> = values(&media.attributes, "fmtp").filter_map(of_payload_type).collect();
+    let numbers = media.fmt.split_ascii_whitespace().take(FORMATS).filter_map(payload_type);
     let mut codecs: Vec<Codec> = Vec::new();
-    for text in media.fmt.split_ascii_whitespace().take(FORMATS) {
-        let Some(payload_type) = text.parse::<u8>().ok().filter(|number| *number < 128) else {
-            continue;
-        };
-        let mapped =
-            media.attributes.iter().filter(|a| a.attribute == "rtpmap").find_map(|a| rtpmap(a, payload_type));
-        if let Some(mut codec) = mapped.or_else(|| Codec::of_static(payload_type)) {
-            codec.fmtp = fmtp(media, payload_type);
-            codecs.push(codec);
+    for number in numbers {
+        let mapped = maps.iter().find(|codec| codec.payload_type == number).cloned();
+        // A dynamic number without rtpmap means nothing.
+        let Some(codec) = mapped.or_else(|| Codec::of_static(number)) else { continue };
+        let fmtp = parameters.iter().find(|(of, _)| *of == number).map(|(_, text)| (*text).to_owned());
+        if codecs.iter().all(|other| other.payload_type != number) {
+            codecs.push(Codec { fmtp, ..codec });
         }
     }
     codecs
 }
 
 /// `96 opus/48000/2`
-fn rtpmap(attribute: &Attribute, payload_type: u8) -> Option<Codec> {
-    let (number, encoding) = attribute.value.as_deref()?.trim().split_once(' ')?;
-    if number.parse::<u8>().ok()? != payload_type {
-        return None;
-    }
-    let mut parts = encoding.trim().split('/');
-    let (name, clock_rate) = (parts.next()?.to_owned(), parts.next()?.trim().parse().ok()?);
-    let channels = parts.next().and_then(|text| text.trim().parse().ok()).unwrap_or(1);
-    (clock_rate > 0 && !name.is_empty()).then_some(Codec {
-        payload_type,
-        name,
-        clock_rate,
-        channels,
-        fmtp: None,
-    })
+fn rtpmap(value: &str) -> Option<Codec> {
+    let (payload_type, encoding) = of_payload_type(value)?;
+    let mut parts = encoding.split('/').map(str::trim);
+    let name = parts.next().filter(|name| !name.is_empty())?.to_owned();
+    let clock_rate = parts.next()?.parse().ok().filter(|rate| *rate > 0)?;
+    let channels = parts.next().and_then(|text| text.parse().ok()).filter(|channels| *channels > 0);
+    Some(Codec { payload_type, name, clock_rate, channels: channels.unwrap_or(1), fmtp: None })
 }
 
-fn fmtp(media: &Media, payload_type: u8) -> Option<String> {
-    media.attributes.iter().filter(|a| a.attribute == "fmtp").find_map(|attribute| {
-        let (number, text) = attribute.value.as_deref()?.trim().split_once(' ')?;
-        (number.parse::<u8>().ok()? == payload_type).then(|| text.trim().to_owned())
-    })
+/// `96 ...`: the number and the rest.
+fn of_payload_type(value: &str) -> Option<(u8, &str)> {
+    let (number, rest) = value.trim().split_once(' ')?;
+    Some((payload_type(number)?, rest.trim()))
 }
 
-/// `53020` or `53020 IN IP4 126.16.64.4` (RFC 3605).
-fn rtcp(text: &str, rtp: SocketAddr) -> Option<SocketAddr> {
-    let mut words = text.split_ascii_whitespace();
-    let port = words.next()?.parse::<u16>().ok().filter(|port| *port != 0)?;
-    let ip = words.nth(2).and_then(|ip| ip.parse().ok()).unwrap_or(rtp.ip());
-    Some(SocketAddr::new(ip, port))
+fn payload_type(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|number| *number < 128)
+}
+
+/// `53020` or `53020 IN IP4 126.16.64.4` (RFC 3605); else the port above that of RTP (RFC 3550 section 11).
+fn rtcp(media: &Media, rtp: SocketAddr) -> Option<SocketAddr> {
+    let Some(value) = values(&media.attributes, "rtcp").next() else {
+        return rtp.port().checked_add(1).map(|port| SocketAddr::new(rtp.ip(), port));
+    };
+    let mut words = value.split_ascii_whitespace();
+    let port = words.next()?.parse().ok().filter(|port| *port != 0)?;
+    let ip = match words.nth(2) {
+        Some(text) => text.parse::<IpAddr>().ok()?,
+        None => rtp.ip(),
+    };
+    (!ip.is_unspecified() && !ip.is_multicast()).then_some(SocketAddr::new(ip, port))
 }
 
 fn direction(attributes: &[Attribute]) -> Option<Direction> {
-    attributes.iter().find_map(|attribute| match attribute.attribute.as_str() {
-        "sendrecv" => Some(Direction::SendRecv),
-        "sendonly" => Some(Direction::SendOnly),
-        "recvonly" => Some(Direction::RecvOnly),
-        "inactive" => Some(Direction::Inactive),
-        _ => None,
-    })
+    attributes.iter().find_map(|attribute| Direction::of_attribute(&attribute.attribute))
 }
 
-fn without_receiving(direction: Direction) -> Direction {
-    match direction {
-        Direction::SendRecv | Direction::SendOnly => Direction::SendOnly,
-        Direction::RecvOnly | Direction::Inactive => Direction::Inactive,
-    }
+fn milliseconds(media: &Media, name: &str) -> Option<u8> {
+    values(&media.attributes, name).next()?.trim().parse().ok().filter(|number| *number > 0)
 }
 
-fn number(media: &Media, name: &str) -> Option<u8> {
-    value(&media.attributes, name)?.trim().parse().ok().filter(|number| *number > 0)
-}
-
-fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
-    attributes.iter().find(|attribute| attribute.attribute == name)?.value.as_deref()
+fn values<'a>(attributes: &'a [Attribute], name: &str) -> impl Iterator<Item = &'a str> {
+    attributes
+        .iter()
+        .filter(move |attribute| attribute.attribute.eq_ignore_ascii_case(name))
+        .filter_map(|attribute| attribute.value.as_deref())
 }
