@@ -1,0 +1,3 @@
+//! How long the reading and writing of a message takes.
+
+fn main() {}
