@@ -3,7 +3,6 @@
 use clap::Parser;
 use pbx::config::Config;
 use pbx::media;
-#[expect(unused_imports)]
 use pbx::pbx::Pbx;
 use pbx::shell::host::Host;
 use pbx::shell::log::{self, Format};
@@ -179,7 +178,6 @@ async fn until_the_end(running: &mut Running<RealHost>, signals: &mut Signals, g
                     Err(error) => tracing::error!(%error, "the old configuration stays"),
                 },
                 (Asked::End, None) => {
-                    tracing::info!(grace_secs = grace.as_secs(), "ending: no new calls from now on");
                     tell_manager(State::Stopping);
                     stop_at = Some(tokio::time::Instant::now() + grace + LAST_BYE);
                     handle.drain(grace).await;
