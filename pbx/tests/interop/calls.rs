@@ -219,7 +219,7 @@ fn bye_crosses_bye() {
         let mut callee =
             Sipp::scenario(stage, "bye_crossing_callee.xml").with(&["-m", "1"]).waits_at(CARRIER);
 
-        let caller = ["-s", "0777", "-m", "1", "-i", CARRIER, "-p", "6000"];
+        let caller = ["-s", "0777", "-m", "1", "-i", CARRIER, "-p", "7000"];
         Sipp::scenario(stage, "bye_crossing_caller.xml").with(&caller).calls("10.9.0.1:5060");
 
         assert_eq!(callee.ended(), Some(0), "the callee's call went otherwise than its scenario says");
@@ -234,7 +234,7 @@ fn the_carrier_gives_up_a_call() {
         let _pbx = stage.pbx(&office());
         let mut bob = telephone(stage, "1002").answered_by_hand().start();
 
-        let caller = ["-s", "1002", "-m", "1", "-i", CARRIER, "-p", "6000"];
+        let caller = ["-s", "1002", "-m", "1", "-i", CARRIER, "-p", "7000"];
         Sipp::scenario(stage, "cancel.xml").with(&caller).calls("10.9.0.1:5060");
 
         bob.is_disconnected();

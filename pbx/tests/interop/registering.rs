@@ -11,7 +11,7 @@ fn sipp_registers_with_its_password() {
     play(&[SIPP], |stage| {
         let _pbx = stage.pbx(&office());
 
-        let alice = ["-s", "1001", "-au", "1001", "-ap", "secret1001", "-m", "5", "-p", "6000"];
+        let alice = ["-s", "1001", "-au", "1001", "-ap", "secret1001", "-m", "5", "-p", "7000"];
         Sipp::scenario(stage, "register.xml").with(&alice).succeeds(PBX);
     });
 }
@@ -21,7 +21,7 @@ fn sipp_registers_over_tcp() {
     play(&[SIPP], |stage| {
         let _pbx = stage.pbx(&office());
 
-        let alice = ["-s", "1001", "-au", "1001", "-ap", "secret1001", "-m", "1", "-p", "6000", "-t", "t1"];
+        let alice = ["-s", "1001", "-au", "1001", "-ap", "secret1001", "-m", "1", "-p", "7000", "-t", "t1"];
         Sipp::scenario(stage, "register.xml").with(&alice).succeeds(PBX);
     });
 }
@@ -31,7 +31,7 @@ fn sipp_is_refused_with_a_wrong_password() {
     play(&[SIPP], |stage| {
         let _pbx = stage.pbx(&office());
 
-        let mallory = ["-s", "1001", "-au", "1001", "-ap", "guess", "-m", "1", "-p", "6000"];
+        let mallory = ["-s", "1001", "-au", "1001", "-ap", "guess", "-m", "1", "-p", "7000"];
         Sipp::scenario(stage, "register_wrong.xml").with(&mallory).succeeds(PBX);
     });
 }
