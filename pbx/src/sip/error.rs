@@ -93,7 +93,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// The default reason phrase.
-    pub(super) fn new(status: StatusCode) -> Refusal {
+    pub fn new(status: StatusCode) -> Refusal {
         Refusal { status, reason: status.reason().into() }
     }
 

@@ -8,6 +8,7 @@
 //! [`Request::validate`] says whether it is worth to be looked at. What cannot be read, [`salvage`] makes answerable.
 
 mod address;
+pub mod digest;
 mod equivalence;
 mod error;
 mod escape;
