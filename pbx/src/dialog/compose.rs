@@ -14,7 +14,7 @@ pub(super) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
 pub(super) const SDP: &str = "application/sdp";
 
 /// Header names that a layer above must not write: the dialog, the transaction and the body own them.
-const OURS: [Name; 14] = [
+const OURS: [Name; 15] = [
     Name::Via,
     Name::From,
     Name::To,
@@ -23,6 +23,7 @@ const OURS: [Name; 14] = [
     Name::Contact,
     Name::MaxForwards,
     Name::ContentLength,
+    Name::ContentType,
     Name::Route,
     Name::RecordRoute,
     Name::Rseq,
@@ -34,13 +35,15 @@ const OURS: [Name; 14] = [
 /// How many extra lines one message takes along; more are left out.
 const EXTRA_LINES: usize = 64;
 
-/// Adds the lines that ride along. REGISTER's answers and NOTIFYs name contacts of their own: `contact` lets them.
-pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, contact: bool) {
+/// Adds the lines that ride along. Outside a dialog, who sends REGISTER or answers it names contacts and routes.
+pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, is_outside: bool) {
     for (name, value) in extra.iter().take(EXTRA_LINES) {
         let known = Name::of(name);
         let is_token =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
-        if is_token && (!OURS.contains(&known) || (contact && known == Name::Contact)) {
+        if is_token
+            && (!OURS.contains(&known) || (is_outside && matches!(known, Name::Contact | Name::Route)))
+        {
             headers.push_named(name, value);
         }
     }

@@ -13,6 +13,10 @@
 mod acks;
 mod challenge;
 mod compose;
+#[expect(
+    clippy::module_inception,
+    reason = "the dialog is one of the things in this room, and its name is the RFC's"
+)]
 mod dialog;
 mod established;
 mod glare;
@@ -112,7 +116,8 @@ pub struct Outgoing {
     pub from: String,
     /// Where it goes first.
     pub path: Path,
-    /// More header lines.
+    /// More header lines. Call-ID and CSeq, of which the number counts, are taken from here when they are given: a REGISTER
+    /// that refreshes a binding keeps the one and counts on in the other.
     pub headers: ExtraHeaders,
     /// The body.
     pub body: Option<Body>,
@@ -238,7 +243,9 @@ pub enum Event {
         /// The answer.
         answer: Vec<u8>,
     },
-    /// What we offered by [`UserAgent::offer`] was refused; the session is as it was. (491 is tried again by itself.)
+    /// What we offered by [`UserAgent::offer`] was refused; the session is as it was. 491 is tried again by itself, unless
+    /// the other side's offer comes first: then ours, made before it, is out of date, and this event with 491 comes just
+    /// before [`Event::Offered`]. Who still wants the change offers it anew.
     OfferRefused {
         /// The session.
         session: SessionId,
@@ -276,6 +283,7 @@ pub enum Event {
 
 /// What leaves the user agent.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an output is taken apart as soon as it is polled")]
 pub enum Output {
     /// Bytes to send.
     Transmit {

@@ -203,10 +203,10 @@ impl Session {
         ua: &mut Shared,
         now: Instant,
     ) {
-        if let (Ok(refusal), Some(asked)) = (&outcome, asked) {
-            if self.answers_challenge(client, purpose, refusal, asked, ua, now) {
-                return;
-            }
+        if let (Ok(refusal), Some(asked)) = (&outcome, asked)
+            && self.answers_challenge(client, purpose, refusal, asked, ua, now)
+        {
+            return;
         }
         let is_final = outcome.as_ref().map_or(true, |response| response.status().is_final());
         if let (Purpose::Within(id), true, false) = (purpose, is_final, self.stage.is_leaving()) {

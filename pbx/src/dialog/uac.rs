@@ -2,7 +2,7 @@
 //! sections 8.1.3 and 13.2.2, RFC 3262 section 4).
 
 use super::acks::FORKS;
-use super::dialog::{Dialog, Origin};
+use super::dialog::{Branches, Dialog, Origin};
 use super::established::Established;
 use super::leaving::{Cancelling, Leaving};
 use super::offer::{Gate, Owed, Turn, Wanted};
@@ -242,7 +242,8 @@ impl Calling {
         // Every response has a To, or the transaction would not have taken it.
         let Some(mut peer) = peer else { return self.refused(StatusCode::BAD_REQUEST, Some(response), cx) };
         self.abandon(cx);
-        cx.ua.acks.expect_branches(self.client, self.origin.clone());
+        let others = self.branches();
+        cx.ua.acks.expect_branches(self.client, others);
         peer.note(response.headers());
         peer.dialog.refresh_target(response.contact().ok());
         peer.timer.decided(&response, cx.now);
@@ -340,7 +341,14 @@ impl Calling {
 
     fn cancel(mut self: Box<Self>, reason: Option<String>, cx: &mut Cx<'_>) -> Stage {
         self.abandon(cx);
-        Stage::Cancelling(Box::new(Cancelling::new(self.client, self.origin, reason, cx)))
+        let branches = self.branches();
+        Stage::Cancelling(Box::new(Cancelling::new(self.client, branches, reason, cx)))
+    }
+
+    /// What becomes of the branches that nobody follows any more.
+    fn branches(&mut self) -> Branches {
+        let early = self.branches.drain(..).map(|branch| branch.peer.dialog).collect();
+        Branches { origin: self.origin.clone(), early }
     }
 
     fn abandon(&mut self, cx: &mut Cx<'_>) {

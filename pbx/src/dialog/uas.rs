@@ -70,7 +70,7 @@ impl Ringing {
     /// The earliest deadline has come.
     pub(super) fn handle_timeout(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
         match self.reliable.due(cx.now) {
-            Some(Due::Repeat(response)) => cx.respond(self.server, response),
+            Some(Due::Repeat(response)) => cx.respond(self.server, *response),
             Some(Due::GiveUp) => return self.end(StatusCode::SERVER_TIME_OUT, Some(Cause::NoPrack), cx),
             None => {}
         }
@@ -208,10 +208,10 @@ impl Ringing {
 
     /// Sends what has waited for a PRACK or for an answer.
     fn go_on(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
-        if self.may_accept() {
-            if let Some(acceptance) = self.acceptance.take() {
-                return self.send_success(acceptance, cx);
-            }
+        if self.may_accept()
+            && let Some(acceptance) = self.acceptance.take()
+        {
+            return self.send_success(acceptance, cx);
         }
         if let Some(provisional) = self.reliable.next() {
             self.send_reliably(provisional, cx);

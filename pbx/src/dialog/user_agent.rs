@@ -1,7 +1,6 @@
 //! Everything of SIP below the calls: which session a message is for, what is outside all of them, and the earliest deadline.
 
 use super::acks::Copy;
-use super::dialog::Dialog;
 use super::inspect::Refusal;
 use super::prack::Provisional;
 use super::session::Session;
@@ -339,17 +338,18 @@ impl UserAgent {
     /// Whether a 2xx was acknowledged before, and so again, or comes from a branch that was too late.
     fn is_copy(&mut self, client: ClientId, response: &Response, now: Instant) -> bool {
         let tag = response.to_header().ok().and_then(|to| to.tag()).unwrap_or_default();
-        let origin = match self.shared.acks.look(client, tag) {
+        let branches = match self.shared.acks.look(client, tag) {
             Copy::First => return false,
             Copy::Ignored => return true,
             Copy::Repeated(ack) => {
                 self.shared.transactions.repeat(ack);
                 return true;
             }
-            Copy::Late(origin) => origin.clone(),
+            Copy::Late(branches) => branches,
         };
-        if let Some(mut dialog) = Dialog::of_response(&origin, response) {
-            self.shared.acknowledge(client, &dialog, origin.cseq, None);
+        let cseq = branches.origin.cseq;
+        if let Some(mut dialog) = branches.dialog(response) {
+            self.shared.acknowledge(client, &dialog, cseq, None);
             self.shared.dismiss(&mut dialog, now);
         }
         true
@@ -481,16 +481,19 @@ fn belongs_to_dialog(method: &Method) -> bool {
 fn compose_outside(outgoing: &Outgoing, tag: &str, shared: &mut Shared) -> Request {
     let method = &outgoing.method;
     let mut request = Request::new(method.clone(), &compose::clean_uri(&outgoing.uri));
-    let call_id = shared.rng.token(22);
+    let given =
+        |name| outgoing.headers.iter().find(|(given, _)| Name::of(given) == name).map(|(_, value)| value);
+    // Who registers again keeps the Call-ID and counts on (RFC 3261 section 10.2).
+    let call_id = given(Name::CallId).cloned().unwrap_or_else(|| shared.rng.token(22));
+    let number = given(Name::CSeq).and_then(|value| compose::leading_number(value)).unwrap_or(1);
     let headers = request.headers_mut();
     headers.push(Name::MaxForwards, 70);
     headers.push(Name::From, format_args!("{};tag={tag}", outgoing.from));
     headers.push(Name::To, &outgoing.to);
     headers.push(Name::CallId, call_id);
-    headers.push(Name::CSeq, format_args!("1 {method}"));
-    let names_contact = outgoing.headers.iter().any(|(name, _)| Name::of(name) == Name::Contact);
+    headers.push(Name::CSeq, format_args!("{number} {method}"));
     // MESSAGE must not have one (RFC 3428 section 4).
-    if !names_contact && *method != Method::Message {
+    if given(Name::Contact).is_none() && *method != Method::Message {
         let contact = target::contact(&outgoing.path, shared.settings.external_address, false);
         headers.push(Name::Contact, contact);
     }

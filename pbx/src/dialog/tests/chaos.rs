@@ -52,12 +52,18 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..60)
 }
 
+fn session_expires() -> impl Strategy<Value = Option<Duration>> {
+    prop_oneof![Just(None), (90..200u64).prop_map(|seconds| Some(Duration::from_secs(seconds)))]
+}
+
 /// What each side knows of its sessions, and whether it may still be told of them.
 #[derive(Default)]
 struct Memory {
     sessions: Vec<SessionId>,
     gone: BTreeSet<SessionId>,
     answered: BTreeSet<SessionId>,
+    /// Those where an offer waits for our answer.
+    owing: BTreeSet<SessionId>,
     requests: Vec<RequestId>,
     described: u32,
 }
@@ -80,9 +86,11 @@ impl Memory {
             Event::Refused { session, .. } | Event::Ended { session, .. } => {
                 self.gone.insert(*session);
             }
+            Event::Offered { session, .. } => {
+                assert!(self.owing.insert(*session), "a second offer before the first is answered");
+            }
             Event::Request { id, .. } => self.requests.push(*id),
             Event::Provisional { .. }
-            | Event::Offered { .. }
             | Event::OfferAnswered { .. }
             | Event::OfferRefused { .. }
             | Event::Response { .. } => {}
@@ -122,6 +130,9 @@ fn play(rig: &mut Rig, memory: &mut [Memory; 2], step: Move) {
         mine.sessions.push(session);
     } else if let Some(session) = mine.sessions.iter().rev().nth(which).copied() {
         let request = mine.requests.pop();
+        if let Verb::Answer | Verb::RefuseOffer = verb {
+            mine.owing.remove(&session);
+        }
         rig.act(who, |agent, now| match verb {
             Verb::Ring { described, reliably } => {
                 let description = described.then_some(description);
@@ -224,7 +235,7 @@ fn check_wire(rig: &Rig) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_come_to_rest(
@@ -233,10 +244,20 @@ proptest! {
         lost_percent in 0..40u64,
         doubled_percent in 0..30u64,
         jitter in prop_oneof![Just(0u64), 0..700u64],
+        is_talking in any::<bool>(),
+        intervals in (session_expires(), session_expires()),
     ) {
         let jitter = Duration::from_millis(jitter);
-        let mut rig = Rig::over(Link { lost_percent, doubled_percent, jitter, ..Link::GOOD }, seed);
+        let wishing = |session_expires| Settings { session_expires, ..settings() };
+        let mut rig = Rig::with(wishing(intervals.0), wishing(intervals.1));
+        rig.dice = crate::rng::Rng::from_number(seed);
         let mut memory = [Memory::default(), Memory::default()];
+        if is_talking {
+            let (a, b) = rig.talking();
+            memory[ALICE].sessions.push(a);
+            memory[BOB].sessions.push(b);
+        }
+        rig.link = Link { lost_percent, doubled_percent, jitter, ..Link::GOOD };
         for step in moves {
             play(&mut rig, &mut memory, step);
         }
