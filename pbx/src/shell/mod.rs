@@ -1,1 +1,36 @@
-//! (to come)
+//! The seam to the world: sockets, HTTP, files, signals of the process. It moves bytes and time and decides nothing.
+//!
+//! [`host::Host`] is what the world has to offer: for real it is [`real::RealHost`] (tokio, the OS clock, a directory), in
+//! a simulated world the simulated network. Everything else here is written once, over that trait:
+//!
+//! | file | what it moves |
+//! |---|---|
+//! | [`program`] | puts the parts together: bind, recover, run |
+//! | [`driver`] | the loop around the core: one task owns it |
+//! | `streams` | SIP over connections: framing, keepalive, a pool |
+//! | [`media_loop`] | media on threads of its own |
+//! | [`media_host`] | media on the sockets of a host, in one thread |
+//! | `records`, `journal` | call records, crash-safe |
+//! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
+//! | [`log`], [`notify`] | log lines; systemd |
+
+pub mod driver;
+#[cfg(test)]
+mod driver_stories;
+pub mod host;
+mod http;
+mod journal;
+pub mod log;
+pub mod media_host;
+pub mod media_loop;
+mod media_socket;
+mod metrics;
+pub mod notify;
+pub mod program;
+pub mod real;
+mod records;
+mod start_error;
+mod statistics;
+mod streams;
+#[cfg(test)]
+mod test_host;

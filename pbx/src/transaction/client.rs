@@ -168,8 +168,8 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::Transport;
-    use crate::transaction::scene::{Scene, path, seconds};
+    use crate::sip::{Name, Transport};
+    use crate::transaction::scene::{Scene, path, request, seconds};
     use proptest::prelude::*;
 
     const UDP: Transport = Transport::Udp;
@@ -238,6 +238,36 @@ mod tests {
         scene.hear(200);
         scene.path_fails(path(UDP));
         assert_eq!(scene.told(), [200]);
+    }
+
+    #[test]
+    fn a_connection_that_breaks_fails_what_went_over_it() {
+        let over = |connection| Path { connection: Some(crate::sip::ConnectionId(connection)), ..path(TCP) };
+        let mut scene = Scene::new();
+        scene.send_request(request(Method::Options), over(1));
+        scene.path_fails(over(2));
+        scene.path_fails(path(TCP));
+        assert_eq!(scene.failure(), None, "another connection broke, another could not be made");
+        scene.path_fails(over(1));
+        assert_eq!(scene.failure(), Some(Failure::Transport));
+        assert!(scene.transactions.is_idle());
+    }
+
+    #[test]
+    fn a_request_that_named_no_connection_fails_with_any_to_its_remote() {
+        let mut scene = Scene::new();
+        scene.send(Method::Options, TCP);
+        scene.path_fails(Path { connection: Some(crate::sip::ConnectionId(1)), ..path(TCP) });
+        assert_eq!(scene.failure(), Some(Failure::Transport));
+    }
+
+    #[test]
+    fn a_request_says_what_every_request_must() {
+        let mut scene = Scene::new();
+        scene.send(Method::Options, UDP);
+        let headers = scene.last_sent().headers().clone();
+        assert_eq!(headers.get(Name::MaxForwards), Some("70"));
+        assert_eq!(headers.get(Name::ContentLength), Some("0"));
     }
 
     proptest! {

@@ -47,8 +47,13 @@ enum Kind {
 
 impl Clients {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.by_branch.is_empty() && self.pending.is_empty()
     }
 
     /// Sends a request.

@@ -1,5 +1,6 @@
 //! What is lent to the four machines for one step: the time, the timer table, and where output goes.
 
+use super::streamless::Streamless;
 use super::timers::{Repetition, Table, Timer};
 use super::{Event, Output};
 use crate::sip::{Path, Transport};
@@ -10,6 +11,7 @@ use std::collections::VecDeque;
 pub(super) struct Context<'a> {
     pub(super) now: Instant,
     pub(super) table: &'a Table,
+    pub(super) streamless: &'a mut Streamless,
     pub(super) out: &'a mut VecDeque<Output>,
 }
 

@@ -12,6 +12,8 @@ mod clients;
 mod context;
 mod invite_client;
 mod invite_server;
+#[cfg(test)]
+mod lossy;
 mod matching;
 mod outgoing;
 mod receive;
@@ -20,6 +22,7 @@ mod scene;
 mod server;
 mod servers;
 mod stateless;
+mod streamless;
 mod timers;
 mod via;
 
@@ -35,6 +38,7 @@ use outgoing::Outgoing;
 use servers::Servers;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use streamless::Streamless;
 use timers::{Deadlines, Owner, Table};
 
 /// What the transactions are told once.
@@ -123,6 +127,7 @@ pub enum Event {
 
 /// What leaves the transactions.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an event is moved once and not kept; a box would cost more")]
 pub enum Output {
     /// Bytes to send.
     Transmit {
@@ -155,6 +160,7 @@ pub struct Transactions {
     clients: Clients,
     servers: Servers,
     deadlines: Deadlines,
+    streamless: Streamless,
     out: VecDeque<Output>,
 }
 
@@ -170,6 +176,7 @@ impl Transactions {
             clients: Clients::default(),
             servers: Servers::default(),
             deadlines: Deadlines::default(),
+            streamless: Streamless::default(),
             out: VecDeque::new(),
         }
     }
@@ -190,9 +197,13 @@ impl Transactions {
     }
 
     /// Sends a request other than ACK and CANCEL, with a Via of ours in front, and repeats it until it is answered. Above
-    /// 1300 bytes UDP becomes TCP (RFC 3261 section 18.1.1). Max-Forwards and Content-Length are added when missing.
+    /// 1300 bytes UDP becomes TCP, and UDP again when that fails (RFC 3261 section 18.1.1). Max-Forwards and Content-Length
+    /// are added when missing. An INVITE that rings is waited for without end: to stop waiting is for the TU.
     pub fn send(&mut self, request: Request, path: Path, now: Instant) -> ClientId {
-        let outgoing = self.outgoing(request, path);
+        let mut outgoing = self.outgoing(request, path);
+        if !self.streamless.knows(path.remote, now) {
+            outgoing.take_stream_if_large();
+        }
         self.start_client(outgoing, now)
     }
 
@@ -217,7 +228,8 @@ impl Transactions {
         servers.respond(id, response, deadlines, &mut cx);
     }
 
-    /// Sends the ACK to a 2xx: a Via with a branch of its own, no transaction.
+    /// Sends the ACK to a 2xx: a Via with a branch of its own, no transaction. It keeps its transport whatever its size, for
+    /// nobody would notice that a stream failed.
     pub fn transmit(&mut self, request: Request, path: Path) -> Sent {
         let outgoing = self.outgoing(request, path);
         let sent = Sent { path: outgoing.path, bytes: outgoing.into_bytes() };
@@ -257,13 +269,13 @@ impl Transactions {
     }
 
     /// How many transactions there are, finished ones that still absorb copies included.
-    pub fn len(&self) -> usize {
-        self.clients.len() + self.servers.len()
+    pub fn count(&self) -> usize {
+        self.clients.count() + self.servers.count()
     }
 
-    /// Whether there is no transaction, hence no timer.
+    /// Whether nothing is left: no transaction, no timer, no entry by which one would be found.
     pub fn is_idle(&self) -> bool {
-        self.len() == 0
+        self.clients.is_empty() && self.servers.is_empty() && self.deadlines.earliest().is_none()
     }
 
     fn outgoing(&mut self, request: Request, path: Path) -> Outgoing {
@@ -284,13 +296,13 @@ impl Transactions {
 
     /// The client side, and what is lent to it.
     fn clients(&mut self, now: Instant) -> (&mut Clients, &mut Deadlines, Context<'_>) {
-        let cx = Context { now, table: &self.table, out: &mut self.out };
+        let cx = Context { now, table: &self.table, streamless: &mut self.streamless, out: &mut self.out };
         (&mut self.clients, &mut self.deadlines, cx)
     }
 
     /// The server side, and what is lent to it.
     fn servers(&mut self, now: Instant) -> (&mut Servers, &mut Deadlines, Context<'_>) {
-        let cx = Context { now, table: &self.table, out: &mut self.out };
+        let cx = Context { now, table: &self.table, streamless: &mut self.streamless, out: &mut self.out };
         (&mut self.servers, &mut self.deadlines, cx)
     }
 }

@@ -36,12 +36,15 @@ impl Outgoing {
         let via = via::via(path.transport, via::sent_by(&path, external), branch);
         request.headers_mut().push_front(Name::Via, via);
         let bytes = request.to_bytes();
-        let mut outgoing = Outgoing { path, request, bytes, branch, external, is_switched: false };
-        if via::needs_stream(outgoing.bytes.len(), path.transport) {
-            outgoing.is_switched = true;
-            outgoing.change_transport(Transport::Tcp);
+        Outgoing { path, request, bytes, branch, external, is_switched: false }
+    }
+
+    /// Takes TCP instead of UDP when it is too large for UDP (RFC 3261 section 18.1.1).
+    pub(super) fn take_stream_if_large(&mut self) {
+        if via::needs_stream(self.bytes.len(), self.path.transport) {
+            self.is_switched = true;
+            self.change_transport(Transport::Tcp);
         }
-        outgoing
     }
 
     /// Sends it, for the first time or again, byte for byte.
@@ -76,6 +79,7 @@ impl Outgoing {
             return false;
         }
         self.is_switched = false;
+        cx.streamless.note(self.path.remote, cx.now);
         self.change_transport(Transport::Udp);
         self.send(cx);
         true

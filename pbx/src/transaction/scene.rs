@@ -189,6 +189,7 @@ pub(super) fn request(method: Method) -> Request {
     headers.push(Name::To, "<sip:bob@198.51.100.7>");
     headers.push(Name::CallId, "call-1@192.0.2.1");
     headers.push(Name::CSeq, format_args!("7 {method}"));
+    headers.push(Name::Contact, "<sip:alice@192.0.2.1>");
     request
 }
 

@@ -24,6 +24,7 @@ enum State {
 }
 
 /// What may happen to it.
+#[expect(clippy::large_enum_variant, reason = "it lives for one step; a box would cost more")]
 pub(super) enum Input {
     /// A timer has fired.
     Timer(Timer),
@@ -126,5 +127,92 @@ impl Server {
     /// Whether nothing is left to be done.
     pub(super) fn is_terminated(&self) -> bool {
         matches!(self.state, State::Terminated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::{Method, Transport};
+    use crate::transaction::scene::{Scene, arriving, seconds};
+
+    const UDP: Transport = Transport::Udp;
+    const TCP: Transport = Transport::Tcp;
+
+    fn asked(transport: Transport) -> Scene {
+        let mut scene = Scene::new();
+        again(&mut scene, transport);
+        scene
+    }
+
+    fn again(scene: &mut Scene, transport: Transport) {
+        scene.arrives(&arriving(Method::Options, "z9hG4bKo"), transport);
+    }
+
+    #[test]
+    fn a_repeated_request_is_answered_the_same_again_until_timer_j() {
+        let mut scene = asked(UDP);
+        again(&mut scene, UDP);
+        assert_eq!(scene.sent.len(), 0, "nothing was said yet");
+        scene.respond(200);
+        scene.pass(seconds(31.9));
+        again(&mut scene, UDP);
+        assert_eq!(scene.times("SIP/2.0 200"), [0.0, 31.9]);
+        assert_eq!(scene.sent[0].bytes, scene.sent[1].bytes);
+        scene.rest();
+        assert_eq!(scene.now, Instant::from_millis(32_000));
+        assert_eq!(scene.requests(), 1);
+        assert!(scene.transactions.is_idle());
+    }
+
+    #[test]
+    fn an_answer_over_tcp_ends_it() {
+        let mut scene = asked(TCP);
+        scene.respond(200);
+        assert_eq!(scene.count("SIP/2.0 200"), 1);
+        assert!(scene.transactions.is_idle());
+    }
+
+    #[test]
+    fn silence_becomes_100_when_timer_e_is_t2_and_not_before() {
+        for transport in [UDP, TCP] {
+            let mut scene = asked(transport);
+            scene.pass(seconds(3.49));
+            again(&mut scene, transport);
+            scene.pass(seconds(1.0));
+            again(&mut scene, transport);
+            assert_eq!(scene.times("SIP/2.0 100"), [3.5, 4.49], "{transport}");
+        }
+    }
+
+    #[test]
+    fn what_rfc_4320_forbids_is_not_sent() {
+        let mut scene = asked(UDP);
+        for status in [100, 180, 183, 408] {
+            scene.respond(status);
+        }
+        assert_eq!(scene.sent.len(), 0);
+        scene.respond(200);
+        assert_eq!(scene.count("SIP/2.0 200"), 1);
+    }
+
+    #[test]
+    fn one_final_response_is_all_it_gets() {
+        let mut scene = asked(UDP);
+        for status in [404, 200, 100, 408] {
+            scene.respond(status);
+        }
+        assert_eq!(scene.sent.len(), 1);
+        assert_eq!(scene.count("SIP/2.0 404"), 1);
+    }
+
+    #[test]
+    fn a_user_who_never_answers_leaves_nothing_behind() {
+        let mut scene = asked(UDP);
+        scene.rest();
+        scene.respond(200);
+        assert_eq!(scene.now, Instant::from_millis(32_000));
+        assert_eq!(scene.sent.len(), 1, "the 100 and no late answer");
+        assert!(scene.transactions.is_idle());
     }
 }

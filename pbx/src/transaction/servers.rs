@@ -50,8 +50,14 @@ pub(super) struct Opening<'a> {
 
 impl Servers {
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        let found_by = self.by_key.is_empty() && self.by_origin.is_empty() && self.by_connection.is_empty();
+        self.entries.is_empty() && found_by
     }
 
     /// Makes a transaction.
@@ -92,9 +98,8 @@ impl Servers {
         let entry = self.entries.get(&id)?;
         let Machine::Invite(invite) = &entry.machine else { return None };
         // Without a branch to tell them apart, only the tag says which response is acknowledged (section 17.2.3).
-        if entry.is_old
-            && to_tag(invite.last_response()) != ack.to_header().ok().and_then(|to| to.tag()).map(Into::into)
-        {
+        let acknowledged = || ack.to_header().ok().and_then(|to| to.tag()).map(str::to_owned);
+        if entry.is_old && to_tag(invite.last_response()) != acknowledged() {
             return None;
         }
         Some((id, invite.fate_of_ack()))

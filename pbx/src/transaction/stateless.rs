@@ -1,37 +1,12 @@
 //! Responses that need no decision of the TU: 100, 200 and 481 to CANCEL, 482, and without a transaction 400 and 503.
 
-use crate::sip::{Name, Request, Response, StatusCode};
+use crate::sip::{Name, Refusal, Request, Response, StatusCode};
 
 /// Letters of a To tag of ours.
 pub(super) const TAG_LENGTH: usize = 12;
 
 /// When a client that found no room may come again, in seconds.
 const RETRY_AFTER: u32 = 10;
-
-/// Whether a request has what a transaction needs (RFC 3261 section 8.1.1). Says what is wrong.
-pub(super) fn check(request: &Request) -> Result<(), &'static str> {
-    let headers = request.headers();
-    for (name, fault) in [
-        (Name::CallId, "Call-ID is not there once"),
-        (Name::CSeq, "CSeq is not there once"),
-        (Name::From, "From is not there once"),
-        (Name::To, "To is not there once"),
-    ] {
-        if headers.count(name) != 1 {
-            return Err(fault);
-        }
-    }
-    if request.call_id().is_empty() {
-        return Err("Call-ID is empty");
-    }
-    let cseq = request.cseq().map_err(|_| "CSeq cannot be read")?;
-    if cseq.method_text != request.method().as_str() {
-        return Err("CSeq names another method");
-    }
-    request.from().map_err(|_| "From cannot be read")?;
-    request.to_header().map_err(|_| "To cannot be read")?;
-    Ok(())
-}
 
 /// The 100 to a request (RFC 3261 section 8.2.6.1), as it goes over the wire.
 pub(super) fn trying(request: &Request) -> Vec<u8> {
@@ -50,13 +25,11 @@ pub(super) fn response(request: &Request, status: StatusCode, tag: &str) -> Resp
     response
 }
 
-/// A final response without a transaction. `fault` says what is wrong with the request.
-pub(super) fn refusal(request: &Request, status: StatusCode, fault: Option<&str>, tag: &str) -> Response {
-    let mut response = response(request, status, tag);
-    if let Some(fault) = fault {
-        response.headers_mut().push(Name::Warning, format_args!("399 pbx \"{fault}\""));
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+/// A final response without a transaction.
+pub(super) fn refusal(request: &Request, refusal: &Refusal, tag: &str) -> Response {
+    let mut response = refusal.answer(request, tag);
+    response.headers_mut().push(Name::ContentLength, 0);
+    if refusal.status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().push(Name::RetryAfter, RETRY_AFTER);
     }
     response

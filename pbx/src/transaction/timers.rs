@@ -57,10 +57,10 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// The table for an estimate of the round trip, which is at least a millisecond, for nothing may repeat endlessly at
-    /// one moment.
+    /// The table for an estimate of the round trip. It is taken to lie between a millisecond, for nothing may repeat
+    /// endlessly at one moment, and a minute.
     pub(super) fn new(t1: Duration) -> Table {
-        Table { t1: t1.max(Duration::from_millis(1)) }
+        Table { t1: t1.clamp(Duration::from_millis(1), Duration::from_secs(60)) }
     }
 
     /// How long a timer runs when it is set for the first time (RFC 3261 appendix A).
