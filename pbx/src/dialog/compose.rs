@@ -3,9 +3,8 @@
 use super::{Body, ExtraHeaders, Reply};
 use crate::sip::{Headers, Name, Request, Response, StatusCode};
 
-/// The methods we take.
-pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY, REGISTER";
+/// The methods we invite others to use. Others are passed on all the same, to be answered by whoever is above.
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE";
 
 /// The extensions we know.
 pub(super) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
@@ -51,8 +50,15 @@ pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, is_outside:
 
 /// `Allow` and `Supported` (RFC 3261 section 13.2.1).
 pub(super) fn add_abilities(headers: &mut Headers) {
-    headers.push(Name::Allow, ALLOW);
-    headers.push(Name::Supported, SUPPORTED.join(", "));
+    add_missing(headers, Name::Allow, ALLOW);
+    add_missing(headers, Name::Supported, &SUPPORTED.join(", "));
+}
+
+/// Adds a line unless somebody above has said it better.
+pub(super) fn add_missing(headers: &mut Headers, name: Name, value: &str) {
+    if !headers.has(name) {
+        headers.push(name, value);
+    }
 }
 
 /// The answer to `request` with our name on it and no body yet.

@@ -5,12 +5,14 @@
 //! (100, ACK, the 200 to CANCEL, PRACK and BYE, 481, 491, 405, 420, ...) and tells the rest as [`Event`]s. It does not know
 //! that two sessions may belong to one call, and does not look into descriptions.
 //!
-//! Where to start reading: [`user_agent`](UserAgent) takes what comes and hands it to a session (`session.rs`), which is in one
-//! of four stages: we ring (`uas.rs`), we call (`uac.rs`), it is answered (`established.rs`), it ends (`leaving.rs`). What
-//! the stages have in common is the other end of a dialog (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the
-//! offer/answer gate (`offer.rs`), the session timer (`session_timer.rs`).
+//! Where to start reading: [`UserAgent`] takes wishes and messages (`user_agent.rs`, `arrivals.rs`) and hands them to a
+//! session (`session.rs`), which is in one of four stages (`stage.rs`): we ring (`uas.rs`), we call (`uac.rs`), it is
+//! answered (`established.rs`), it ends (`leaving.rs`). What the stages have in common is the other end of a dialog
+//! (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the offer/answer gate (`offer.rs`), the session timer
+//! (`session_timer.rs`).
 
 mod acks;
+mod arrivals;
 mod challenge;
 mod compose;
 #[expect(
@@ -28,6 +30,7 @@ mod prack;
 mod session;
 mod session_timer;
 mod shared;
+mod stage;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::compose::leading_number;
-use crate::sip::{Headers, Name, NameAddr, Request, Response};
+use crate::sip::{Headers, Name, Params, Request, Response};
 use crate::time::{Duration, Instant};
 
 /// Where there is no Min-SE (RFC 4028 section 5).
@@ -205,9 +205,10 @@ fn session_expires(headers: &Headers) -> Option<(Duration, Option<Role>)> {
     Some((interval, role))
 }
 
-/// The parameter of `90;refresher=uac`, read as that of an address whose URI is the number.
+/// The parameter of `90;refresher=uac`.
 fn refresher(value: &str) -> Option<&str> {
-    NameAddr::parse(value).ok()?.params.get("refresher")
+    let (_, params) = value.split_once(';')?;
+    Params(params).get("refresher")
 }
 
 fn min_se(headers: &Headers) -> Option<Duration> {

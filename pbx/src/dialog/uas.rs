@@ -5,8 +5,8 @@ use super::established::{Accepted, Established};
 use super::offer::{Owed, Turn};
 use super::peer::Peer;
 use super::prack::{Due, Provisional, Reliable};
-use super::session::Stage;
 use super::shared::{Cx, Outcome, Purpose};
+use super::stage::Stage;
 use super::{Cause, Event, ExtraHeaders, Reply, compose, inspect};
 use crate::sip::{Name, Request, Response, StatusCode};
 use crate::time::{Duration, Instant};
@@ -115,8 +115,8 @@ impl Ringing {
     pub(super) fn reject(mut self: Box<Self>, reply: &Reply, cx: &mut Cx<'_>) -> Stage {
         self.peer.abandon(cx);
         let mut response = compose::reply(&self.invite, reply, cx.tag, &cx.ua.settings.user_agent);
-        if reply.status == StatusCode::METHOD_NOT_ALLOWED && !response.headers().has(Name::Allow) {
-            response.headers_mut().push(Name::Allow, compose::ALLOW);
+        if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+            compose::add_missing(response.headers_mut(), Name::Allow, compose::ALLOW);
         }
         cx.respond(self.server, response);
         Stage::Over
