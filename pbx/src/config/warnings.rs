@@ -25,7 +25,7 @@ impl Config {
     }
 
     fn few_ports(&self) -> Option<String> {
-        let pairs = (usize::from(self.media.rtp_port_end - self.media.rtp_port_start) + 1) / 2;
+        let pairs = usize::from(self.media.rtp_port_end - self.media.rtp_port_start).div_ceil(2);
         let calls = self.behavior.max_concurrent_calls.min(self.limits.calls);
         (self.behavior.auto_answer && pairs < calls)
             .then(|| format!("the RTP ports are enough for {pairs} calls, and {calls} are allowed"))
