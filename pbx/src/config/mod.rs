@@ -10,9 +10,9 @@ mod values;
 mod warnings;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod documentation;
+#[cfg(test)]
+mod properties;
 
 pub use error::ConfigError;
 pub use values::Pattern;
