@@ -13,8 +13,6 @@ mod read;
 mod write;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod properties;
 
 pub use codec::offerable;
