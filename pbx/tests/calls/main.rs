@@ -390,7 +390,11 @@ fn both_want_a_change_at_once() {
     world.pass(20 * SECOND);
     // Who is later finds that the session has changed meanwhile: it is told 491 and asks again if it still wants to.
     assert!(world.seen(bob).contains("offer answered"), "{}", world.ladder);
-    assert!(world.seen(alice).contains("asked, answers sendrecv, offer refused 491"), "{}", world.seen(alice));
+    assert!(
+        world.seen(alice).contains("asked, answers sendrecv, offer refused 491"),
+        "{}",
+        world.seen(alice)
+    );
     world.offer(alice, "sendonly");
     world.pass(2 * SECOND);
     assert!(world.seen(alice).ends_with("offer answered"), "{}", world.ladder);
