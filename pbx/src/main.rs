@@ -178,7 +178,6 @@ async fn until_the_end(running: &mut Running<RealHost>, signals: &mut Signals, g
                     Err(error) => tracing::error!(%error, "the old configuration stays"),
                 },
                 (Asked::End, None) => {
-                    tracing::info!(grace_secs = grace.as_secs(), "ending: no new calls from now on");
                     tell_manager(State::Stopping);
                     stop_at = Some(tokio::time::Instant::now() + grace + LAST_BYE);
                     handle.drain(grace).await;

@@ -69,7 +69,8 @@ impl Agreed {
         }
     }
 
-    /// What a payload type of the other side means.
+    /// What a payload type in a packet of the other side means. It is taken to send with the numbers it listed, as it
+    /// does when the answer has those of the offer; an agreement knows no others.
     pub(super) fn format(&self, payload_type: u8) -> Option<Format> {
         self.formats.iter().copied().find(|format| format.payload_type == payload_type)
     }

@@ -32,6 +32,8 @@ const BELL: u64 = u64::MAX;
 const TIMER: u64 = u64::MAX - 1;
 /// How long events wait that found no room.
 const EVENTS_AGAIN: Duration = Duration::from_millis(1);
+/// Events that wait for room; beyond that only those are kept that say what has become of a command.
+const EVENTS: usize = 16_384;
 /// Expedited forwarding (RFC 3246), as the upper six bits of the TOS byte.
 const EXPEDITED: u32 = 46 << 2;
 
@@ -236,12 +238,11 @@ where
                         let _ = bound.socket.send_to(bytes, to);
                     }
                 }
-                Output::Event(event) if self.untold.is_empty() => {
-                    if let Some(event) = (self.on_event)(event) {
-                        self.untold.push_back(event);
-                    }
+                Output::Event(event) => {
+                    let left = if self.untold.is_empty() { (self.on_event)(event) } else { Some(event) };
+                    let kept = left.filter(|event| self.untold.len() < EVENTS || is_answer(event));
+                    self.untold.extend(kept);
                 }
-                Output::Event(event) => self.untold.push_back(event),
                 Output::Bind { port, address } => self.bind(port, address),
                 Output::Unbind(port) => {
                     if let Some(place) = self.sockets.get_mut(port.index()) {
@@ -278,6 +279,20 @@ where
             }
             std::thread::park_timeout(EVENTS_AGAIN);
             self.put_out();
+        }
+    }
+}
+
+/// Whether somebody waits for this event: there are no more of them than commands.
+fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::Opened(_)
+        | Event::OpenFailed { .. }
+        | Event::Finished(_)
+        | Event::Statistics(..)
+        | Event::Closed(..) => true,
+        Event::FirstPacket(_) | Event::SourceChanged { .. } | Event::Dtmf { .. } | Event::TimedOut(_) => {
+            false
         }
     }
 }

@@ -391,7 +391,7 @@ fn both_want_a_change_at_once() {
     // Who is later finds that the session has changed meanwhile: it is told 491 and asks again if it still wants to.
     assert!(world.seen(bob).contains("offer answered"), "{}", world.ladder);
     assert!(
-        world.seen(alice).contains("asked, answers sendrecv, offer refused 491"),
+        world.seen(alice).contains("offer refused 491, asked, answers sendrecv"),
         "{}",
         world.seen(alice)
     );
