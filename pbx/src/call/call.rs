@@ -73,6 +73,7 @@ pub(super) struct Invitation {
 
 /// What a call does.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a call lies in a box, and what most calls do is the large one")]
 pub(super) enum Stage {
     /// The caller's port is being opened.
     Preparing(Decision),
