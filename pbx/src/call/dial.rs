@@ -129,7 +129,7 @@ impl Context {
             .contacts(number, self.now)
             .into_iter()
             .map(|binding| Target {
-                uri: binding.uri.clone(),
+                uri: binding.request_uri().to_owned(),
                 to: to.clone(),
                 path: binding.target,
                 route: binding.route.clone(),

@@ -5,8 +5,11 @@ use super::call::{Call, Timer};
 use super::dial::Attempt;
 use crate::cdr::EndedBy;
 use crate::dialog::Reply;
-use crate::route::{self, Decision, Outcome};
+use crate::route::{self, Caller, Decision, Outcome};
 use crate::sip::StatusCode;
+
+/// Why a telephone sends a call elsewhere by 302, as Diversion says it (RFC 5806).
+pub(super) const DEFLECTION: &str = "deflection";
 
 /// How often a call may be forwarded.
 const FORWARDS: usize = 5;
@@ -63,11 +66,15 @@ impl Call {
             context.agent.ring(session, status, None, false, Vec::new(), context.now);
         }
         let source = self.caller.path.remote.ip();
-        let routed = context.route(number, &self.invitation.caller, source);
-        // Who was let in to reach an extension may be led out only if it may go there itself: nobody is to be called at the
-        // expense of somebody who forwards.
+        // What the configuration forwards goes where the one who forwards may call; what a telephone deflects of its own
+        // accord goes where the caller may call: nobody calls out at the expense of a telephone that was talked into it.
+        let on_behalf_of = match why {
+            DEFLECTION => self.invitation.caller.clone(),
+            _ => Caller::Extension(last),
+        };
+        let routed = context.route(number, &on_behalf_of, source);
         let leads_out = matches!(routed.decision, Decision::Trunk { .. });
-        if leads_out && route::access(&routed, &self.invitation.caller) != route::Access::Open {
+        if leads_out && route::access(&routed, &on_behalf_of) != route::Access::Open {
             return self.refuse_with(StatusCode::FORBIDDEN, context);
         }
         self.proceed(routed.decision, context);

@@ -3,6 +3,7 @@
 use super::Context;
 use super::call::{Call, Stage, Timer};
 use super::dial::{Attempt, Branch, Dial, Target, trunk_uri};
+use super::forward::DEFLECTION;
 use super::join::without_media;
 use super::leg::{Leg, Port};
 use crate::dialog::{Description, SessionId};
@@ -173,8 +174,10 @@ impl Call {
         if let Some(dial) = self.dial() {
             dial.branches[index].leg.session = None;
         }
-        if let Some(number) = response.and_then(route::redirected_to) {
-            return self.forward(&number, "deflection", context);
+        // A telephone of ours may send a call elsewhere; what a trunk names is a number of its own.
+        let deflects = self.dial().is_some_and(|dial| dial.attempt.callee() == Callee::Extension);
+        if let Some(number) = response.filter(|_| deflects).and_then(route::redirected_to) {
+            return self.forward(&number, DEFLECTION, context);
         }
         // 408 and 503 without a response are of our own making: nobody said anything.
         let outcome = if response.is_some() { Outcome::Answered(status) } else { Outcome::Silence };
