@@ -14,7 +14,7 @@
 //! | [`dialog`] | RFC 3261 sections 12 to 15, PRACK, UPDATE, session timers |
 //! | [`config`], [`registrar`], [`auth`], [`route`] | what was wished, who is where, who may, who is meant |
 //! | [`media`] | a port pair per leg: relay, play, collect DTMF |
-//! | [`cdr`], [`call`] | the call record; leg, bridge, call: the only room that knows two legs |
+//! | [`cdr`], [`output`], [`call`] | the call record; what the world is told; leg, bridge, call: the only room that knows two legs |
 //! | [`pbx`] | all of it as one state machine |
 //! | [`shell`] | the seam to the world: sockets, HTTP, files, threads |
 
@@ -41,6 +41,7 @@ pub mod media;
 
 pub mod call;
 pub mod cdr;
+pub mod output;
 
 pub mod pbx;
 

@@ -5,7 +5,7 @@ use super::call::Timer;
 use crate::config::Config;
 use crate::dialog::{RequestId, SessionId, UserAgent};
 use crate::media::{Command, RoomId, StreamId};
-use crate::pbx::{Counters, Event, Output, What};
+use crate::output::{Counters, Event, Output, What};
 use crate::registrar::Registrar;
 use crate::rng::Rng;
 use crate::route::{Asked, Caller, Routed, Router};

@@ -3,7 +3,7 @@
 use super::Context;
 use super::call::{Call, Side, Stage};
 use crate::dialog::{Body, ExtraHeaders, Reply, RequestId, SessionId};
-use crate::pbx::What;
+use crate::output::What;
 use crate::sip::{Method, Name, Request, Response, StatusCode};
 
 /// How many may be under way at a time in one call.
