@@ -130,20 +130,16 @@ impl Pbx {
     fn on_bytes(&mut self, path: Path, bytes: &[u8]) {
         let context = &mut self.context;
         context.counters.messages_received += 1;
+        let is_blocked = self.auth.is_blocked(path.remote.ip(), context.now);
         match Message::parse(bytes, &self.limits) {
-            Ok(message) => {
-                if self.auth.is_blocked(path.remote.ip(), context.now) && is_from_a_stranger(&message) {
-                    return;
-                }
-                context.agent.receive(message, path, context.now);
-            }
+            Ok(message) if is_blocked && is_from_a_stranger(&message) => {}
+            Ok(message) => context.agent.receive(message, path, context.now),
             Err(ParseError::Empty) => {}
             Err(error) => {
                 tracing::debug!(remote = %path.remote, %error, "bytes that are no message");
                 context.counters.messages_malformed += 1;
-                if let Some(request) = sip::salvage(bytes) {
-                    let answer = sip::Refusal::from(error).answer(&request, &context.rng.token(8));
-                    context.out.push_back(Output::Transmit { path, bytes: answer.to_bytes() });
+                if let Some(request) = sip::salvage(bytes).filter(|_| !is_blocked) {
+                    context.agent.receive_spoilt(request, path, &error.into(), context.now);
                 }
             }
         }
