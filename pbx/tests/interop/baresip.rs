@@ -20,8 +20,10 @@ pub(crate) struct Settings<'a> {
     number: &'a str,
     password: String,
     transport: &'a str,
-    /// As an URI has it.
-    host: String,
+    /// Its own address, as an URI has it.
+    address: String,
+    /// Where it registers.
+    registrar: String,
     says: u32,
     answers: bool,
 }
@@ -29,7 +31,16 @@ pub(crate) struct Settings<'a> {
 /// A telephone of the office that says a tone and answers when it is called.
 pub(crate) fn telephone<'a>(stage: &'a Stage, number: &'a str) -> Settings<'a> {
     let password = format!("secret{number}");
-    Settings { stage, number, password, transport: "udp", host: OFFICE.to_owned(), says: 1000, answers: true }
+    Settings {
+        stage,
+        number,
+        password,
+        transport: "udp",
+        address: OFFICE.into(),
+        registrar: OFFICE.into(),
+        says: 1000,
+        answers: true,
+    }
 }
 
 impl<'a> Settings<'a> {
@@ -43,7 +54,13 @@ impl<'a> Settings<'a> {
     }
 
     pub(crate) fn over_ipv6(self) -> Settings<'a> {
-        Settings { host: format!("[{OFFICE_6}]"), ..self }
+        let address = format!("[{OFFICE_6}]");
+        Settings { registrar: address.clone(), address, ..self }
+    }
+
+    /// Its settings are those of the README: it has an address in the office, and the PBX is where nobody else reaches it.
+    pub(crate) fn as_in_the_readme(self) -> Settings<'a> {
+        Settings { registrar: "127.0.0.1".into(), password: self.number.to_owned(), ..self }
     }
 
     /// Somebody sits before it and has not lifted it yet.
@@ -69,7 +86,7 @@ impl<'a> Settings<'a> {
         let folder = self.write_folder();
         // Without it what is printed into a pipe is kept until there is a lot of it.
         let mut command = self.stage.command("stdbuf");
-        let family = if self.host == OFFICE { "-4" } else { "-6" };
+        let family = if self.address == OFFICE { "-4" } else { "-6" };
         let process = Process::start(
             &format!("baresip {}", self.number),
             command.args(["-oL", "baresip", family, "-f"]).arg(self.number),
@@ -109,8 +126,8 @@ impl<'a> Settings<'a> {
              module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {OFFICE}:{control}\n",
-            host = self.host,
-            bare = self.host.trim_matches(['[', ']']),
+            host = self.address,
+            bare = self.address.trim_matches(['[', ']']),
             sip = 5060 + 10 * index,
             rtp = 20000 + 100 * index,
             last = 20098 + 100 * index,
@@ -121,7 +138,7 @@ impl<'a> Settings<'a> {
         let account = format!(
             "<sip:{number}@{}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
              answermode={answer};audio_codecs=PCMU/8000/1\n",
-            self.host, self.transport, self.password
+            self.registrar, self.transport, self.password
         );
         stage.write(&format!("{number}/config"), &config);
         stage.write(&format!("{number}/accounts"), &account);

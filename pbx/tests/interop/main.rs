@@ -16,6 +16,7 @@ mod load;
 mod network;
 mod process;
 mod program;
+mod readme;
 mod registering;
 mod sipp;
 mod stage;
