@@ -2,12 +2,17 @@
 
 use clap::Parser;
 use pbx::config::Config;
+use pbx::media;
+#[expect(unused_imports)]
 use pbx::pbx::Pbx;
+use pbx::shell::host::Host;
 use pbx::shell::log::{self, Format};
+use pbx::shell::media_loop::{self, Media};
 use pbx::shell::notify::{State, notify};
 use pbx::shell::program::{self, Bound, Listen, Running};
 use pbx::shell::real::RealHost;
 use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -86,12 +91,15 @@ fn broken(why: impl ToString) -> Failure {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.print_default {
-        print!("{}", Config::DEFAULT);
+        say(Config::DEFAULT);
         return Ok(());
     }
     let config = read_config(arguments)?;
+    for warning in config.warnings() {
+        eprintln!("pbx: {}: {warning}", name_of(arguments));
+    }
     if arguments.check {
-        println!("{}: ok", name_of(arguments));
+        say(&format!("{}: ok\n", name_of(arguments)));
         return Ok(());
     }
     let format = match arguments.log_format {
@@ -102,7 +110,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         log::start(&arguments.log, format).map_err(|why| wrong(format!("--log {}: {why}", arguments.log)))?;
     // The core and everything that is not media share one thread: it waits for nothing but the world.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
-    runtime.block_on(serve(arguments, config))
+    let result = runtime.block_on(serve(arguments, config));
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// To standard output; that nobody listens there is no reason not to work.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn read_config(arguments: &Arguments) -> Result<Config, Failure> {
@@ -122,13 +138,31 @@ fn name_of(arguments: &Arguments) -> String {
 async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(broken)?;
     let host = RealHost::new().map_err(broken)?;
-    let bound = program::bind(host, config, arguments.config.clone()).await.map_err(wrong)?;
-    print!("{}", welcome(&bound, arguments.config.is_none()));
-    let (event, events) = mpsc::channel(MEDIA_EVENTS);
-    let mut running = bound.start(Pbx::new, Silence { _event: event }, events);
+    let bound = program::bind(host.clone(), config, arguments.config.clone()).await.map_err(wrong)?;
+    say(&welcome(&bound, arguments.config.is_none()));
+    let (events_sender, events) = mpsc::channel(MEDIA_EVENTS);
+    let media = start_media(&host, bound.config(), events_sender).map_err(broken)?;
+    let mut running = bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), media, events);
     tell_manager(State::Ready);
     let ended = until_the_end(&mut running, &mut signals, Duration::from_secs(arguments.grace)).await;
     if ended { Ok(()) } else { Err(broken("the PBX has stopped by an error of its own")) }
+}
+
+/// Media has threads of its own, which tell the core what happens; what finds no room is offered again.
+fn start_media(host: &RealHost, config: &Config, events: mpsc::Sender<media::Event>) -> io::Result<Media> {
+    let settings = media::Settings { clock: host.clock(), latching: media::Latching::default() };
+    let clock = {
+        let host = host.clone();
+        move || host.now()
+    };
+    let tell = move |event| {
+        match events.try_send(event) {
+            Err(mpsc::error::TrySendError::Full(event)) => Some(event),
+            // When the core is gone, so is everybody who would want to know.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => None,
+        }
+    };
+    media_loop::spawn(config.media.workers, settings, clock, tell)
 }
 
 /// Reacts to signals until the PBX has ended; false when it crashed.
@@ -181,7 +215,7 @@ enum Asked {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Signals> {
+    fn new() -> io::Result<Signals> {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -242,13 +276,4 @@ fn first_call(server: SocketAddr, number: Option<&str>, is_default: bool) -> Str
         let _ = writeln!(text, "  or without a telephone: sipp -sn uac {server} -m 1");
     }
     text
-}
-
-/// No media yet.
-struct Silence {
-    _event: mpsc::Sender<pbx::media::Event>,
-}
-
-impl pbx::shell::driver::MediaPlane for Silence {
-    fn send(&mut self, _: pbx::media::RoomId, _: pbx::media::Command) {}
 }

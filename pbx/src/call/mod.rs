@@ -1,1 +1,34 @@
-//! (to come)
+//! Calls: the only room that knows that two legs belong together.
+//!
+//! A [`Call`](call::Call) begins with an INVITE that was let in, and ends with one record. What it does in between is its
+//! stage: an application answers it, or telephones and trunks are dialled and the first to answer is bridged to the
+//! caller. Commands from outside and messages of either leg change the stage; every change tells an event.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `calls.rs` | all calls, and which session, stream, request belongs to which |
+//! | `call.rs` | one call: its stages from INVITE to record |
+//! | `dial.rs` | ringing extensions and trunk targets, forwarding, choosing the one who answers |
+//! | `application.rs` | tone and echo |
+//! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
+//! | `mapping.rs` | what of a message on one side is told on the other |
+//! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
+//! | `leg.rs`, `ports.rs` | a leg with its media; RTP port pairs |
+//! | `context.rs` | what calls act upon |
+
+mod application;
+mod call;
+mod calls;
+mod context;
+mod dial;
+mod facts;
+mod leg;
+mod mapping;
+mod passage;
+mod ports;
+mod reoffer;
+
+pub(crate) use calls::{Calls, Incoming};
+pub(crate) use context::Context;
+pub(crate) use mapping::{from_user, not_allowed_reply, options_reply, passed_back, passed_on};
+pub(crate) use ports::Ports;

@@ -1,5 +1,13 @@
 //! The configuration: one TOML text that becomes a value or is refused with its line.
 
+mod error;
+mod parse;
+mod raw;
+mod values;
+
+pub use error::ConfigError;
+pub use values::Pattern;
+
 use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +35,37 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// `[[routes]]`, first match wins.
     pub routes: Vec<Route>,
+}
+
+impl Config {
+    /// The text of the configuration that holds when none is given.
+    pub const DEFAULT: &str = include_str!("default.toml");
+
+    /// What is allowed but may surprise.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let is_open = self.sip.listen.iter().any(|(_, address)| !address.ip().is_loopback());
+        if is_open && self.behavior.auto_answer {
+            warnings.push(
+                "auto_answer is on and the PBX listens beyond this machine: anybody may call the tone".into(),
+            );
+        }
+        if self.sip.listen.iter().any(|(_, address)| address.ip().is_unspecified())
+            && self.sip.external_address.is_none()
+        {
+            warnings.push(
+                "bind_address is unspecified and external_address is not set: our address is guessed".into(),
+            );
+        }
+        warnings
+    }
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config::parse(Config::DEFAULT, "the embedded configuration")
+            .expect("a test parses the embedded configuration")
+    }
 }
 
 /// `[sip]`
@@ -140,7 +179,7 @@ pub struct Cdr {
 }
 
 /// `[[extensions]]`: a person or machine that may register.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Extension {
     /// The user part of its address-of-record and its digest user name.
     pub number: String,
@@ -159,7 +198,7 @@ pub struct Extension {
 }
 
 /// `[[trunks]]`: another SIP system, known by its addresses.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Trunk {
     /// What routes call it.
     pub name: String,
@@ -195,8 +234,8 @@ pub struct TrunkTarget {
 pub struct Route {
     /// For logs and call records.
     pub name: String,
-    /// The dialled number: exact, or a pattern of `N X Z . !`-less shell kind: `9*`, `91??`.
-    pub to_user: String,
+    /// What is dialled.
+    pub to_user: Pattern,
     /// Only calls from this network.
     pub from_network: Option<Network>,
     /// What answers.

@@ -1,11 +1,128 @@
-//! The media engine: a port pair per stream; relay, tone, echo, DTMF, RTCP. Sans-IO, 20 ms ticks.
+//! The media engine: a port pair per stream; relay, tone, echo, DTMF, RTCP. Sans-IO.
 //!
 //! The core tells an engine what to do with [`Command`]s and is told what happened with [`Event`]s. For real there are
 //! several engines, each on a thread of its own ([`crate::shell`]); all streams of one room live in one engine.
+//!
+//! An [`Engine`] opens no socket: it asks for ports ([`Output::Bind`]), is given datagrams with the [`Port`] they came
+//! at ([`Engine::receive`]) and says what to send. It is the end of both RTP sessions of a bridge: what it passes on has
+//! the numbers and the SSRC of the stream it goes out at, and RTCP is its own on either side. `latch.rs` says from whom
+//! RTP is taken.
+
+mod agreed;
+mod engine;
+mod latch;
+mod outbox;
+mod outgoing;
+mod player;
+mod quality;
+mod reporting;
+#[cfg(test)]
+mod stories;
+mod stream;
+mod timers;
+
+pub use engine::Engine;
 
 use crate::sdp::Agreement;
-use crate::time::Duration;
+use crate::time::{Duration, WallClock};
 use std::net::SocketAddr;
+use std::ops::Range;
+
+/// What holds for all streams of an engine.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// What o'clock it is, for sender reports.
+    pub clock: WallClock,
+    /// From whom RTP is taken.
+    pub latching: Latching,
+}
+
+/// How far symmetric RTP goes; the rules are in `latch.rs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latching {
+    /// Whether RTP is taken from another address than the SDP's, where that may be a NAT.
+    pub behind_nat: bool,
+    /// Consecutive packets that such an address must send first.
+    pub probation: u8,
+    /// How long the latched address must be silent before another one may follow it.
+    pub silence: Duration,
+}
+
+impl Default for Latching {
+    fn default() -> Latching {
+        Latching { behind_nat: true, probation: 3, silence: Duration::from_secs(3) }
+    }
+}
+
+/// One socket of a stream, as the engine named it in [`Output::Bind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    stream: StreamId,
+    channel: Channel,
+    slot: u32,
+}
+
+impl Port {
+    /// The stream.
+    pub fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// RTP or RTCP.
+    pub fn channel(&self) -> Channel {
+        self.channel
+    }
+
+    /// A small number that no two ports bound at a time have in common; for a table of sockets.
+    pub fn index(&self) -> usize {
+        self.slot as usize * 2 + self.channel as usize
+    }
+}
+
+/// The two ports of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The even port.
+    Rtp = 0,
+    /// The odd port above it.
+    Rtcp = 1,
+}
+
+/// A datagram that goes on its way, rewritten in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// Where it goes out.
+    pub port: Port,
+    /// Where it goes to.
+    pub to: SocketAddr,
+    /// The part of the datagram that is to be sent.
+    pub range: Range<usize>,
+}
+
+/// What an engine wants from the world.
+#[derive(Debug)]
+pub enum Output<'a> {
+    /// Open a UDP socket; answered with [`Engine::bound`].
+    Bind {
+        /// To know it by.
+        port: Port,
+        /// Where.
+        address: SocketAddr,
+    },
+    /// Close it, if it was opened.
+    Unbind(Port),
+    /// Send a datagram; it is not kept.
+    Send {
+        /// Where it goes out.
+        port: Port,
+        /// Where it goes to.
+        to: SocketAddr,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// For the core.
+    Event(Event),
+}
 
 /// One RTP/RTCP port pair: the media of one leg. Never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +165,16 @@ pub enum Command {
         stream: StreamId,
         /// What is heard.
         source: Source,
+    },
+    /// Presses a key as telephone event (RFC 4733), behind those that wait; nothing else is sent meanwhile. Nothing
+    /// happens when the other side did not list telephone events.
+    Press {
+        /// The stream.
+        stream: StreamId,
+        /// `0`-`9`, `*`, `#`, `A`-`D`.
+        digit: char,
+        /// How long it is held, below 8 s.
+        duration: Duration,
     },
     /// What arrives goes back.
     Echo(StreamId),
@@ -120,6 +247,23 @@ pub enum Event {
     Statistics(StreamId, Statistics),
     /// The ports are closed; what was counted.
     Closed(StreamId, Statistics),
+}
+
+impl Event {
+    /// The stream it is about.
+    pub fn stream(&self) -> StreamId {
+        match self {
+            Event::Opened(stream)
+            | Event::OpenFailed { stream, .. }
+            | Event::FirstPacket(stream)
+            | Event::SourceChanged { stream, .. }
+            | Event::Dtmf { stream, .. }
+            | Event::Finished(stream)
+            | Event::TimedOut(stream)
+            | Event::Statistics(stream, _)
+            | Event::Closed(stream, _) => *stream,
+        }
+    }
 }
 
 /// What a stream has counted (RFC 3550 section 6.4.1 and appendix A).

@@ -3,6 +3,23 @@
 //! A [`Negotiation`] is one side of one session: it remembers what was offered and agreed, writes our offers and answers
 //! (constant `o=` line, version up by one when something changed) and reads the other side's.
 
+mod agree;
+mod codec;
+mod direction;
+mod error;
+mod negotiation;
+mod numbers;
+mod read;
+mod write;
+
+#[cfg(test)]
+mod properties;
+
+pub use codec::offerable;
+pub use error::NegotiationError;
+pub use negotiation::Negotiation;
+pub use read::ParseError;
+
 use std::net::SocketAddr;
 
 /// A codec as an `m=` line lists it.
@@ -50,7 +67,8 @@ pub struct LocalAudio {
 /// What the other side put into its offer or answer: its first usable audio stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteAudio {
-    /// Where it wants RTP; `None` for `c=0.0.0.0` (hold of RFC 2543) or port 0.
+    /// Where it wants RTP; `None` for `c=0.0.0.0` (hold of RFC 2543) or port 0. Then it does not receive, whatever its
+    /// attribute says, and `direction` says so too.
     pub rtp: Option<SocketAddr>,
     /// Where it wants RTCP: `a=rtcp` (RFC 3605) or the next port.
     pub rtcp: Option<SocketAddr>,

@@ -6,10 +6,10 @@
 //! starved by somebody else's flood.
 
 use super::host::{Host, Udp};
-use super::log;
 use super::records;
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
+use super::{log, media_loop};
 use crate::cdr;
 use crate::config::{Config, Limits};
 use crate::media;
@@ -19,13 +19,12 @@ use crate::time::{Duration, Instant};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::{mpsc, oneshot};
 
 /// Datagrams of one socket in one turn.
-const DATAGRAMS_A_TURN: usize = 32;
+pub(super) const DATAGRAMS_A_TURN: usize = 32;
 /// Messages of connections, media events, orders in one turn.
 const ARRIVALS_A_TURN: usize = 64;
 /// The largest UDP datagram.
@@ -79,6 +78,12 @@ pub trait MediaPlane: Send + 'static {
     fn send(&mut self, room: media::RoomId, command: media::Command);
 }
 
+impl MediaPlane for media_loop::Media {
+    fn send(&mut self, room: media::RoomId, command: media::Command) {
+        media_loop::Media::send(self, room, command);
+    }
+}
+
 /// What people and programs ask of a running PBX.
 pub(super) enum Order {
     /// Another configuration holds from now on.
@@ -98,7 +103,9 @@ pub(super) struct Parts<H: Host, C, M> {
     pub(super) media: M,
     pub(super) sockets: Vec<(SocketAddr, H::Udp)>,
     pub(super) limits: Limits,
-    pub(super) arrivals: (mpsc::Sender<Arrival<H::Stream>>, mpsc::Receiver<Arrival<H::Stream>>),
+    /// Whoever finds something out tells it by this.
+    pub(super) arrive: mpsc::Sender<Arrival<H::Stream>>,
+    pub(super) arrivals: mpsc::Receiver<Arrival<H::Stream>>,
     pub(super) media_events: mpsc::Receiver<media::Event>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) records: records::Queue,
@@ -112,7 +119,7 @@ pub(super) struct Driver<H: Host, C, M> {
     sockets: Vec<(SocketAddr, H::Udp)>,
     streams: Streams<H>,
     arrivals: mpsc::Receiver<Arrival<H::Stream>>,
-    reply_to: mpsc::Sender<Arrival<H::Stream>>,
+    arrive: mpsc::Sender<Arrival<H::Stream>>,
     media_events: mpsc::Receiver<media::Event>,
     orders: mpsc::Receiver<Order>,
     records: records::Queue,
@@ -142,8 +149,7 @@ enum Wake<S> {
 
 impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
     pub(super) fn new(parts: Parts<H, C, M>) -> Driver<H, C, M> {
-        let (reply_to, arrivals) = parts.arrivals;
-        let streams = Streams::new(parts.host.clone(), reply_to.clone(), bounds_of(&parts.limits));
+        let streams = Streams::new(parts.host.clone(), parts.arrive.clone(), bounds_of(&parts.limits));
         let report_at = parts.host.now() + STATISTICS_EVERY;
         Driver {
             host: parts.host,
@@ -151,8 +157,8 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             media: parts.media,
             sockets: parts.sockets,
             streams,
-            arrivals,
-            reply_to,
+            arrive: parts.arrive,
+            arrivals: parts.arrivals,
             media_events: parts.media_events,
             orders: parts.orders,
             records: parts.records,
@@ -224,7 +230,10 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What the OS has to say about an earlier datagram of ours; it is said once and gone.
-                    Err(_) => self.statistics.traffic.socket_errors += 1,
+                    Err(_) => {
+                        self.statistics.traffic.socket_errors += 1;
+                        break;
+                    }
                 }
             }
             more |= left == 0;
@@ -367,7 +376,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             return;
         }
         self.resolving += 1;
-        let (host, reply_to) = (self.host.clone(), self.reply_to.clone());
+        let (host, arrive) = (self.host.clone(), self.arrive.clone());
         self.host.spawn(async move {
             let found = tokio::time::timeout(RESOLVE_LIMIT, host.resolve(&name)).await;
             let addresses = match found {
@@ -381,7 +390,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     Vec::new()
                 }
             };
-            let _ = reply_to.send(Arrival::Resolved { query, addresses }).await;
+            let _ = arrive.send(Arrival::Resolved { query, addresses }).await;
         });
     }
 
@@ -452,10 +461,7 @@ fn bounds_of(limits: &Limits) -> Bounds {
 
 /// Waits until one of the sockets has something to read.
 async fn any_readable<U: Udp>(sockets: &[(SocketAddr, U)]) {
-    let mut waits: Vec<Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>> = Vec::new();
-    for (_, socket) in sockets {
-        waits.push(Box::pin(socket.readable()));
-    }
+    let mut waits: Vec<_> = sockets.iter().map(|(_, socket)| Box::pin(socket.readable())).collect();
     std::future::poll_fn(|context| {
         let ready = waits.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
         if ready { Poll::Ready(()) } else { Poll::Pending }

@@ -142,3 +142,157 @@ async fn with_date<H: Host>(State(host): State<H>, request: Request, next: Next)
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pbx::Counters;
+    use crate::shell::program::{self, Running};
+    use crate::shell::test_host::{IdleCore, NoMedia, TestHost};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::sync::mpsc;
+
+    #[tokio::test(start_paused = true)]
+    async fn health_says_what_runs_and_how_long() {
+        let world = World::new().await;
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let answer = world.ask("GET /health").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let health = json_of(&answer);
+        assert_eq!(health["status"], "ok");
+        assert_eq!(health["calls"], 3);
+        assert_eq!(health["registrations"], 5);
+        assert_eq!(health["uptime_secs"], 90.0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_date_is_the_hosts() {
+        let world = World::new().await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let answer = world.ask("GET /health").await;
+        let dates: Vec<&str> = answer.lines().filter(|line| line.starts_with("date:")).collect();
+        assert_eq!(dates, ["date: Sat, 21 Nov 2026 07:45:10 GMT"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_draining_pbx_is_not_to_be_sent_calls() {
+        let world = World::new().await;
+        world.running.handle.drain(Duration::from_secs(5)).await;
+        let answer = world.ask("GET /health").await;
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!(json_of(&answer)["status"], "draining");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn metrics_come_in_the_format_they_say() {
+        let world = World::new().await;
+        let answer = world.ask("GET /metrics").await;
+        assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+        assert!(answer.contains("\ntandem_calls_active 3.0\n"), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn statistics_show_calls_and_quality() {
+        let world = World::new().await;
+        let stats = json_of(&world.ask("GET /stats").await);
+        assert_eq!(stats["calls"]["active"], 3);
+        assert_eq!(stats["quality"]["mos"]["count"], 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_this_machine_reloads() {
+        let world = World::new().await;
+        let answer = world.ask_from("192.0.2.9:4000", "POST /reload").await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        let answer = world.ask_from("127.0.0.1:4000", "POST /reload").await;
+        assert!(answer.starts_with("HTTP/1.1 422 "), "there is no file to read: {answer}");
+        let answer = world.ask("GET /reload").await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_is_not_waited_for() {
+        let world = World::new().await;
+        let mut client = world.dial("192.0.2.9:4000");
+        client.write_all(b"GET /health HTTP/1.1\r\nX: ").await.expect("open");
+        let closed = tokio::time::timeout(HEAD_LIMIT + Duration::from_secs(1), read_all(&mut client)).await;
+        assert!(closed.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_too_long_is_refused() {
+        let world = World::new().await;
+        let mut client = world.dial("192.0.2.9:4000");
+        let head = format!("GET /health HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(2 * HEAD_BYTES));
+        let (mut reader, mut writer) = tokio::io::split(&mut client);
+        let (_, answer) = tokio::join!(writer.write_all(head.as_bytes()), async {
+            let mut answer = vec![0; 512];
+            let length = reader.read(&mut answer).await.unwrap_or(0);
+            String::from_utf8_lossy(&answer[..length]).into_owned()
+        });
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_occupies_every_place_loses_it() {
+        let world = World::new().await;
+        let occupants: Vec<DuplexStream> = (0..CONNECTIONS).map(|_| world.dial("192.0.2.9:4000")).collect();
+        let asked = tokio::time::Instant::now();
+        let answer = world.ask("GET /health").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(asked.elapsed() >= HEAD_LIMIT, "there was no place before");
+        drop(occupants);
+    }
+
+    const HTTP: &str = "192.0.2.1:8080";
+
+    struct World {
+        host: TestHost,
+        running: Running<TestHost>,
+    }
+
+    impl World {
+        async fn new() -> World {
+            let host = TestHost::new();
+            let mut config = crate::shell::test_host::config();
+            config.sip.listen.clear();
+            config.http = Some(crate::config::Http { listen: HTTP.parse().expect("an address") });
+            let bound = program::bind(host.clone(), config, None).await.expect("nothing else listens");
+            let core = IdleCore {
+                counters: Counters { calls_active: 3, registrations: 5, ..Counters::default() },
+                has_calls: true,
+                ..IdleCore::default()
+            };
+            let (_, events) = mpsc::channel(1);
+            World { host, running: bound.start(|_, _, _| core, NoMedia, events) }
+        }
+
+        fn dial(&self, from: &str) -> DuplexStream {
+            let (from, to) = (from.parse().expect("an address"), HTTP.parse().expect("an address"));
+            self.host.dial(from, to).expect("HTTP listens")
+        }
+
+        async fn ask(&self, what: &str) -> String {
+            self.ask_from("192.0.2.9:4000", what).await
+        }
+
+        async fn ask_from(&self, from: &str, what: &str) -> String {
+            let mut client = self.dial(from);
+            let request = format!("{what} HTTP/1.1\r\nHost: pbx\r\nConnection: close\r\n\r\n");
+            client.write_all(request.as_bytes()).await.expect("open");
+            read_all(&mut client).await
+        }
+    }
+
+    async fn read_all(client: &mut DuplexStream) -> String {
+        let mut answer = String::new();
+        let _ = client.read_to_string(&mut answer).await;
+        answer
+    }
+
+    fn json_of(answer: &str) -> serde_json::Value {
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).expect("the body is JSON")
+    }
+}

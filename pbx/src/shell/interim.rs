@@ -1,100 +1,21 @@
-//! Stands in for the framer and the configuration until they are there.
+//! Stands in for the core until it is there.
 #![allow(missing_docs)]
 
-use crate::config::*;
-use crate::sip::Transport;
-use crate::time::Duration;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+#[derive(Default)]
+pub struct Nothing(bool);
 
-pub enum Frame {
-    Message(Vec<u8>),
-    Ping,
-    Pong,
-}
-
-pub type FrameError = String;
-
-pub struct Framer(Vec<u8>);
-
-impl Framer {
-    pub fn new(_: usize) -> Framer {
-        Framer(Vec::new())
+impl super::driver::Core for Nothing {
+    fn receive(&mut self, input: crate::pbx::Input, _: crate::time::Instant) {
+        self.0 |= matches!(input, crate::pbx::Input::Drain { .. });
     }
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
+    fn handle_timeout(&mut self, _: crate::time::Instant) {}
+    fn poll_timeout(&self) -> Option<crate::time::Instant> {
+        None
     }
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        if self.0.starts_with(b"\r\n\r\n") {
-            self.0.drain(..4);
-            return Ok(Some(Frame::Ping));
-        }
-        if self.0.first().is_some_and(|byte| !byte.is_ascii_graphic()) {
-            return Err("no SIP".into());
-        }
-        let end = self.0.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-        Ok(end.map(|end| Frame::Message(self.0.drain(..end + 4).collect())))
+    fn poll_output(&mut self) -> Option<crate::pbx::Output> {
+        std::mem::take(&mut self.0).then_some(crate::pbx::Output::Drained)
     }
-    pub fn is_within_message(&self) -> bool {
-        !self.0.is_empty()
-    }
-}
-
-pub fn embedded() -> Config {
-    let secs = Duration::from_secs;
-    let local = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    Config {
-        sip: Sip {
-            listen: vec![(Transport::Udp, local(5060)), (Transport::Tcp, local(5060))],
-            domain: "localhost".into(),
-            external_address: None,
-            user_agent: "Tandem".into(),
-            t1: Duration::from_millis(500),
-            session_expires: None,
-            min_se: secs(90),
-        },
-        behavior: Behavior {
-            auto_answer: true,
-            auto_answer_delay: secs(0),
-            tone_duration: secs(10),
-            tone_frequency: 440.0,
-            max_concurrent_calls: 1000,
-        },
-        media: Media {
-            rtp_port_start: 20_000,
-            rtp_port_end: 29_999,
-            preferred_codecs: vec!["PCMU".into()],
-            enable_dtmf: true,
-            rtp_timeout: secs(30),
-            workers: 1,
-        },
-        auth: Auth {
-            realm: "localhost".into(),
-            nonce_lifetime: secs(300),
-            max_failures: 10,
-            block_window: secs(60),
-            block_duration: secs(60),
-            allow: Vec::new(),
-        },
-        limits: Limits {
-            calls: 1000,
-            contacts_per_aor: 8,
-            message_bytes: 65_535,
-            connections: 1000,
-            min_expires: secs(60),
-            max_expires: secs(3600),
-            call_duration: secs(14_400),
-        },
-        http: Some(Http { listen: local(8080) }),
-        cdr: Cdr { file: None },
-        extensions: Vec::new(),
-        trunks: Vec::new(),
-        routes: Vec::new(),
-    }
-}
-
-impl Config {
-    pub const DEFAULT: &str = "";
-    pub fn parse(_: &str, _: &str) -> Result<Config, String> {
-        Ok(embedded())
+    fn counters(&self) -> crate::pbx::Counters {
+        Default::default()
     }
 }

@@ -73,10 +73,7 @@ enum Line {
 }
 
 impl Lines {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "whoever reads the log may be slow; calls must not wait for him"
-    )]
+    /// A thread of its own: whoever reads the log may be slow, and calls must not wait for him.
     fn start(mut out: impl Write + Send + 'static) -> io::Result<(Lines, Receiver<()>)> {
         let (sender, lines) = sync_channel(QUEUE);
         let (finished, done) = sync_channel(1);

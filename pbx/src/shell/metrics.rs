@@ -204,7 +204,7 @@ mod tests {
         let text = exposition(snapshot).expect("a String takes any text");
 
         for line in [
-            "# HELP tandem_calls INVITEs that became calls.",
+            "# HELP tandem_calls INVITEs that became calls",
             "# TYPE tandem_calls counter",
             "tandem_calls_total 7",
             "tandem_uptime_seconds 2.5",

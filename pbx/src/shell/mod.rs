@@ -8,19 +8,30 @@
 //! | [`program`] | puts the parts together: bind, recover, run |
 //! | [`driver`] | the loop around the core: one task owns it |
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
-//! | `records` | call records and the journal, crash-safe |
+//! | [`media_loop`] | media on threads of its own |
+//! | [`media_host`] | media on the sockets of a host, in one thread |
+//! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
 //! | [`log`], [`notify`] | log lines; systemd |
 
 pub mod driver;
+#[cfg(test)]
+mod driver_stories;
 pub mod host;
 mod http;
 pub mod interim;
+mod journal;
 pub mod log;
+pub mod media_host;
+pub mod media_loop;
+mod media_socket;
 mod metrics;
 pub mod notify;
 pub mod program;
 pub mod real;
 mod records;
+mod start_error;
 mod statistics;
 mod streams;
+#[cfg(test)]
+mod test_host;

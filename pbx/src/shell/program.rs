@@ -3,11 +3,13 @@
 //! [`bind`] takes the ports and fails with a sentence; [`Bound::start`] begins to work and returns a [`Running`], whose
 //! [`Handle`] is what signals, HTTP and a simulated operator use. Nothing here knows whether the host is real.
 
+pub use super::start_error::{Listen, StartError};
+
 use super::driver::{Core, Driver, MediaPlane, Order, Parts};
 use super::host::{Disk, Host, Listener, Udp};
 use super::statistics::Snapshot;
 use super::streams::Arrival;
-use super::{http, records};
+use super::{http, journal, records};
 use crate::config::Config;
 use crate::media;
 use crate::rng::Seed;
@@ -67,11 +69,11 @@ pub async fn bind<H: Host>(
     }
     let http = bind_http(&host, &mut config).await?;
     if let Some(file) = &config.cdr.file {
-        let recovered = records::recover(&host.disk(), file)
+        let recovered = journal::recover(&host.disk(), file)
             .await
             .map_err(|error| StartError::Records { file: file.clone(), error })?;
-        if recovered != records::Recovered::default() {
-            let records::Recovered { interrupted, torn_bytes } = recovered;
+        if recovered != journal::Recovered::default() {
+            let journal::Recovered { interrupted, torn_bytes } = recovered;
             tracing::warn!(
                 interrupted,
                 torn_bytes,
@@ -116,11 +118,13 @@ impl<H: Host> Bound<H> {
         let handle = Handle {
             host: host.clone(),
             order,
-            listening: Arc::new(Listening {
+            fixed: Arc::new(Fixed {
                 source: self.source,
                 wished: self.wished,
                 bound: self.config.sip.listen.clone(),
                 http: self.config.http.as_ref().map(|http| http.listen),
+                records: self.config.cdr.file.clone(),
+                workers: self.config.media.workers,
             }),
         };
         for (transport, local, listener) in self.listeners {
@@ -139,7 +143,8 @@ impl<H: Host> Bound<H> {
             core: make_core(self.config, host.seed(), host.clock()),
             media,
             sockets: self.sockets,
-            arrivals: (arrive, arrivals),
+            arrive,
+            arrivals,
             media_events,
             orders,
             records,
@@ -196,22 +201,24 @@ impl<H: Host> Running<H> {
 pub struct Handle<H: Host> {
     host: H,
     order: mpsc::Sender<Order>,
-    listening: Arc<Listening>,
+    fixed: Arc<Fixed>,
 }
 
 /// What cannot change while the program runs.
-struct Listening {
+struct Fixed {
     source: Option<PathBuf>,
     wished: Vec<(Transport, SocketAddr)>,
     bound: Vec<(Transport, SocketAddr)>,
     http: Option<SocketAddr>,
+    records: Option<PathBuf>,
+    workers: usize,
 }
 
 impl<H: Host> Handle<H> {
     /// Reads the configuration file again. It holds from now on, running calls go on; where it is refused, the old one
     /// stays. Returns what needs a restart.
     pub async fn reload(&self) -> Result<Vec<String>, ReloadError> {
-        let file = self.listening.source.as_deref().ok_or(ReloadError::NoFile)?;
+        let file = self.fixed.source.as_deref().ok_or(ReloadError::NoFile)?;
         let unreadable =
             |error: io::Error| ReloadError::Unreadable { file: file.to_owned(), why: error.to_string() };
         let bytes = self.host.disk().read(file, 0).await.map_err(unreadable)?;
@@ -223,7 +230,7 @@ impl<H: Host> Handle<H> {
 
     /// Another configuration holds from now on. Returns what needs a restart.
     pub async fn reconfigure(&self, mut config: Config) -> Result<Vec<String>, ReloadError> {
-        let notes = self.listening.keep_ports(&mut config);
+        let notes = self.fixed.keep(&mut config);
         self.give(Order::Reconfigure(Box::new(config))).await?;
         Ok(notes)
     }
@@ -255,126 +262,24 @@ impl<H: Host> Handle<H> {
     }
 }
 
-impl Listening {
-    /// Sockets stay as they are: puts into `config` what is bound.
-    fn keep_ports(&self, config: &mut Config) -> Vec<String> {
-        let mut notes = Vec::new();
-        if config.sip.listen != self.wished {
-            notes.push("what SIP listens on changes with the next start".to_owned());
-        }
+impl Fixed {
+    /// Sockets, files and threads stay as they are: puts into `config` what is bound, and says what waits for a restart.
+    fn keep(&self, config: &mut Config) -> Vec<String> {
+        let http = config.http.as_ref().map(|http| http.listen);
+        // Port 0 is whatever port it got.
+        let same_http = match (http, self.http) {
+            (Some(wanted), Some(bound)) => wanted == bound || wanted.port() == 0,
+            (wanted, bound) => wanted == bound,
+        };
+        let waits = [
+            (config.sip.listen == self.wished, "what SIP listens on"),
+            (same_http, "what HTTP listens on"),
+            (config.cdr.file == self.records, "the file of call records"),
+            (config.media.workers == self.workers, "the number of media threads"),
+        ];
         config.sip.listen.clone_from(&self.bound);
-        let wanted = config.http.as_ref().map(|http| http.listen);
-        let is_any = wanted.is_some_and(|address| address.port() == 0) && self.http.is_some();
-        if wanted != self.http && !is_any {
-            notes.push("what HTTP listens on changes with the next start".to_owned());
-        }
-        notes
-    }
-}
-
-/// What a port is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// SIP over this transport.
-    Sip(Transport),
-    /// /health and /metrics.
-    Http,
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Listen::Sip(transport) => transport.fmt(f),
-            Listen::Http => f.write_str("http"),
-        }
-    }
-}
-
-/// Why the program did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// A port could not be had.
-    Bind {
-        /// What for.
-        listen: Listen,
-        /// Which.
-        address: SocketAddr,
-        /// What the OS says.
-        error: io::Error,
-    },
-    /// SIP over this transport is not there yet.
-    Unsupported(Transport),
-    /// The file of call records cannot be used.
-    Records {
-        /// Which.
-        file: PathBuf,
-        /// What the OS says.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Bind { listen, address, error } => bind_sentence(f, *listen, *address, error),
-            StartError::Unsupported(transport) => {
-                write!(f, "SIP over {transport} is not supported yet: take udp or tcp in [sip] listen")
-            }
-            StartError::Records { file, error } => write!(
-                f,
-                "the call records cannot be kept in {}: {error}; name a file in a directory that exists and may be written: [cdr] file = \"...\"",
-                file.display()
-            ),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
-
-fn bind_sentence(
-    f: &mut fmt::Formatter<'_>,
-    listen: Listen,
-    address: SocketAddr,
-    error: &io::Error,
-) -> fmt::Result {
-    let (ip, port) = (address.ip(), address.port());
-    let (protocol, letter) = if listen == Listen::Sip(Transport::Udp) { ("UDP", 'u') } else { ("TCP", 't') };
-    let another = port.checked_add(10).unwrap_or(port - 10);
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            writeln!(
-                f,
-                "{protocol} port {port} on {ip}, where {} is to listen, is taken by another program",
-                if listen == Listen::Http { "HTTP" } else { "SIP" }
-            )?;
-            writeln!(
-                f,
-                "Stop that program (\"ss -l{letter}np 'sport = :{port}'\" names it), or choose another port:"
-            )?;
-            match listen {
-                Listen::Http => {
-                    write!(f, "\n    [http]\n    listen = \"{}\"\n", SocketAddr::new(ip, another))
-                }
-                Listen::Sip(_) => write!(f, "\n    [sip]\n    port = {another}\n"),
-            }?;
-            write!(
-                f,
-                "\n(\"pbx --print-default > pbx.toml\" writes a configuration, \"pbx --config pbx.toml\" takes it)"
-            )
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            write!(
-                f,
-                "this machine has no address {ip} to listen on: take one of \"ip address\", or 0.0.0.0 for all"
-            )
-        }
-        io::ErrorKind::PermissionDenied => {
-            write!(
-                f,
-                "listening on {protocol} port {port} is not permitted: ports below 1024 belong to root, take a higher one"
-            )
-        }
-        _ => write!(f, "{protocol} port {port} on {ip} cannot be listened on: {error}"),
+        let changed = waits.into_iter().filter(|(same, _)| !same);
+        changed.map(|(_, what)| format!("{what} changes with the next start")).collect()
     }
 }
 

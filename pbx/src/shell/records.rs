@@ -2,20 +2,19 @@
 //!
 //! Beside the file of records stands a journal. An answered call is written to the journal at once; when it has ended,
 //! its record goes to the file, and only when that is safe the journal is told. So at the next start every call that the
-//! journal knows and the file does not was cut off: it gets the record that the journal kept ([`recover`]). A crash
+//! journal knows and the file does not was cut off: it gets the record that the journal kept ([`journal::recover`]). A crash
 //! between any two of these steps, also of the recovery itself, leaves a state from which the same rule finds the same
 //! answer, because the file is asked first.
 //!
 //! Writing is a task of its own with a bounded queue: a slow disk never holds up a call.
 
 use super::host::{Disk, Host};
+use super::journal;
 use crate::cdr::Record;
 use crate::time::Duration;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -31,8 +30,6 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 const JOURNAL_BYTES: u64 = 4 << 20;
 /// How long the last records may take at the end.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);
-/// How far back a torn last line is looked for where no journal says where to begin.
-const TAIL_BYTES: u64 = 1 << 20;
 
 /// What has become of the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +64,7 @@ impl Queue {
         Queue { entries: None, done: None, shared: Arc::default() }
     }
 
-    /// Starts writing to `file`, which [`recover`] has put in order.
+    /// Starts writing to `file`, which [`journal::recover`] has put in order.
     pub(super) fn start<H: Host>(host: &H, file: PathBuf) -> Queue {
         let (entries, queued) = mpsc::channel(QUEUE);
         let (finished, done) = oneshot::channel();
@@ -124,6 +121,8 @@ struct Writer<D> {
     ended: Vec<String>,
     /// Records the disk has refused so far.
     refused: Refused,
+    /// Whether the disk refused the last ones: that is said once, not for every call.
+    is_refused: bool,
     journal_bytes: u64,
     /// Bytes of records since the journal began.
     record_bytes: u64,
@@ -139,7 +138,7 @@ struct Refused {
 
 impl<D: Disk> Writer<D> {
     fn new(disk: D, file: PathBuf, shared: Arc<Shared>) -> Writer<D> {
-        let journal = journal_of(&file);
+        let journal = journal::journal_of(&file);
         Writer {
             disk,
             file,
@@ -147,6 +146,7 @@ impl<D: Disk> Writer<D> {
             up: BTreeMap::new(),
             ended: Vec::new(),
             refused: Refused::default(),
+            is_refused: false,
             journal_bytes: 0,
             record_bytes: 0,
             sync_at: None,
@@ -182,12 +182,12 @@ impl<D: Disk> Writer<D> {
         for entry in batch {
             match entry {
                 Entry::Up(record) => {
-                    up.insert(record.call_id.clone(), line(&UpLine { up: &record }));
+                    up.insert(record.call_id.clone(), journal::up(&record));
                 }
                 Entry::Ended(record) => {
                     // A call that came and went within one batch never needs the journal.
                     up.remove(&record.call_id);
-                    records.bytes.extend(line(&*record));
+                    records.bytes.extend(journal::line(&*record));
                     records.calls.push(record.call_id.clone());
                 }
             }
@@ -204,12 +204,15 @@ impl<D: Disk> Writer<D> {
         }
         match self.disk.append(&self.file, records.bytes.clone()).await {
             Ok(()) => {
+                self.is_refused = false;
                 self.record_bytes += records.bytes.len() as u64;
                 self.shared.written.fetch_add(records.calls.len() as u64, Ordering::Relaxed);
                 self.ended.extend(records.calls);
             }
             Err(error) => {
-                tracing::error!(file = %self.file.display(), %error, "call records not written, they are tried again");
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    tracing::error!(file = %self.file.display(), %error, "call records not written, they are tried again");
+                }
                 self.refuse(records);
             }
         }
@@ -256,7 +259,7 @@ impl<D: Disk> Writer<D> {
         let mut lines = Vec::new();
         for call in std::mem::take(&mut self.ended) {
             if self.up.remove(&call).is_some() {
-                lines.extend(line(&EndedLine { ended: &call }));
+                lines.extend(journal::ended(&call));
             }
         }
         self.append_journal(lines).await;
@@ -271,7 +274,7 @@ impl<D: Disk> Writer<D> {
 
     /// A journal of the calls that are up and nothing else.
     async fn begin_journal(&mut self) -> io::Result<()> {
-        let mut bytes = header(length_of(&self.disk, &self.file).await?);
+        let mut bytes = journal::header(journal::length_of(&self.disk, &self.file).await?);
         self.up.values().for_each(|line| bytes.extend(line));
         // Records that are not in the file yet stand behind the header's mark when they get there.
         self.journal_bytes = bytes.len() as u64;
@@ -287,141 +290,123 @@ async fn sleep_until(deadline: Option<Deadline>) {
     }
 }
 
-/// What [`recover`] found and did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Recovered {
-    /// Calls that were up when the last run was killed; they have their record now.
-    pub(super) interrupted: usize,
-    /// Bytes of a record that was cut off in the middle.
-    pub(super) torn_bytes: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cdr::Disposition;
+    use crate::shell::journal::{Recovered, recover};
+    use crate::shell::test_host::{RECORDS as FILE, TestHost, calls_in, record};
+    use std::path::Path;
 
-/// Puts the file of records in order after whatever has happened to the last run, and begins a new journal.
-pub(super) async fn recover<D: Disk>(disk: &D, file: &Path) -> io::Result<Recovered> {
-    let journal = Journal::parse(&read_or_nothing(disk, &journal_of(file), 0).await?);
-    let length = length_of(disk, file).await?;
-    let from = match journal.records_from {
-        Some(from) if from <= length => from,
-        // The file was rotated or cut: look at all of it.
-        Some(_) => 0,
-        None => length.saturating_sub(TAIL_BYTES),
-    };
-    let tail = read_or_nothing(disk, file, from).await?;
+    const JOURNAL: &str = "calls.json.journal";
 
-    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let torn_bytes = (tail.len() - whole) as u64;
-    if torn_bytes > 0 {
-        disk.truncate(file, from + whole as u64).await?;
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_one_line() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+
+        queue.write(Arc::new(record("a", Disposition::Busy)));
+        queue.write(Arc::new(record("b", Disposition::Answered)));
+        queue.finish().await;
+
+        assert_eq!(calls_in(&host.disk), ["a busy", "b answered"]);
     }
 
-    let written = calls_of(&tail[..whole]);
-    let missing: Vec<&Vec<u8>> =
-        journal.up.iter().filter(|(call, _)| !written.contains(*call)).map(|(_, record)| record).collect();
-    if !missing.is_empty() {
-        disk.append(file, missing.iter().flat_map(|record| record.iter().copied()).collect()).await?;
-        disk.sync(file).await?;
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_was_up_when_we_were_killed_gets_its_record_once() {
+        let host = TestHost::new();
+        recover(&host.disk, Path::new(FILE)).await.expect("a fresh disk");
+        let mut queue = Queue::start(&host, FILE.into());
+        queue.journal(Box::new(record("cut", Disposition::Interrupted)));
+        queue.journal(Box::new(record("whole", Disposition::Interrupted)));
+        settle().await;
+        queue.write(Arc::new(record("whole", Disposition::Answered)));
+        tokio::task::yield_now().await;
+
+        // Killed: the writer does not get to say anything more.
+        let left = host.disk.clone();
+        let recovered = recover(&left, Path::new(FILE)).await.expect("the disk works");
+        assert_eq!(recovered.interrupted, 1);
+        assert_eq!(calls_in(&left), ["whole answered", "cut interrupted"]);
+
+        let again = recover(&left, Path::new(FILE)).await.expect("the disk works");
+        assert_eq!(again, Recovered::default(), "the second start finds nothing to do");
     }
-    // Only now is the old journal not needed any longer.
-    disk.replace(&journal_of(file), header(length_of(disk, file).await?)).await?;
-    Ok(Recovered { interrupted: missing.len(), torn_bytes })
-}
 
-/// What the last run has left.
-#[derive(Default)]
-struct Journal {
-    /// Where the records since the journal's begin are in the file.
-    records_from: Option<u64>,
-    /// The lines to write for the calls that were up.
-    up: BTreeMap<String, Vec<u8>>,
-}
-
-#[derive(Serialize)]
-struct HeaderLine {
-    records_from: u64,
-}
-
-#[derive(Serialize)]
-struct UpLine<'a> {
-    up: &'a Record,
-}
-
-#[derive(Serialize)]
-struct EndedLine<'a> {
-    ended: &'a str,
-}
-
-/// Any of the three.
-#[derive(Deserialize)]
-struct JournalLine {
-    records_from: Option<u64>,
-    up: Option<Box<serde_json::value::RawValue>>,
-    ended: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CallId<'a> {
-    #[serde(borrow)]
-    call_id: Cow<'a, str>,
-}
-
-impl Journal {
-    /// A line that is not whole is the last one, of the moment of the crash: it is as if it had not been written.
-    fn parse(bytes: &[u8]) -> Journal {
-        let mut journal = Journal::default();
-        for text in bytes.split(|byte| *byte == b'\n') {
-            let Ok(entry) = serde_json::from_slice::<JournalLine>(text) else { continue };
-            journal.records_from = journal.records_from.or(entry.records_from);
-            if let Some(record) = entry.up
-                && let Ok(CallId { call_id }) = serde_json::from_str(record.get())
-            {
-                let mut line = record.get().as_bytes().to_vec();
-                line.push(b'\n');
-                journal.up.insert(call_id.into_owned(), line);
-            }
-            if let Some(call) = entry.ended {
-                journal.up.remove(&call);
-            }
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_at_any_write_of_a_run_loses_and_doubles_nothing() {
+        let undisturbed = run_until(None).await;
+        assert!(undisturbed > 5, "the run writes often enough to be disturbed");
+        for stop in 0..undisturbed {
+            run_until(Some(stop)).await;
         }
-        journal
     }
-}
 
-fn calls_of(records: &[u8]) -> BTreeSet<String> {
-    records
-        .split(|byte| *byte == b'\n')
-        .filter_map(|text| serde_json::from_slice::<CallId>(text).ok())
-        .map(|CallId { call_id }| call_id.into_owned())
-        .collect()
-}
+    /// Three calls; the machine stops after so many writes, starts again, and every call that it had been told of before
+    /// it stopped has exactly one record. Returns how often was written.
+    async fn run_until(stop: Option<usize>) -> usize {
+        let host = TestHost::new();
+        host.disk.stop_after(stop);
+        let _ = recover(&host.disk, Path::new(FILE)).await;
+        let mut queue = Queue::start(&host, FILE.into());
+        let mut known = Vec::new();
+        for call in ["a", "b", "c"] {
+            queue.journal(Box::new(record(call, Disposition::Interrupted)));
+            settle().await;
+            if host
+                .disk
+                .text(JOURNAL)
+                .lines()
+                .any(|line| line.contains(&format!("\"{call}\"")) && line.ends_with("}}"))
+            {
+                known.push(call);
+            }
+            queue.write(Arc::new(record(call, Disposition::Answered)));
+            settle().await;
+        }
+        let writes = host.disk.writes();
 
-fn header(records_from: u64) -> Vec<u8> {
-    line(&HeaderLine { records_from })
-}
-
-fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut line =
-        serde_json::to_vec(value).expect("a record has only string keys and finite numbers become null");
-    line.push(b'\n');
-    line
-}
-
-/// `calls.json.journal` for `calls.json`.
-fn journal_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".journal");
-    PathBuf::from(name)
-}
-
-async fn length_of<D: Disk>(disk: &D, file: &Path) -> io::Result<u64> {
-    match disk.length(file).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-        result => result,
+        host.disk.stop_after(None);
+        let after = TestHost::new();
+        after.disk.put(FILE, &host.disk.text(FILE));
+        after.disk.put(JOURNAL, &host.disk.text(JOURNAL));
+        recover(&after.disk, Path::new(FILE)).await.expect("the disk works again");
+        let recorded = calls_in(&after.disk);
+        for call in known {
+            let count = recorded.iter().filter(|line| line.starts_with(call)).count();
+            assert_eq!(count, 1, "call {call}, stopped after {stop:?} writes: {recorded:?}");
+        }
+        writes
     }
-}
 
-async fn read_or_nothing<D: Disk>(disk: &D, file: &Path, from: u64) -> io::Result<Vec<u8>> {
-    match disk.read(file, from).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result,
+    #[tokio::test(start_paused = true)]
+    async fn a_full_disk_gets_the_records_when_it_has_room_again() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+        host.disk.fill(true);
+        queue.write(Arc::new(record("a", Disposition::Answered)));
+        settle().await;
+        assert_eq!(queue.counts(), Counts { written: 0, dropped: 0 });
+
+        host.disk.fill(false);
+        settle().await;
+
+        assert_eq!(queue.counts(), Counts { written: 1, dropped: 0 });
+        assert_eq!(calls_in(&host.disk), ["a answered"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_queue_cannot_take_is_counted() {
+        let host = TestHost::new();
+        let mut queue = Queue::start(&host, FILE.into());
+        for _ in 0..QUEUE + 3 {
+            queue.write(Arc::new(record("a", Disposition::Answered)));
+        }
+        assert_eq!(queue.counts().dropped, 3);
+    }
+
+    /// Long enough for the writer to write and to sync.
+    async fn settle() {
+        tokio::time::sleep(SYNC_EVERY * 3).await;
     }
 }

@@ -253,10 +253,9 @@ impl Histogram {
         (count > 0).then(|| self.sum / count as f64)
     }
 
-    /// Upper bound and how many fell into each bucket alone; the last bound is the largest number, as the exposition
-    /// format wants it for `+Inf`.
+    /// Upper bound and how many fell into each bucket alone; the last one has no bound.
     pub(super) fn buckets(&self) -> Vec<(f64, u64)> {
-        self.bounds.iter().copied().chain([f64::MAX]).zip(self.counts.iter().copied()).collect()
+        self.bounds.iter().copied().chain([f64::INFINITY]).zip(self.counts.iter().copied()).collect()
     }
 
     fn to_json(&self) -> Value {

@@ -5,8 +5,7 @@
 //! from has a bounded queue, and is closed when that is full.
 
 use super::host::Host;
-use super::interim::{Frame, FrameError, Framer};
-use crate::sip::{ConnectionId, Path, Transport};
+use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
 use crate::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
@@ -27,8 +26,8 @@ const MESSAGE_LIMIT: Duration = Duration::from_secs(32);
 const WRITE_LIMIT: Duration = Duration::from_secs(32);
 /// How long we go on answering somebody who has said that he sends nothing more.
 const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(32);
-/// The double CRLF of a keepalive is answered by this (RFC 5626 section 4.4.1).
-const PONG: &[u8] = b"\r\n";
+/// How long the answer to what was no message may take to be written.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a connection tells the driver.
 pub(super) enum Arrival<S> {
@@ -241,7 +240,7 @@ async fn read_messages<S>(
         framer.push(&buffer[..count]);
         loop {
             match framer.next() {
-                Err(error) => return Ending::Garbage(error),
+                Err(error) => return refuse(&framer, error, path, arrivals).await,
                 Ok(None) => break,
                 Ok(Some(Frame::Ping)) => pinged.notify_one(),
                 Ok(Some(Frame::Pong)) => {}
@@ -262,6 +261,20 @@ async fn linger<S>(path: Path, arrivals: &mpsc::Sender<Arrival<S>>) -> Ending {
     let _ = arrivals.send(Arrival::HalfClosed(id_of(&path))).await;
     tokio::time::sleep(HALF_CLOSED_LIMIT).await;
     Ending::Finished
+}
+
+/// What follows is not known to be a message. A head whose length is nonsense goes to the core, which answers 400.
+async fn refuse<S>(
+    framer: &Framer,
+    error: FrameError,
+    path: Path,
+    arrivals: &mpsc::Sender<Arrival<S>>,
+) -> Ending {
+    if matches!(error, FrameError::BadLength(_)) {
+        let _ = arrivals.send(Arrival::Message { path, bytes: framer.head().to_vec() }).await;
+        tokio::time::sleep(REFUSAL_LIMIT).await;
+    }
+    Ending::Garbage(error)
 }
 
 /// How long we wait for the next bytes.

@@ -177,7 +177,7 @@ fn content_length(head: &[u8]) -> Result<usize, FrameError> {
     let mut length = None;
     let mut at = 0;
     while !head[at..].starts_with(b"\r\n") {
-        let end = line::end(head, at).ok_or(FrameError::LineBreak)?;
+        let end = line::end(head, at).map_err(|_| FrameError::LineBreak)?;
         if let Some(value) = length_value(&head[at..end]) {
             let bad = || FrameError::BadLength(String::from_utf8_lossy(value).into_owned());
             let value = line::length(value).ok_or_else(bad)?;

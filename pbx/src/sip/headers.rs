@@ -1,14 +1,21 @@
-//! The header lines of a message, in their order.
+//! The header lines of a message, in their order, and the text they are kept in.
 
+use super::Name;
+use super::line::is_token;
 use smallvec::SmallVec;
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Write};
 
-/// A stretch of the arena.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: u32,
-    pub(super) end: u32,
+/// The header lines of a message, in their order; each is written as it came unless it was changed.
+///
+/// Values are raw: trimmed, but a folded value still holds its line break, which the typed values take as white space.
+#[derive(Clone, Default)]
+pub struct Headers {
+    pub(super) arena: String,
+    pub(super) lines: Lines,
 }
+
+/// As many as most messages have, without an allocation.
+pub(super) type Lines = SmallVec<[Line; 24]>;
 
 /// One header line: the whole of it as it is written (without its CRLF), and where its value lies.
 #[derive(Clone, Copy, Debug)]
@@ -19,13 +26,11 @@ pub(super) struct Line {
     pub(super) value: Span,
 }
 
-/// The header lines of a message, in their order; each is written as it came unless it was changed.
-///
-/// Values are raw: trimmed, but a folded value still holds its line break, which the typed values take as white space.
-#[derive(Clone, Default)]
-pub struct Headers {
-    pub(super) arena: Vec<u8>,
-    pub(super) lines: SmallVec<[Line; 20]>,
+/// A stretch of the arena.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) end: u32,
 }
 
 impl Headers {
@@ -41,14 +46,12 @@ impl Headers {
 
     /// The value of the first line of a name that [`Name`] does not list; names are compared without case.
     pub fn get_named(&self, name: &str) -> Option<&str> {
-        match Name::of(name) {
-            Name::Other => self
-                .lines
-                .iter()
-                .find(|line| line.name == Name::Other && self.name_text(line).eq_ignore_ascii_case(name))
-                .map(|line| self.text(line.value)),
-            known => self.get(known),
-        }
+        self.lines_named(name).next().map(|line| self.text(line.value))
+    }
+
+    /// The values of all lines of a name that [`Name`] may not list, first to last.
+    pub fn all_named(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.lines_named(name).map(|line| self.text(line.value))
     }
 
     /// Whether there is a line of this name.
@@ -68,45 +71,43 @@ impl Headers {
 
     /// Adds a line after all others.
     pub fn push(&mut self, name: Name, value: impl fmt::Display) {
-        let line = self.compose(name, name.as_str(), value);
-        self.lines.push(line);
+        self.push_named(name.as_str(), value);
     }
 
-    /// Adds a line of any name after all others.
+    /// Adds a line of any name after all others. A name that is no token would be read as something else, so nothing is
+    /// added.
     pub fn push_named(&mut self, name: &str, value: impl fmt::Display) {
-        let line = self.compose(Name::of(name), name, value);
-        self.lines.push(line);
+        if let Some(line) = self.compose(name, value) {
+            self.lines.push(line);
+        }
     }
 
     /// Adds a line before all others.
     pub fn push_front(&mut self, name: Name, value: impl fmt::Display) {
-        let line = self.compose(name, name.as_str(), value);
-        self.lines.insert(0, line);
+        if let Some(line) = self.compose(name.as_str(), value) {
+            self.lines.insert(0, line);
+        }
     }
 
     /// Replaces the first line of this name and removes its other lines; adds a line when there is none.
     pub fn set(&mut self, name: Name, value: impl fmt::Display) {
-        let line = self.compose(name, name.as_str(), value);
-        match self.lines.iter().position(|line| line.name == name) {
-            Some(first) => {
-                self.remove_after(name, first + 1);
-                self.lines[first] = line;
-            }
-            None => self.lines.push(line),
-        }
+        self.set_first(name, value);
+        let mut found = false;
+        self.lines.retain(|line| line.name != name || !std::mem::replace(&mut found, true));
     }
 
-    /// Replaces the first line of this name and leaves its other lines alone.
+    /// Replaces the first line of this name and leaves its other lines alone; adds a line when there is none.
     pub fn set_first(&mut self, name: Name, value: impl fmt::Display) {
-        match self.lines.iter().position(|line| line.name == name) {
-            Some(first) => self.lines[first] = self.compose(name, name.as_str(), value),
-            None => self.push(name, value),
+        let Some(new) = self.compose(name.as_str(), value) else { return };
+        match self.lines.iter_mut().find(|line| line.name == name) {
+            Some(first) => *first = new,
+            None => self.lines.push(new),
         }
     }
 
     /// Removes all lines of this name.
     pub fn remove(&mut self, name: Name) {
-        self.remove_after(name, 0);
+        self.lines.retain(|line| line.name != name);
     }
 
     /// Removes the first line of this name.
@@ -116,49 +117,46 @@ impl Headers {
         }
     }
 
+    /// No lines, and room for a usual message.
+    pub(super) fn new() -> Headers {
+        Headers { arena: String::with_capacity(1024), lines: Lines::new() }
+    }
+
+    /// A stretch of the arena. Lines that were put in the place of those of another message may lack it: then it is empty.
     pub(super) fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.bytes(span))
-            .expect("the head of a message is checked to be UTF-8 when it is read")
+        self.arena.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
-    pub(super) fn bytes(&self, span: Span) -> &[u8] {
-        &self.arena[span.start as usize..span.end as usize]
-    }
-
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Span {
+    /// Adds text to the arena, by itself no line; line breaks in it become spaces.
+    pub(super) fn append(&mut self, text: impl fmt::Display) -> Span {
         let start = self.arena.len() as u32;
-        self.arena.extend_from_slice(bytes);
+        // Memory does not refuse; a text that fails to say itself leaves what it said.
+        let _ = write!(OneLine(&mut self.arena), "{text}");
         Span { start, end: self.arena.len() as u32 }
     }
 
-    pub(super) fn append_text(&mut self, text: fmt::Arguments<'_>) -> Span {
-        let start = self.arena.len() as u32;
-        Arena(&mut self.arena).write_fmt(text).expect("writing to memory does not fail");
-        Span { start, end: self.arena.len() as u32 }
+    fn lines_named(&self, name: &str) -> impl Iterator<Item = &Line> {
+        let known = Name::of(name);
+        self.lines.iter().filter(move |line| {
+            line.name == known && (known != Name::Other || self.name_text(line).eq_ignore_ascii_case(name))
+        })
     }
 
     fn name_text(&self, line: &Line) -> &str {
         self.text(Span { start: line.whole.start, end: line.whole.start + u32::from(line.name_length) })
     }
 
-    /// A value must not break out of its line: line breaks in it become spaces.
-    fn compose(&mut self, name: Name, written: &str, value: impl fmt::Display) -> Line {
-        let whole = self.append_text(format_args!("{written}: {value}"));
-        for byte in &mut self.arena[whole.start as usize..whole.end as usize] {
-            if matches!(byte, b'\r' | b'\n' | 0) {
-                *byte = b' ';
-            }
+    fn compose(&mut self, written: &str, value: impl fmt::Display) -> Option<Line> {
+        let name_length = u16::try_from(written.len()).ok().filter(|&length| length > 0)?;
+        if !written.bytes().all(is_token) {
+            return None;
         }
-        let value = Span { start: whole.start + written.len() as u32 + 2, end: whole.end };
-        Line { name, name_length: written.len() as u16, whole, value }
-    }
-
-    fn remove_after(&mut self, name: Name, from: usize) {
-        let mut index = 0;
-        self.lines.retain(|line| {
-            index += 1;
-            index <= from || line.name != name
-        });
+        let start = self.arena.len() as u32;
+        self.arena.push_str(written);
+        self.arena.push_str(": ");
+        let value = self.append(value);
+        let whole = Span { start, end: value.end };
+        Some(Line { name: Name::of(written), name_length, whole, value })
     }
 }
 
@@ -168,101 +166,78 @@ impl fmt::Debug for Headers {
     }
 }
 
-struct Arena<'a>(&'a mut Vec<u8>);
+/// Keeps what is written on one line: whoever chose the value must not choose the lines after it.
+struct OneLine<'a>(&'a mut String);
 
-impl fmt::Write for Arena<'_> {
+impl Write for OneLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes());
+        let mut rest = text;
+        while let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest.as_bytes()) {
+            self.0.push_str(&rest[..at]);
+            self.0.push(' ');
+            rest = &rest[at + 1..];
+        }
+        self.0.push_str(rest);
         Ok(())
     }
 }
 
-macro_rules! names {
-    ($($variant:ident $text:literal $($compact:literal)?,)*) => {
-        /// A header name that this PBX knows; all others are [`Name::Other`] and found by their text.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Name {
-            $(#[doc = concat!("`", $text, "`")] $variant,)*
-            /// A name that is not listed here.
-            Other,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_on_its_line() {
+        let mut headers = Headers::new();
+        headers.push(Name::Subject, "lunch\r\nContact: <sip:mallory@evil>\0");
+        assert_eq!(lines(&headers), ["Subject: lunch  Contact: <sip:mallory@evil> "]);
+    }
+
+    #[test]
+    fn a_name_that_is_no_token_is_not_written() {
+        let mut headers = Headers::new();
+        for name in ["", "X\r\nContact", "X:", "X Y", "Ä"] {
+            headers.push_named(name, "1");
         }
+        headers.push(Name::Other, "1");
+        assert_eq!(lines(&headers), [""; 0]);
+    }
 
-        impl Name {
-            /// The name of a text, long or compact (RFC 3261 section 7.3.3), without case.
-            pub fn of(text: &str) -> Name {
-                $(if text.eq_ignore_ascii_case($text) $(|| text.eq_ignore_ascii_case($compact))? {
-                    return Name::$variant;
-                })*
-                Name::Other
-            }
+    #[test]
+    fn setting_a_name_leaves_one_line_in_the_place_of_the_first() {
+        let mut headers = Headers::new();
+        headers.push(Name::Via, "1");
+        headers.push(Name::Route, "a");
+        headers.push(Name::To, "2");
+        headers.push(Name::Route, "b");
+        headers.set(Name::Route, "c");
+        headers.set(Name::From, "3");
+        assert_eq!(lines(&headers), ["Via: 1", "Route: c", "To: 2", "From: 3"]);
+    }
 
-            /// The long form as it is written.
-            pub const fn as_str(self) -> &'static str {
-                match self {
-                    $(Name::$variant => $text,)*
-                    Name::Other => "",
-                }
-            }
-        }
-    };
-}
+    #[test]
+    fn replacing_the_first_leaves_the_others() {
+        let mut headers = Headers::new();
+        headers.push(Name::Via, "b");
+        headers.push(Name::Via, "c");
+        headers.push_front(Name::Via, "a");
+        headers.set_first(Name::Via, "A");
+        headers.remove_first(Name::Route);
+        assert_eq!(headers.all(Name::Via).collect::<Vec<_>>(), ["A", "b", "c"]);
+    }
 
-names! {
-    Via "Via" "v",
-    From "From" "f",
-    To "To" "t",
-    CallId "Call-ID" "i",
-    CSeq "CSeq",
-    Contact "Contact" "m",
-    MaxForwards "Max-Forwards",
-    ContentLength "Content-Length" "l",
-    ContentType "Content-Type" "c",
-    ContentEncoding "Content-Encoding" "e",
-    ContentDisposition "Content-Disposition",
-    ContentLanguage "Content-Language",
-    Route "Route",
-    RecordRoute "Record-Route",
-    Expires "Expires",
-    MinExpires "Min-Expires",
-    Accept "Accept",
-    AcceptEncoding "Accept-Encoding",
-    AcceptLanguage "Accept-Language",
-    Allow "Allow",
-    AllowEvents "Allow-Events" "u",
-    Authorization "Authorization",
-    AuthenticationInfo "Authentication-Info",
-    ProxyAuthenticate "Proxy-Authenticate",
-    ProxyAuthorization "Proxy-Authorization",
-    ProxyRequire "Proxy-Require",
-    WwwAuthenticate "WWW-Authenticate",
-    Date "Date",
-    Event "Event" "o",
-    SubscriptionState "Subscription-State",
-    MimeVersion "MIME-Version",
-    Path "Path",
-    Rack "RAck",
-    Rseq "RSeq",
-    Reason "Reason",
-    ReferTo "Refer-To" "r",
-    ReferredBy "Referred-By" "b",
-    Replaces "Replaces",
-    Require "Require",
-    RetryAfter "Retry-After",
-    Server "Server",
-    ServiceRoute "Service-Route",
-    SessionExpires "Session-Expires" "x",
-    MinSe "Min-SE",
-    Subject "Subject" "s",
-    Supported "Supported" "k",
-    Timestamp "Timestamp",
-    Unsupported "Unsupported",
-    UserAgent "User-Agent",
-    Warning "Warning",
-    Diversion "Diversion",
-    HistoryInfo "History-Info",
-    PAssertedIdentity "P-Asserted-Identity",
-    PPreferredIdentity "P-Preferred-Identity",
-    Privacy "Privacy",
-    SipIfMatch "SIP-If-Match",
-    SipEtag "SIP-ETag",
+    #[test]
+    fn an_unknown_name_is_found_without_case() {
+        let mut headers = Headers::new();
+        headers.push_named("X-Room", "1");
+        headers.push_named("x-room", "2");
+        headers.push_named("t", "sip:a@b");
+        assert_eq!(headers.all_named("X-ROOM").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(headers.get_named("to"), Some("sip:a@b"));
+        assert_eq!(headers.get_named("X-Floor"), None);
+    }
+
+    fn lines(headers: &Headers) -> Vec<&str> {
+        headers.lines.iter().map(|line| headers.text(line.whole)).collect()
+    }
 }

@@ -1,20 +1,27 @@
 //! Where header lines end, and how long the body is: what the parser of messages and the framer of streams share, so that
 //! they can never differ about where a message ends.
 
+/// Why a line has no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unended {
+    /// The bytes are over before it.
+    NoEnd,
+    /// A CR or LF stands alone in it: some read that as the end of the line and some do not, so that two programs would see
+    /// two messages.
+    LineBreak,
+}
+
 /// The end of the line that begins at `at`, without its CRLF, its folds included (RFC 3261 section 7.3.1).
-///
-/// `None` when the line does not end, or when a CR or LF stands alone in it: some read that as the end of the line and
-/// some do not, so that two programs would see two messages.
-pub(super) fn end(bytes: &[u8], at: usize) -> Option<usize> {
+pub(super) fn end(bytes: &[u8], at: usize) -> Result<usize, Unended> {
     let mut from = at;
     loop {
-        let end = from + memchr::memchr2(b'\r', b'\n', bytes.get(from..)?)?;
-        if !bytes[end..].starts_with(b"\r\n") {
-            return None;
-        }
-        match bytes.get(end + 2) {
-            Some(b' ' | b'\t') => from = end + 2,
-            _ => return Some(end),
+        let rest = bytes.get(from..).unwrap_or_default();
+        let end = from + memchr::memchr2(b'\r', b'\n', rest).ok_or(Unended::NoEnd)?;
+        match bytes[end..] {
+            [b'\r', b'\n', b' ' | b'\t', ..] => from = end + 2,
+            [b'\r', b'\n', ..] => return Ok(end),
+            [b'\r'] => return Err(Unended::NoEnd),
+            _ => return Err(Unended::LineBreak),
         }
     }
 }
@@ -78,13 +85,13 @@ mod tests {
 
     #[test]
     fn a_line_ends_where_no_fold_follows() {
-        assert_eq!(end(b"Subject: a\r\n b\r\n\tc\r\nTo: x\r\n", 0), Some(18));
+        assert_eq!(end(b"Subject: a\r\n b\r\n\tc\r\nTo: x\r\n", 0), Ok(18));
     }
 
     #[test]
     fn a_lone_carriage_return_or_line_feed_ends_nothing() {
-        assert_eq!(end(b"Subject: a\nEvil: b\r\n", 0), None);
-        assert_eq!(end(b"Subject: a\rEvil: b\r\n", 0), None);
+        assert_eq!(end(b"Subject: a\nEvil: b\r\n", 0), Err(Unended::LineBreak));
+        assert_eq!(end(b"Subject: a\rEvil: b\r\n", 0), Err(Unended::LineBreak));
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! Bytes to messages.
+//! Bytes to messages. What can be wrong with the values in it, [`Request::validate`](super::Request::validate) says.
 
-use super::headers::{Line, Span};
+use super::error::ParseError;
+use super::headers::{Line, Lines, Span};
+use super::line::{self, Parts, Unended};
+use super::message::Body;
 use super::{Headers, Message, Method, Name, Request, Response, StatusCode};
-use smallvec::SmallVec;
-use std::fmt;
 
 /// How long things may be.
 #[derive(Clone, Copy, Debug)]
@@ -22,191 +23,183 @@ impl Default for Limits {
     }
 }
 
-/// Why bytes are not a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ParseError {
-    /// Only CR, LF or nothing: a keepalive (RFC 5626 section 3.5.1).
-    Empty,
-    /// The start line is neither a request's nor a response's.
-    StartLine(String),
-    /// A version other than `SIP/2.0`.
-    Version(String),
-    /// A header line without a colon or with a bad name.
-    HeaderLine(String),
-    /// The head does not end with an empty line.
-    Incomplete,
-    /// The head is not UTF-8.
-    NotUtf8,
-    /// Longer than the limit.
-    TooLong(&'static str),
-    /// A mandatory header is missing.
-    Missing(Name),
-    /// A header that may stand once stands twice.
-    Repeated(Name),
-    /// A header value that cannot be read.
-    Value {
-        /// The header.
-        header: Name,
-        /// What it says.
-        text: String,
-    },
-    /// An address (From, To, Contact, ...) that cannot be read.
-    Address(String),
-    /// A URI that cannot be read.
-    Uri(String),
-    /// Content-Length is larger than what is there.
-    Truncated {
-        /// What Content-Length says.
-        expected: usize,
-        /// What is there.
-        present: usize,
-    },
-}
-
-impl fmt::Display for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ParseError::Empty => f.write_str("there is no message"),
-            ParseError::StartLine(line) => {
-                write!(f, "the start line is neither a request nor a response: {line:?}")
-            }
-            ParseError::Version(version) => write!(f, "the version is {version:?}, expected SIP/2.0"),
-            ParseError::HeaderLine(line) => write!(f, "not a header line: {line:?}"),
-            ParseError::Incomplete => f.write_str("the header does not end with an empty line"),
-            ParseError::NotUtf8 => f.write_str("the header is not UTF-8"),
-            ParseError::TooLong(what) => write!(f, "the {what} is longer than allowed"),
-            ParseError::Missing(name) => write!(f, "{} is missing", name.as_str()),
-            ParseError::Repeated(name) => write!(f, "{} stands more than once", name.as_str()),
-            ParseError::Value { header, text } => write!(f, "{} cannot be read: {text:?}", header.as_str()),
-            ParseError::Address(text) => write!(f, "not an address: {text:?}"),
-            ParseError::Uri(text) => write!(f, "not a URI: {text:?}"),
-            ParseError::Truncated { expected, present } => {
-                write!(f, "Content-Length is {expected} but only {present} bytes are there")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ParseError {}
-
 impl Message {
-    /// Reads one message from a datagram or from a frame of a stream.
+    /// Reads one message from a datagram or from a frame of a stream. What follows the body is noise and left out
+    /// (RFC 3261 section 18.3).
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Message, ParseError> {
-        if bytes.len() > limits.message {
+        if bytes.len() > limits.message.min(u32::MAX as usize) {
             return Err(ParseError::TooLong("message"));
         }
-        let lead = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        let bytes = &bytes[lead..];
+        let bytes = without_line_breaks(bytes);
         if bytes.is_empty() {
             return Err(ParseError::Empty);
         }
-        let head_end = memchr::memmem::find(bytes, b"\r\n\r\n").ok_or(ParseError::Incomplete)? + 2;
-        let head = std::str::from_utf8(&bytes[..head_end]).map_err(|_| ParseError::NotUtf8)?;
-        let start_end = head.find("\r\n").unwrap_or(head.len());
-        let lines = header_lines(head, start_end + 2, limits)?;
-        let mut headers = Headers { arena: bytes.to_vec(), lines };
-        let body = body_span(&headers, head_end + 2, bytes.len())?;
-        headers.arena.truncate(body.end as usize);
-        let start_line = &head[..start_end];
-        let start = Span { start: 0, end: start_end as u32 };
-        match start_line.strip_prefix("SIP/") {
-            Some(rest) => response(start_line, rest, start, headers, body),
-            None => request(start_line, start, headers, body),
-        }
-    }
-}
-
-fn request(line: &str, start: Span, headers: Headers, body: Span) -> Result<Message, ParseError> {
-    let bad = || ParseError::StartLine(line.into());
-    let (method, rest) = line.split_once(' ').ok_or_else(bad)?;
-    let (uri, version) = rest.rsplit_once(' ').ok_or_else(bad)?;
-    if method.is_empty() || !method.bytes().all(is_token) || uri.is_empty() || uri.contains(' ') {
-        return Err(bad());
-    }
-    if !version.eq_ignore_ascii_case("SIP/2.0") {
-        return Err(ParseError::Version(version.into()));
-    }
-    let uri_start = method.len() as u32 + 1;
-    let uri = Span { start: uri_start, end: uri_start + uri.len() as u32 };
-    Ok(Message::Request(Request { method: Method::new(method), uri, start, headers, body }))
-}
-
-fn response(
-    line: &str,
-    rest: &str,
-    start: Span,
-    headers: Headers,
-    body: Span,
-) -> Result<Message, ParseError> {
-    let bad = || ParseError::StartLine(line.into());
-    let (version, rest) = rest.split_once(' ').ok_or_else(bad)?;
-    if version != "2.0" {
-        return Err(ParseError::Version(format!("SIP/{version}")));
-    }
-    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-    let status = code.parse().ok().and_then(StatusCode::new).filter(|_| code.len() == 3).ok_or_else(bad)?;
-    let reason = Span { start: (line.len() - reason.len()) as u32, end: line.len() as u32 };
-    Ok(Message::Response(Response { status, reason, start, headers, body }))
-}
-
-fn header_lines(head: &str, mut at: usize, limits: &Limits) -> Result<SmallVec<[Line; 20]>, ParseError> {
-    let bytes = head.as_bytes();
-    let mut lines = SmallVec::new();
-    while at < bytes.len() {
-        let mut end = at;
-        loop {
-            end += memchr::memmem::find(&bytes[end..], b"\r\n").unwrap_or(bytes.len() - end);
-            // A line that begins with white space continues the one before it (RFC 3261 section 7.3.1).
-            match bytes.get(end + 2) {
-                Some(b' ' | b'\t') => end += 2,
-                _ => break,
+        let head = Head::read(bytes, limits)?;
+        let end = head.body_end(bytes.len())?;
+        let (arena, body) = keep(&bytes[..end], head.end)?;
+        StartLine::read(&arena[..head.start_end]).map(|start_line| {
+            let start = span(0, head.start_end);
+            let headers = |arena| Headers { arena, lines: head.lines };
+            match start_line {
+                StartLine::Request { method, uri } => {
+                    Message::Request(Request { method, uri, start, headers: headers(arena), body })
+                }
+                StartLine::Response { status, reason } => {
+                    Message::Response(Response { status, reason, start, headers: headers(arena), body })
+                }
             }
-        }
-        if end - at > limits.line {
-            return Err(ParseError::TooLong("header line"));
-        }
-        if lines.len() == limits.lines {
-            return Err(ParseError::TooLong("header"));
-        }
-        lines.push(header_line(head, at, end)?);
-        at = end + 2;
+        })
     }
-    Ok(lines)
 }
 
-fn header_line(head: &str, start: usize, end: usize) -> Result<Line, ParseError> {
-    let text = &head[start..end];
-    let bad = || ParseError::HeaderLine(text.into());
-    let (name, value) = text.split_once(':').ok_or_else(bad)?;
-    let written = name.trim_end();
-    if written.is_empty() || !written.bytes().all(is_token) {
-        return Err(bad());
-    }
-    let value_start = start + name.len() + 1 + (value.len() - value.trim_start().len());
-    let value_end = value_start + value.trim().len();
-    Ok(Line {
-        name: Name::of(written),
-        name_length: written.len() as u16,
-        whole: Span { start: start as u32, end: end as u32 },
-        value: Span { start: value_start as u32, end: value_end as u32 },
-    })
+/// The beginning of what could not be read, for whoever looks for the reason: the whole may be long.
+pub(super) fn excerpt(bytes: &[u8]) -> String {
+    const LONGEST: usize = 120;
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LONGEST)]);
+    if bytes.len() > LONGEST { format!("{text}...") } else { text.into_owned() }
 }
 
-fn body_span(headers: &Headers, start: usize, end: usize) -> Result<Span, ParseError> {
-    let present = end - start;
-    let length = match headers.get(Name::ContentLength) {
-        Some(text) => {
-            let bad = || ParseError::Value { header: Name::ContentLength, text: text.into() };
-            text.parse::<usize>().map_err(|_| bad())?
+/// Line breaks before a message are keepalives or left over from the one before (RFC 3261 section 7.5).
+pub(super) fn without_line_breaks(bytes: &[u8]) -> &[u8] {
+    let lead = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &bytes[lead..]
+}
+
+/// The head of a message, cut into lines.
+struct Head {
+    /// Where the start line ends.
+    start_end: usize,
+    lines: Lines,
+    /// Where the body begins.
+    end: usize,
+    content_length: Option<usize>,
+}
+
+impl Head {
+    fn read(bytes: &[u8], limits: &Limits) -> Result<Head, ParseError> {
+        let start_end = line_end(bytes, 0, limits)?;
+        let mut head = Head { start_end, lines: Lines::new(), end: start_end + 2, content_length: None };
+        while !bytes[head.end..].starts_with(b"\r\n") {
+            let end = line_end(bytes, head.end, limits)?;
+            if head.lines.len() == limits.lines {
+                return Err(ParseError::TooLong("header"));
+            }
+            head.push(bytes, head.end, end)?;
+            head.end = end + 2;
         }
-        None => present,
-    };
-    if length > present {
-        return Err(ParseError::Truncated { expected: length, present });
+        head.end += 2;
+        Ok(head)
     }
-    Ok(Span { start: start as u32, end: (start + length) as u32 })
+
+    fn push(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), ParseError> {
+        let text = &bytes[start..end];
+        let bad = || ParseError::HeaderLine(excerpt(text));
+        let parts = line::split(text).ok_or_else(bad)?;
+        let name = Name::of_bytes(&text[..parts.name]);
+        if name == Name::ContentLength {
+            self.note_length(&text[parts.value..parts.value_end])?;
+        }
+        let name_length = u16::try_from(parts.name).map_err(|_| bad())?;
+        let Parts { value, value_end, .. } = parts;
+        self.lines.push(Line {
+            name,
+            name_length,
+            whole: span(start, end),
+            value: span(start + value, start + value_end),
+        });
+        Ok(())
+    }
+
+    /// Two lengths that differ are as good as none, and none of them can be trusted (RFC 4475 section 3.3.9).
+    fn note_length(&mut self, value: &[u8]) -> Result<(), ParseError> {
+        let length = line::length(value).filter(|&new| self.content_length.is_none_or(|old| old == new));
+        let bad = || ParseError::Value { header: Name::ContentLength, text: excerpt(value) };
+        self.content_length = Some(length.ok_or_else(bad)?);
+        Ok(())
+    }
+
+    fn body_end(&self, end: usize) -> Result<usize, ParseError> {
+        let present = end - self.end;
+        match self.content_length {
+            Some(expected) if expected > present => Err(ParseError::Truncated { expected, present }),
+            Some(expected) => Ok(self.end + expected),
+            None => Ok(end),
+        }
+    }
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte)
+fn line_end(bytes: &[u8], at: usize, limits: &Limits) -> Result<usize, ParseError> {
+    match line::end(bytes, at) {
+        Ok(end) if end - at > limits.line => Err(ParseError::TooLong("header line")),
+        Ok(end) => Ok(end),
+        Err(Unended::NoEnd) => Err(ParseError::Incomplete),
+        Err(Unended::LineBreak) => Err(ParseError::LineBreak),
+    }
+}
+
+/// Copies a message: as one text, which nearly every message is, or as a head and a binary body.
+fn keep(message: &[u8], head: usize) -> Result<(String, Body), ParseError> {
+    match std::str::from_utf8(message) {
+        Ok(text) => Ok((text.to_owned(), Body::Text(span(head, message.len())))),
+        Err(error) if error.valid_up_to() < head => Err(ParseError::NotUtf8),
+        Err(_) => {
+            let (head, body) = message.split_at(head);
+            let head = std::str::from_utf8(head).map_err(|_| ParseError::NotUtf8)?;
+            Ok((head.to_owned(), Body::Binary(body.to_vec())))
+        }
+    }
+}
+
+enum StartLine {
+    Request { method: Method, uri: Span },
+    Response { status: StatusCode, reason: Span },
+}
+
+impl StartLine {
+    fn read(line: &str) -> Result<StartLine, ParseError> {
+        let bad = || ParseError::StartLine(excerpt(line.as_bytes()));
+        let is_response = line.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
+        let (version, start_line) = match is_response {
+            true => StartLine::response(line).ok_or_else(bad)?,
+            false => StartLine::request(line).ok_or_else(bad)?,
+        };
+        match version {
+            version if version.eq_ignore_ascii_case("SIP/2.0") => start_line.ok_or_else(bad),
+            version if is_version(version) => Err(ParseError::Version(excerpt(version.as_bytes()))),
+            _ => Err(bad()),
+        }
+    }
+
+    /// `INVITE sip:bob@example.com SIP/2.0`, with single spaces (RFC 3261 section 7.1).
+    fn request(line: &str) -> Option<(&str, Option<StartLine>)> {
+        let (method, rest) = line.split_once(' ')?;
+        let (uri, version) = rest.rsplit_once(' ')?;
+        let is_uri = !uri.is_empty() && uri.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+        let is_method = !method.is_empty() && method.bytes().all(line::is_token);
+        let start = method.len() + 1;
+        let request = StartLine::Request { method: Method::new(method), uri: span(start, start + uri.len()) };
+        Some((version, (is_method && is_uri).then_some(request)))
+    }
+
+    /// `SIP/2.0 200 OK` (RFC 3261 section 7.2). The reason may be missing, and the space before it.
+    fn response(line: &str) -> Option<(&str, Option<StartLine>)> {
+        let (version, rest) = line.split_once(' ')?;
+        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+        let status = code.parse().ok().filter(|_| is_code).and_then(StatusCode::new);
+        let is_one_line = !reason.contains('\r');
+        let reason = span(line.len() - reason.len(), line.len());
+        Some((version, status.filter(|_| is_one_line).map(|status| StartLine::Response { status, reason })))
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"))
+        && text[4..].split_once('.').is_some_and(|(major, minor)| is_number(major) && is_number(minor))
+}
+
+/// The parser refuses messages that a span cannot measure.
+fn span(start: usize, end: usize) -> Span {
+    Span { start: start as u32, end: end as u32 }
 }

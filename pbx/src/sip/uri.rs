@@ -1,10 +1,17 @@
 //! SIP, SIPS and tel URIs (RFC 3261 section 19.1, RFC 3966), borrowed from their text.
 
-use super::ParseError;
+use super::escape::unescape;
+use super::host::{Host, split_host_port};
+use super::{Params, ParseError, Transport};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 
-/// A URI, split into its parts; nothing is unescaped.
+/// A URI, split into its parts; nothing is unescaped. `Display` puts the parts together again:
+///
+/// ```
+/// use pbx::sip::{Host, Uri};
+/// let desk = Uri { user: Some("201"), port: Some(5070), ..Uri::sip(Host("192.0.2.1")) };
+/// assert_eq!(desk.to_string(), "sip:201@192.0.2.1:5070");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uri<'a> {
     /// `sip`, `sips`, `tel` or another scheme, as written.
@@ -13,11 +20,11 @@ pub struct Uri<'a> {
     pub user: Option<&'a str>,
     /// What stands between `:` and `@`.
     pub password: Option<&'a str>,
-    /// The host; empty for schemes without one.
+    /// The host; empty for `tel:`, and all that follows the scheme for a scheme that is not known here.
     pub host: Host<'a>,
     /// The port.
     pub port: Option<u16>,
-    /// What follows the first `;`.
+    /// What follows the first `;` behind the host.
     pub params: Params<'a>,
     /// What follows `?`.
     pub headers: Option<&'a str>,
@@ -26,63 +33,12 @@ pub struct Uri<'a> {
 impl<'a> Uri<'a> {
     /// Splits `text`.
     pub fn parse(text: &'a str) -> Result<Uri<'a>, ParseError> {
-        let bad = || ParseError::Uri(text.into());
-        let (scheme, rest) = text.split_once(':').ok_or_else(bad)?;
-        if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {
-            return Err(bad());
-        }
-        if text.bytes().any(|b| b <= b' ' || b == b'<' || b == b'>' || b == b'"') {
-            return Err(bad());
-        }
-        let none = Params("");
-        if scheme.eq_ignore_ascii_case("tel") {
-            let (number, params) = rest.split_once(';').unwrap_or((rest, ""));
-            let params = Params(params);
-            return Ok(Uri {
-                scheme,
-                user: Some(number),
-                password: None,
-                host: Host(""),
-                port: None,
-                params,
-                headers: None,
-            });
-        }
-        if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
-            return Ok(Uri {
-                scheme,
-                user: None,
-                password: None,
-                host: Host(rest),
-                port: None,
-                params: none,
-                headers: None,
-            });
-        }
-        let (userinfo, rest) = match rest.rfind('@') {
-            Some(at) if !rest[..at].contains('?') || rest[..at].find('?') < rest.find('@') => {
-                let at = rest.find('@').unwrap_or(at);
-                (Some(&rest[..at]), &rest[at + 1..])
-            }
-            _ => (None, rest),
-        };
-        let (user, password) = match userinfo {
-            Some(info) => match info.split_once(':') {
-                Some((user, password)) => (Some(user), Some(password)),
-                None => (Some(info), None),
-            },
-            None => (None, None),
-        };
-        if user == Some("") {
-            return Err(bad());
-        }
-        let (rest, headers) = match rest.split_once('?') {
-            Some((rest, headers)) => (rest, Some(headers)),
-            None => (rest, None),
-        };
-        let (hostport, params) = rest.split_once(';').unwrap_or((rest, ""));
-        let (host, port) = split_host_port(hostport).ok_or_else(bad)?;
-        Ok(Uri { scheme, user, password, host, port, params: Params(params), headers })
+        Uri::split(text).ok_or_else(|| ParseError::Uri(super::parse::excerpt(text.as_bytes())))
+    }
+
+    /// A URI that is nothing but a host, to put more into.
+    pub fn sip(host: Host<'a>) -> Uri<'a> {
+        Uri { scheme: "sip", user: None, password: None, host, port: None, params: Params(""), headers: None }
     }
 
     /// Whether the scheme is `sip` or `sips`.
@@ -95,105 +51,207 @@ impl<'a> Uri<'a> {
         self.scheme.eq_ignore_ascii_case("sips")
     }
 
+    /// Whether the scheme is `tel`.
+    pub fn is_tel(&self) -> bool {
+        self.scheme.eq_ignore_ascii_case("tel")
+    }
+
     /// The user part with its `%` escapes resolved; empty when there is none.
     pub fn user_text(&self) -> String {
-        unescape(self.user.unwrap_or_default())
+        unescape(self.user.unwrap_or_default()).into_owned()
     }
-}
 
-/// `host`, `host:port`, `[v6]`, `[v6]:port`.
-pub(super) fn split_host_port(text: &str) -> Option<(Host<'_>, Option<u16>)> {
-    let (host, port) = match text.rfind(']') {
-        Some(end) => (&text[..=end], text[end + 1..].strip_prefix(':')),
-        None => match text.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    if host.is_empty() {
-        return None;
-    }
-    let port = match port {
-        Some(port) => Some(port.trim().parse().ok()?),
-        None => None,
-    };
-    let host = Host(host.trim());
-    host.is_valid().then_some((host, port))
-}
-
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| tail.get(..2)).flatten();
-        match escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()) {
-            Some(value) => {
-                bytes.push(value);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// A host as written: a name, an IPv4 address, an IPv6 address in brackets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Host<'a>(pub &'a str);
-
-impl<'a> Host<'a> {
-    /// The address, when the host is one.
-    pub fn ip(&self) -> Option<IpAddr> {
-        match self.0.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(v6) => v6.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-            None => self.0.parse().ok(),
+    /// What the URI says about how to reach it: `transport`, or TLS for `sips` (RFC 3261 section 26.2.2).
+    pub fn transport(&self) -> Option<Transport> {
+        match self.params.get("transport").and_then(Transport::of) {
+            Some(Transport::Ws) if self.is_sips() => Some(Transport::Wss),
+            Some(Transport::Udp | Transport::Tcp) | None if self.is_sips() => Some(Transport::Tls),
+            named => named,
         }
     }
 
-    /// The host as written.
-    pub fn as_str(&self) -> &'a str {
-        self.0
+    /// Whether this Route or Record-Route is that of a loose router (RFC 3261 section 19.1.1, `lr`).
+    pub fn is_loose_router(&self) -> bool {
+        self.params.has("lr")
     }
 
-    fn is_valid(&self) -> bool {
-        match self.0.strip_prefix('[') {
-            Some(_) => self.ip().is_some(),
-            None => self.0.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')),
+    fn split(text: &'a str) -> Option<Uri<'a>> {
+        let (scheme, rest) = text.split_at(memchr::memchr(b':', text.as_bytes())?);
+        let rest = &rest[1..];
+        if !is_scheme(scheme) || text.bytes().any(breaks_off) {
+            return None;
         }
+        let opaque = Uri { scheme, ..Uri::sip(Host("")) };
+        if opaque.is_sip() {
+            return opaque.with_userinfo(rest);
+        }
+        if opaque.is_tel() {
+            let (number, params) = cut(rest, b';');
+            return Some(Uri { user: Some(number), params: Params(params.unwrap_or_default()), ..opaque });
+        }
+        Some(Uri { host: Host(rest), ..opaque })
+    }
+
+    /// `@` stands nowhere else unescaped: neither hosts, nor parameters, nor headers may hold one.
+    fn with_userinfo(self, text: &'a str) -> Option<Uri<'a>> {
+        let (userinfo, rest) = match cut(text, b'@') {
+            (userinfo, Some(rest)) => (Some(userinfo), rest),
+            (rest, None) => (None, rest),
+        };
+        let (user, password) = match userinfo.map(|userinfo| cut(userinfo, b':')) {
+            Some(("", _)) => return None,
+            Some((user, password)) => (Some(user), password),
+            None => (None, None),
+        };
+        let (rest, headers) = cut(rest, b'?');
+        let (host_port, params) = cut(rest, b';');
+        let (host, port) = split_host_port(host_port)?;
+        let params = Params(params.unwrap_or_default());
+        let has_second_at = params.0.contains('@') || headers.is_some_and(|headers| headers.contains('@'));
+        (!has_second_at).then_some(Uri { user, password, host, port, params, headers, ..self })
     }
 }
 
-impl fmt::Display for Host<'_> {
+impl fmt::Display for Uri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        write!(f, "{}:", self.scheme)?;
+        if let Some(user) = self.user {
+            f.write_str(user)?;
+            if let Some(password) = self.password {
+                write!(f, ":{password}")?;
+            }
+            if !self.is_tel() {
+                f.write_str("@")?;
+            }
+        }
+        f.write_str(self.host.0)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        write!(f, "{}", self.params)?;
+        match self.headers {
+            Some(headers) => write!(f, "?{headers}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// Parameters as written after the first `;`: `a=1;b;c="x;y"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Params<'a>(pub &'a str);
+/// What stands before and behind the first `separator`.
+fn cut(text: &str, separator: u8) -> (&str, Option<&str>) {
+    match memchr::memchr(separator, text.as_bytes()) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
+}
 
-impl<'a> Params<'a> {
-    /// All of them; the value is `None` for a parameter without `=`. Quotes are left on.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> + use<'a> {
-        super::values::split_outside_quotes(self.0, b';').filter(|part| !part.is_empty()).map(|part| {
-            match part.split_once('=') {
-                Some((name, value)) => (name.trim(), Some(value.trim())),
-                None => (part, None),
+fn is_scheme(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// What would end a URI where it stands. Other characters that should be escaped are taken as they are: telephones dial
+/// `*97#` unescaped.
+fn breaks_off(byte: u8) -> bool {
+    byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_has_its_parts() {
+        let uri =
+            Uri::parse("sip:alice:secret@[2001:db8::1]:5070;transport=tcp;lr?subject=x&to=y").expect("valid");
+        assert_eq!(
+            uri,
+            Uri {
+                scheme: "sip",
+                user: Some("alice"),
+                password: Some("secret"),
+                host: Host("[2001:db8::1]"),
+                port: Some(5070),
+                params: Params("transport=tcp;lr"),
+                headers: Some("subject=x&to=y"),
             }
-        })
+        );
+        assert_eq!(uri.transport(), Some(Transport::Tcp));
+        assert!(uri.is_loose_router());
     }
 
-    /// Whether the parameter is there, with or without a value; names are compared without case.
-    pub fn has(&self, name: &str) -> bool {
-        self.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    #[test]
+    fn a_user_may_hold_what_separates_elsewhere() {
+        let uri = Uri::parse("sip:user;par=u%40example.net@example.com").expect("valid");
+        assert_eq!(uri.user, Some("user;par=u%40example.net"));
+        assert_eq!(uri.user_text(), "user;par=u@example.net");
+        let uri = Uri::parse("sip:a?b/c;d@example.com?x=y").expect("valid");
+        assert_eq!((uri.user, uri.headers), (Some("a?b/c;d"), Some("x=y")));
     }
 
-    /// The value of a parameter; empty for one without a value.
-    pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
+    #[test]
+    fn a_number_is_a_user_without_host() {
+        let uri = Uri::parse("tel:+49-30-1234;phone-context=example.com").expect("valid");
+        assert_eq!(
+            (uri.user, uri.host, uri.params.get("phone-context")),
+            (Some("+49-30-1234"), Host(""), Some("example.com"))
+        );
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_taken_as_it_is() {
+        let uri = Uri::parse("soap.beep://192.0.2.103:3002").expect("valid");
+        assert_eq!((uri.scheme, uri.host.as_str()), ("soap.beep", "//192.0.2.103:3002"));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in [
+            "",
+            "sip",
+            "sip:",
+            ":a",
+            "sip:@a",
+            "sip::p@a",
+            "sip:a@",
+            "sip:a@b@c",
+            "sip:a@b;x=@",
+            "sip:a b@c",
+            "<sip:a@b>",
+            "sip:a@b:99999",
+            "sip:a@b:",
+            "sip:2001:db8::10",
+            "1sip:a@b",
+            "sip:a\"@b",
+            "sip:a@b?x=@",
+            "sip:a@b;x\r\n=1",
+        ] {
+            assert!(Uri::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        for text in [
+            "sip:alice:secret@[2001:db8::1]:5070;transport=tcp;lr?subject=x&to=y",
+            "sips:example.com",
+            "tel:+4930;phone-context=+49",
+            "isbn:2983792873",
+        ] {
+            assert_eq!(Uri::parse(text).map(|uri| uri.to_string()), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn sips_goes_over_tls() {
+        for (text, transport) in [
+            ("sip:a@b", None),
+            ("sip:a@b;transport=UDP", Some(Transport::Udp)),
+            ("sip:a@b;transport=sctp", None),
+            ("sips:a@b", Some(Transport::Tls)),
+            ("sips:a@b;transport=tcp", Some(Transport::Tls)),
+            ("sips:a@b;transport=ws", Some(Transport::Wss)),
+        ] {
+            assert_eq!(Uri::parse(text).expect("valid").transport(), transport, "{text}");
+        }
     }
 }

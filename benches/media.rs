@@ -1,0 +1,126 @@
+//! What media costs the processor, without the kernel: a packet passed on, a packet of a tone, a frame listened to.
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use pbx::audio::Law;
+use pbx::media::{Command, Engine, Latching, Output, Port, Settings, Source, StreamId};
+use pbx::rtp::{Header, View};
+use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
+use pbx::time::{Duration, Instant, WallClock};
+use pbx::tone::dtmf::Detector;
+use std::hint::black_box;
+use std::net::SocketAddr;
+
+/// Streams of the engine that is measured.
+const STREAMS: u64 = 1000;
+
+fn header(c: &mut Criterion) {
+    let packet = packet(7);
+    c.bench_function("rtp/read a header", |b| b.iter(|| View::of(black_box(&packet))));
+}
+
+fn relay(c: &mut Criterion) {
+    let (mut engine, ports) = engine();
+    for pair in ports.chunks(2) {
+        engine.command(Command::Bridge(pair[0].stream(), pair[1].stream()), Instant::START);
+    }
+    let (mut n, mut at) = (0u16, 0);
+    c.bench_function("media/relay a packet", |b| {
+        b.iter_batched_ref(
+            || packet(0),
+            |packet| {
+                let port = ports[at];
+                packet[2..4].copy_from_slice(&n.to_be_bytes());
+                at = (at + 1) % ports.len();
+                n = n.wrapping_add(u16::from(at == 0));
+                let now = Instant::from_millis(20 * u64::from(n));
+                black_box(engine.receive(port, packet, phone_of(port.stream()), now)).is_some()
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+fn tone(c: &mut Criterion) {
+    let (mut engine, ports) = engine();
+    for port in &ports {
+        let source = Source::Tone { frequency: 440.0, level: -10.0, duration: None };
+        engine.command(Command::Play { stream: port.stream(), source }, Instant::START);
+    }
+    let mut now = Instant::START;
+    c.bench_function("media/20 ms of 1000 tones", |b| {
+        b.iter(|| {
+            now += Duration::from_millis(20);
+            engine.handle_timeout(now);
+            let mut bytes = 0;
+            while let Some(output) = engine.poll_output() {
+                if let Output::Send { bytes: packet, .. } = output {
+                    bytes += packet.len();
+                }
+            }
+            bytes
+        });
+    });
+}
+
+fn listen(c: &mut Criterion) {
+    let (mut detector, frame) = (Detector::default(), [0x5a; 160]);
+    c.bench_function("tone/listen to 20 ms", |b| {
+        b.iter(|| detector.receive(black_box(&frame).iter().map(|code| Law::Mu.decode(*code))));
+    });
+}
+
+fn engine() -> (Engine, Vec<Port>) {
+    let settings = Settings { clock: WallClock { epoch_micros: 0 }, latching: Latching::default() };
+    let mut engine = Engine::new(settings);
+    let mut ports = Vec::new();
+    for stream in (0..STREAMS).map(StreamId) {
+        let local = SocketAddr::from(([10, 0, 0, 1], 20_000 + 2 * stream.0 as u16));
+        let open = Command::Open { stream, local, seed: stream.0, cname: "pbx".into() };
+        engine.command(open, Instant::START);
+        let agreement = Box::new(agreement(phone_of(stream)));
+        let agree = Command::Agree { stream, agreement, timeout: None, detect_dtmf: false };
+        engine.command(agree, Instant::START);
+        let mut bound = Vec::new();
+        while let Some(output) = engine.poll_output() {
+            if let Output::Bind { port, .. } = output {
+                bound.push(port);
+            }
+        }
+        ports.push(bound[0]);
+    }
+    (engine, ports)
+}
+
+fn phone_of(stream: StreamId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 1, 1], 4000 + 2 * stream.0 as u16))
+}
+
+fn packet(sequence: u16) -> [u8; 172] {
+    let timestamp = u32::from(sequence) * 160;
+    let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 1 };
+    let mut packet = [0x55; 172];
+    packet[..Header::LENGTH].copy_from_slice(&header.to_bytes());
+    packet
+}
+
+fn agreement(rtp: SocketAddr) -> Agreement {
+    let codec = Codec { payload_type: 0, name: "PCMU".into(), clock_rate: 8000, channels: 1, fmtp: None };
+    let remote = RemoteAudio {
+        rtp: Some(rtp),
+        rtcp: None,
+        codecs: vec![codec.clone()],
+        direction: Direction::SendRecv,
+        ptime: None,
+        maxptime: None,
+    };
+    Agreement {
+        remote,
+        codecs: vec![codec],
+        telephone_event: None,
+        direction: Direction::SendRecv,
+        ptime: 20,
+    }
+}
+
+criterion_group!(media, header, relay, tone, listen);
+criterion_main!(media);

@@ -1,0 +1,134 @@
+//! Applications that answer a call themselves: tone and echo.
+
+use super::Context;
+use super::call::{Call, Stage, Timer};
+use crate::cdr::EndedBy;
+use crate::dialog::Reply;
+use crate::media::{Command, Source};
+use crate::sdp::{Codec, Direction};
+use crate::sip::StatusCode;
+use crate::time::Duration;
+
+/// The level of our tones in dBm0: loud and clear, without clipping.
+const TONE_LEVEL: f64 = -10.0;
+
+/// What answers.
+#[derive(Clone, Debug)]
+pub(super) enum Application {
+    /// A sine, then BYE.
+    Tone {
+        /// Hz.
+        frequency: f64,
+        /// Until BYE.
+        duration: Duration,
+        /// From INVITE to 200.
+        answer_delay: Duration,
+    },
+    /// What the caller says comes back.
+    Echo,
+}
+
+impl Application {
+    /// For the record and for events.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Application::Tone { .. } => "tone",
+            Application::Echo => "echo",
+        }
+    }
+
+    fn answer_delay(&self) -> Duration {
+        match self {
+            Application::Tone { answer_delay, .. } => *answer_delay,
+            Application::Echo => Duration::ZERO,
+        }
+    }
+}
+
+impl Call {
+    /// Rings the caller until the application answers.
+    pub(super) fn alert(&mut self, application: Application, context: &mut Context) {
+        let Some(session) = self.caller.session else {
+            return;
+        };
+        let delay = application.answer_delay();
+        context.agent.ring(session, StatusCode::RINGING, None, false, Vec::new(), context.now);
+        self.is_ringing(context);
+        self.stage = Stage::Alerting(application);
+        if delay.is_zero() {
+            return self.answer_by_application(context);
+        }
+        self.set_timer(Timer::Answer, delay, context);
+    }
+
+    /// The delay is over: 200 with our answer, or with our offer when the caller made none.
+    pub(super) fn answer_by_application(&mut self, context: &mut Context) {
+        let Stage::Alerting(application) = &self.stage else {
+            return;
+        };
+        let application = application.clone();
+        let Some(session) = self.caller.session else {
+            return;
+        };
+        let codecs = context.own_codecs();
+        let local = self.caller.local_audio(codecs, Direction::SendRecv, context.advertised());
+        let description = if self.invitation.has_offer {
+            match self.caller.negotiation.answer(&local) {
+                Ok((description, agreement)) => {
+                    self.caller.agree(&agreement, matches!(application, Application::Echo), context);
+                    description
+                }
+                Err(error) => {
+                    return self.refuse(
+                        EndedBy::Pbx,
+                        Reply::new(error.status()),
+                        &error.to_string(),
+                        context,
+                    );
+                }
+            }
+        } else {
+            self.caller.negotiation.offer(&local)
+        };
+        context.agent.accept(session, description, Vec::new(), context.now);
+        let by = application.name().to_owned();
+        self.stage = Stage::Served(application);
+        self.was_answered(by, context);
+    }
+
+    /// The caller has acknowledged and listens: now it begins, so that nothing of the first sound is lost.
+    pub(super) fn start_application(&mut self, context: &mut Context) {
+        let (Stage::Served(application), Some(stream)) = (&self.stage, self.caller.stream()) else {
+            return;
+        };
+        let command = match application {
+            Application::Tone { frequency, duration, .. } => {
+                let (frequency, duration) = (*frequency, Some(*duration));
+                Command::Play { stream, source: Source::Tone { frequency, level: TONE_LEVEL, duration } }
+            }
+            Application::Echo => Command::Echo(stream),
+        };
+        context.media(command);
+    }
+}
+
+impl Context {
+    /// The codecs that the PBX can make and understand itself, in order of preference.
+    pub(super) fn own_codecs(&self) -> Vec<Codec> {
+        let mut codecs: Vec<_> = self
+            .config
+            .media
+            .preferred_codecs
+            .iter()
+            .filter_map(|name| match name.to_ascii_uppercase().as_str() {
+                "PCMU" => Some(Codec::pcmu()),
+                "PCMA" => Some(Codec::pcma()),
+                _ => None,
+            })
+            .collect();
+        if self.config.media.enable_dtmf {
+            codecs.push(Codec::telephone_event(101));
+        }
+        codecs
+    }
+}

@@ -1,0 +1,471 @@
+//! One call, from INVITE to record.
+
+use super::Context;
+use super::application::Application;
+use super::dial::Dial;
+use super::facts::{End, Facts};
+use super::leg::{Leg, Port};
+use super::passage::Passages;
+use super::reoffer::Reoffer;
+use crate::cdr::EndedBy;
+use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
+use crate::media::{self, StreamId};
+use crate::pbx::{Output, What};
+use crate::route::Decision;
+use crate::sip::{StatusCode, reason_phrase};
+use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
+
+/// How long the media engine may take to give ports back before the call is closed without its figures.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// What a call waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// An application answers.
+    Answer,
+    /// Nobody answers.
+    Ring,
+    /// The call has lasted as long as any may.
+    Limit,
+    /// The media engine owes us closed ports.
+    Closing,
+}
+
+/// A call.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(super) facts: Facts,
+    pub(super) caller: Leg,
+    /// What the caller's INVITE says that callees are told.
+    pub(super) invitation: Invitation,
+    /// The description the caller was answered with; repeated in the 2xx when it was sent in a provisional response.
+    pub(super) answer: Option<Vec<u8>>,
+    pub(super) stage: Stage,
+    pub(super) reoffer: Option<Reoffer>,
+    pub(super) passages: Passages,
+    timers: BTreeMap<Timer, Instant>,
+    /// Extensions that this call keeps busy.
+    occupied: Vec<String>,
+    /// Legs that are over but whose figures belong into the record or whose ports are not yet closed.
+    pub(super) leaving: Vec<Leg>,
+}
+
+/// What the caller's INVITE says that callees are told.
+#[derive(Clone, Debug)]
+pub(super) struct Invitation {
+    /// The value of From for callees, without tag.
+    pub(super) from: String,
+    /// Max-Forwards for callees.
+    pub(super) max_forwards: u8,
+    /// Header lines that pass through.
+    pub(super) headers: ExtraHeaders,
+    /// Whether the caller made the offer; else its answer comes in ACK.
+    pub(super) has_offer: bool,
+    /// What decides who may be reached by forwarding.
+    pub(super) caller: crate::route::Caller,
+}
+
+/// What a call does.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// The caller's port is being opened.
+    Preparing(Decision),
+    /// An application answers in a moment.
+    Alerting(Application),
+    /// Somebody rings.
+    Dialling(Dial),
+    /// An application has answered.
+    Served(Application),
+    /// Two people talk.
+    Talking(Leg),
+    /// Ports are being closed; then the record is written.
+    Over,
+}
+
+/// One of the two who talk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Caller,
+    Callee,
+}
+
+impl Call {
+    pub(super) fn new(facts: Facts, caller: Leg, invitation: Invitation, decision: Decision) -> Call {
+        Call {
+            facts,
+            caller,
+            invitation,
+            answer: None,
+            stage: Stage::Preparing(decision),
+            reoffer: None,
+            passages: Passages::default(),
+            timers: BTreeMap::new(),
+            occupied: Vec::new(),
+            leaving: Vec::new(),
+        }
+    }
+
+    /// The call was let in: opens the caller's port, or refuses where nothing else is to be done.
+    pub(super) fn begin(&mut self, context: &mut Context) {
+        context.counters.calls_total += 1;
+        context.counters.calls_active += 1;
+        let (caller, dialled) = (self.facts.caller.clone(), self.facts.dialled.clone());
+        context.tell(&self.facts.call_id, What::CallIncoming { caller, dialled });
+        self.set_timer(Timer::Limit, context.config.limits.call_duration, context);
+        if let crate::route::Caller::Extension(number) = &self.invitation.caller {
+            let number = number.clone();
+            self.occupy(number, context);
+        }
+        match &self.stage {
+            Stage::Preparing(Decision::Reject { status, reason }) => {
+                let (status, reason) = (*status, reason.clone());
+                let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
+                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
+            }
+            Stage::Preparing(Decision::NotFound) => self.proceed(Decision::NotFound, context),
+            Stage::Preparing(_) if !self.caller.open(context, 0) => self.refuse_for_lack_of_ports(context),
+            _ => {}
+        }
+    }
+
+    /// Nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over)
+            && !self.caller.holds_port()
+            && !self.leaving.iter().any(Leg::holds_port)
+    }
+
+    /// A message or a deadline of one of its sessions.
+    pub(super) fn on_session(&mut self, session: SessionId, event: Event, context: &mut Context) {
+        match event {
+            Event::Ended { cause, .. } => self.on_ended(session, &cause, context),
+            Event::Provisional { response, description, .. } => {
+                self.on_provisional(session, &response, description, context);
+            }
+            Event::Answered { response, description, .. } => {
+                self.on_answered(session, &response, description, context)
+            }
+            Event::Refused { status, response, .. } => {
+                self.on_refused(session, status, response.as_ref(), context)
+            }
+            Event::Confirmed { answer, .. } => self.on_confirmed(answer, context),
+            Event::Offered { offer, .. } => self.on_offered(session, offer, context),
+            Event::OfferAnswered { answer, .. } => self.on_offer_answered(session, &answer, context),
+            Event::OfferRefused { status, .. } => self.on_offer_refused(session, status, context),
+            Event::Request { id, request, .. } => self.on_request(session, id, &request, context),
+            Event::Response { id, response, .. } => self.on_response(id, response, context),
+            Event::Incoming { .. } => {}
+        }
+    }
+
+    /// News of the media engine.
+    pub(super) fn on_media(&mut self, event: media::Event, context: &mut Context) {
+        match event {
+            media::Event::Opened(stream) => self.on_opened(stream, context),
+            media::Event::OpenFailed { stream, port, reason } => {
+                self.on_open_failed(stream, port, &reason, context)
+            }
+            media::Event::Closed(stream, statistics) => {
+                if let Some(leg) = self.leg_of_stream(stream) {
+                    leg.closed(statistics, context);
+                }
+            }
+            media::Event::Statistics(stream, statistics) => {
+                if let Some(leg) = self.leg_of_stream(stream) {
+                    leg.statistics = statistics;
+                }
+            }
+            media::Event::Finished(_) if matches!(self.stage, Stage::Served(_)) => {
+                self.end(EndedBy::Pbx, "the tone has ended", None, context);
+            }
+            media::Event::TimedOut(stream) => self.on_media_timeout(stream, context),
+            media::Event::Dtmf { digit, as_event, .. } => {
+                let by = if as_event { "rfc4733" } else { "inband" };
+                context.tell(&self.facts.call_id, What::Dtmf { digit, by });
+            }
+            media::Event::Finished(_) | media::Event::FirstPacket(_) | media::Event::SourceChanged { .. } => {
+            }
+        }
+    }
+
+    /// One of its deadlines has come.
+    pub(super) fn on_timer(&mut self, timer: Timer, context: &mut Context) {
+        self.timers.remove(&timer);
+        match timer {
+            Timer::Answer => self.answer_by_application(context),
+            Timer::Ring => self.on_nobody_answers(context),
+            Timer::Limit => self.end(EndedBy::Pbx, "the call has lasted as long as any may", None, context),
+            Timer::Closing => self.give_up_ports(context),
+        }
+    }
+
+    /// Ends the call from outside the two who talk.
+    pub(super) fn hang_up(&mut self, why: &str, context: &mut Context) {
+        self.end(EndedBy::Pbx, why, Some(StatusCode::SERVICE_UNAVAILABLE), context);
+    }
+
+    /// Refuses the caller and ends the call; what has been dialled is given up.
+    pub(super) fn refuse(&mut self, by: EndedBy, reply: Reply, why: &str, context: &mut Context) {
+        let status = reply.status.code();
+        if let Some(session) = self.caller.session.take() {
+            context.forget_session(session);
+            context.agent.reject(session, reply, context.now);
+        }
+        self.close(End { at: context.now, by, status, reason: why.to_owned() }, context);
+    }
+
+    /// Ends the call: BYE to whoever talks, a refusal (`status`) to a caller who was not yet answered.
+    pub(super) fn end(&mut self, by: EndedBy, why: &str, status: Option<StatusCode>, context: &mut Context) {
+        if self.facts.answered.is_none() {
+            let status = status.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
+            return self.refuse(by, Reply::new(status), why, context);
+        }
+        self.close(End { at: context.now, by, status: 200, reason: why.to_owned() }, context);
+    }
+
+    pub(super) fn refuse_for_lack_of_ports(&mut self, context: &mut Context) {
+        let mut reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
+        reply.headers.push(("Retry-After".into(), "5".into()));
+        self.refuse(EndedBy::Pbx, reply, "no RTP port is free", context);
+    }
+
+    /// The call was answered, by whom.
+    pub(super) fn was_answered(&mut self, by: String, context: &mut Context) {
+        self.facts.answered = Some((context.now, by.clone()));
+        context.counters.calls_answered += 1;
+        context.tell(&self.facts.call_id, What::CallAnswered { by });
+        let legs = std::iter::once(&self.caller);
+        let record = self.facts.record(legs, &context.clock, context.now);
+        context.out.push_back(Output::Journal(Box::new(record)));
+    }
+
+    /// The caller hears that it rings, told once.
+    pub(super) fn is_ringing(&mut self, context: &mut Context) {
+        if self.facts.ringing.is_none() {
+            self.facts.ringing = Some(context.now);
+            context.tell(&self.facts.call_id, What::CallRinging);
+        }
+    }
+
+    pub(super) fn set_timer(&mut self, timer: Timer, after: Duration, context: &mut Context) {
+        self.cancel_timer(timer, context);
+        let at = context.now + after;
+        self.timers.insert(timer, at);
+        context.set_timer(timer, at);
+    }
+
+    pub(super) fn cancel_timer(&mut self, timer: Timer, context: &mut Context) {
+        if let Some(at) = self.timers.remove(&timer) {
+            context.cancel_timer(timer, at);
+        }
+    }
+
+    /// Which of the two who talk has this session.
+    pub(super) fn side_of(&self, session: SessionId) -> Option<Side> {
+        if self.caller.session == Some(session) {
+            return Some(Side::Caller);
+        }
+        match &self.stage {
+            Stage::Talking(callee) if callee.session == Some(session) => Some(Side::Callee),
+            _ => None,
+        }
+    }
+
+    /// The leg of a side; there is no callee before two people talk.
+    pub(super) fn leg(&mut self, side: Side) -> Option<&mut Leg> {
+        match (side, &mut self.stage) {
+            (Side::Caller, _) => Some(&mut self.caller),
+            (Side::Callee, Stage::Talking(callee)) => Some(callee),
+            (Side::Callee, _) => None,
+        }
+    }
+
+    /// This extension is busy with this call.
+    pub(super) fn occupy(&mut self, number: String, context: &mut Context) {
+        context.books.occupy(&number);
+        self.occupied.push(number);
+    }
+
+    /// This extension is no longer busy with this call.
+    pub(super) fn vacate(&mut self, number: &str, context: &mut Context) {
+        if let Some(index) = self.occupied.iter().rposition(|occupied| occupied == number) {
+            context.books.vacate(&self.occupied.remove(index));
+        }
+    }
+
+    fn leg_of_stream(&mut self, stream: StreamId) -> Option<&mut Leg> {
+        if self.caller.has_stream(stream) {
+            return Some(&mut self.caller);
+        }
+        if let Some(index) = self.leaving.iter().position(|leg| leg.has_stream(stream)) {
+            return Some(&mut self.leaving[index]);
+        }
+        match &mut self.stage {
+            Stage::Talking(callee) if callee.has_stream(stream) => Some(callee),
+            Stage::Dialling(dial) => dial.leg_of_stream(stream),
+            _ => None,
+        }
+    }
+
+    fn on_opened(&mut self, stream: StreamId, context: &mut Context) {
+        let Some(leg) = self.leg_of_stream(stream) else {
+            return;
+        };
+        leg.opened();
+        if !self.caller.has_stream(stream) {
+            return self.on_branch_opened(stream, context);
+        }
+        if let Stage::Preparing(decision) = &self.stage {
+            let decision = decision.clone();
+            self.proceed(decision, context);
+        }
+    }
+
+    /// The caller's port is open: now for what was decided.
+    pub(super) fn proceed(&mut self, decision: Decision, context: &mut Context) {
+        match decision {
+            Decision::Tone { frequency, duration, answer_delay } => {
+                self.alert(Application::Tone { frequency, duration, answer_delay }, context);
+            }
+            Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Extension { number } => self.dial_extension(&number, context),
+            Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
+            Decision::NotFound => self.refuse(
+                EndedBy::Pbx,
+                Reply::new(StatusCode::NOT_FOUND),
+                "there is no such number",
+                context,
+            ),
+            Decision::Reject { status, reason } => {
+                let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
+                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
+            }
+        }
+    }
+
+    fn on_open_failed(&mut self, stream: StreamId, port: u16, reason: &str, context: &mut Context) {
+        tracing::warn!(call_id = %self.facts.call_id, port, reason, "an RTP port could not be opened");
+        let Some(leg) = self.leg_of_stream(stream) else {
+            return;
+        };
+        if !matches!(leg.port, Port::Opening { .. }) {
+            return leg.forget_port(context);
+        }
+        if leg.open_failed(context) {
+            return;
+        }
+        match &self.stage {
+            Stage::Preparing(_) => self.refuse_for_lack_of_ports(context),
+            _ => self.on_branch_failed(stream, StatusCode::SERVICE_UNAVAILABLE, context),
+        }
+    }
+
+    fn on_media_timeout(&mut self, stream: StreamId, context: &mut Context) {
+        let is_live = match &self.stage {
+            Stage::Served(_) => self.caller.has_stream(stream),
+            Stage::Talking(callee) => self.caller.has_stream(stream) || callee.has_stream(stream),
+            _ => false,
+        };
+        if is_live {
+            self.end(EndedBy::Pbx, "no RTP came any more", None, context);
+        }
+    }
+
+    /// A session is over and not by our doing.
+    fn on_ended(&mut self, session: SessionId, cause: &Cause, context: &mut Context) {
+        let (why, status) = match cause {
+            Cause::Bye { .. } => ("hung up".to_owned(), None),
+            Cause::Cancel { .. } => ("cancelled".to_owned(), Some(487)),
+            Cause::NoAck => ("the answer was never acknowledged".to_owned(), None),
+            Cause::NoPrack => ("a provisional response was never acknowledged".to_owned(), Some(504)),
+            Cause::SessionExpired => ("nobody refreshed the session".to_owned(), None),
+            Cause::Lost => ("the other side has lost the session".to_owned(), None),
+            Cause::PeerMisbehaved(what) => ((*what).to_owned(), None),
+        };
+        if self.caller.session == Some(session) {
+            self.caller.session_over(context);
+            let status = if self.facts.answered.is_some() { 200 } else { status.unwrap_or(487) };
+            return self.close(End { at: context.now, by: EndedBy::Caller, status, reason: why }, context);
+        }
+        match &mut self.stage {
+            Stage::Talking(callee) if callee.session == Some(session) => {
+                callee.session_over(context);
+                self.close(End { at: context.now, by: EndedBy::Callee, status: 200, reason: why }, context);
+            }
+            Stage::Dialling(_) => self.on_refused(session, StatusCode::SERVER_INTERNAL_ERROR, None, context),
+            _ => context.forget_session(session),
+        }
+    }
+
+    /// Everything that is still up is ended; what is left is to close the ports.
+    fn close(&mut self, end: End, context: &mut Context) {
+        if matches!(self.stage, Stage::Over) {
+            return;
+        }
+        let reason = (end.by == EndedBy::Pbx)
+            .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
+        self.passages.close(context);
+        self.caller.hang_up(reason.clone(), context);
+        self.caller.close_port(context);
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Talking(mut callee) => {
+                callee.hang_up(reason, context);
+                callee.close_port(context);
+                self.leaving.insert(0, callee);
+            }
+            Stage::Dialling(dial) => dial.give_up(&end, &mut self.leaving, context),
+            Stage::Preparing(_) | Stage::Alerting(_) | Stage::Served(_) | Stage::Over => {}
+        }
+        for timer in [Timer::Answer, Timer::Ring, Timer::Limit] {
+            self.cancel_timer(timer, context);
+        }
+        let (status, reason) = (end.status, end.reason.clone());
+        self.facts.end = Some(end);
+        self.count_end(context);
+        for number in std::mem::take(&mut self.occupied) {
+            context.books.vacate(&number);
+        }
+        context.tell(&self.facts.call_id, What::CallEnded { status, reason });
+        self.set_timer(Timer::Closing, CLOSING, context);
+    }
+
+    fn count_end(&self, context: &mut Context) {
+        let counters = &mut context.counters;
+        counters.calls_active = counters.calls_active.saturating_sub(1);
+        match &self.facts.answered {
+            Some((at, _)) => counters.talk_seconds += context.now.since(*at).as_secs_f64(),
+            None => counters.calls_failed += 1,
+        }
+    }
+
+    fn give_up_ports(&mut self, context: &mut Context) {
+        tracing::warn!(call_id = %self.facts.call_id, "the media engine did not close the ports in time");
+        self.caller.forget_port(context);
+        for leg in &mut self.leaving {
+            leg.forget_port(context);
+        }
+    }
+
+    /// The call is over and its ports are closed: its record.
+    pub(super) fn finish(mut self, context: &mut Context) {
+        self.cancel_timer(Timer::Closing, context);
+        // Of those who rang only the one who answered carried anything worth a record.
+        let answered = self.facts.answered.is_some();
+        let callee = self.leaving.iter().filter(|leg| answered && leg.negotiation.agreed().is_some()).take(1);
+        let record =
+            self.facts.record(std::iter::once(&self.caller).chain(callee), &context.clock, context.now);
+        tracing::info!(
+            call_id = %record.call_id,
+            status = record.status,
+            reason = %record.reason,
+            duration_secs = record.duration_secs,
+            packets_sent = self.caller.statistics.packets_sent,
+            packets_received = self.caller.statistics.packets_received,
+            packets_lost = self.caller.statistics.packets_lost,
+            mos = self.caller.statistics.mos,
+            "the call is over"
+        );
+        context.out.push_back(Output::Record(Box::new(record)));
+    }
+}

@@ -1,0 +1,166 @@
+//! All calls, and which session, stream and request belongs to which.
+
+use super::Context;
+use super::call::{Call, Invitation, Timer};
+use super::facts::Facts;
+use super::leg::Leg;
+use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use crate::dialog::{Event, RequestId, SessionId};
+use crate::media::{self, RoomId};
+use crate::route::{Caller, Decision, Routed};
+use crate::sdp::Negotiation;
+use crate::sip::{Path, Request};
+use crate::time::Instant;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// All calls of the PBX.
+#[derive(Default)]
+pub(crate) struct Calls {
+    calls: BTreeMap<RoomId, Box<Call>>,
+    last_room: u64,
+}
+
+/// An INVITE that was let in.
+pub(crate) struct Incoming {
+    pub(crate) session: SessionId,
+    pub(crate) invite: Request,
+    pub(crate) path: Path,
+    pub(crate) offer: Option<Vec<u8>>,
+    pub(crate) caller: Caller,
+    pub(crate) dialled: String,
+    pub(crate) routed: Routed,
+}
+
+impl Calls {
+    /// Calls that are up or being closed.
+    pub(crate) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// A new call begins.
+    pub(crate) fn begin(&mut self, incoming: Incoming, context: &mut Context) {
+        self.last_room += 1;
+        let room = RoomId(self.last_room);
+        context.room = room;
+        context.own_session(incoming.session);
+        let mut negotiation = Negotiation::new(context.rng.u64() >> 2, "-");
+        let understood = match &incoming.offer {
+            Some(offer) => negotiation.receive_offer(offer).map(drop),
+            None => Ok(()),
+        };
+        let decision = match understood {
+            Ok(()) => incoming.routed.decision,
+            Err(error) => Decision::Reject { status: error.status(), reason: None },
+        };
+        let facts = Facts {
+            call_id: format!("c_{}", context.rng.token(12)),
+            sip_call_id: incoming.invite.call_id().to_owned(),
+            caller: from_user(&incoming.invite),
+            dialled: incoming.dialled,
+            route: incoming.routed.route,
+            started: context.now,
+            ringing: None,
+            answered: None,
+            end: None,
+        };
+        tracing::info!(call_id = %facts.call_id, caller = %facts.caller, dialled = %facts.dialled, "a call");
+        let caller = Leg::new("caller".into(), Some(incoming.session), incoming.path, negotiation);
+        let invitation = Invitation {
+            from: from_for_callees(&incoming.invite, &incoming.caller, context),
+            max_forwards: max_forwards(&incoming.invite).saturating_sub(1),
+            headers: passing_headers(&incoming.invite, &incoming.caller),
+            has_offer: incoming.offer.is_some(),
+            caller: incoming.caller,
+        };
+        let call = Box::new(Call::new(facts, caller, invitation, decision));
+        self.calls.insert(room, call);
+        self.with(room, context, |call, context| call.begin(context));
+    }
+
+    /// An event of a session; `false` when it belongs to no call.
+    pub(crate) fn on_session(&mut self, session: SessionId, event: Event, context: &mut Context) -> bool {
+        let Some(&room) = context.books.sessions.get(&session) else {
+            return false;
+        };
+        self.with(room, context, |call, context| call.on_session(session, event, context));
+        true
+    }
+
+    /// The response to a request that a call has sent; `false` when no call has.
+    pub(crate) fn on_response(&mut self, id: RequestId, event: Event, context: &mut Context) -> bool {
+        let Some(&room) = context.books.requests.get(&id) else {
+            return false;
+        };
+        // A response belongs to the request, whatever has become of the session.
+        self.with(room, context, |call, context| call.on_session(SessionId(0), event, context));
+        true
+    }
+
+    /// News of a media engine.
+    pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
+        let stream = event.stream();
+        let Some(&room) = context.books.streams.get(&stream) else {
+            return;
+        };
+        if matches!(event, media::Event::Closed(..) | media::Event::OpenFailed { .. }) {
+            context.books.streams.remove(&stream);
+        }
+        self.with(room, context, |call, context| call.on_media(event, context));
+    }
+
+    /// The addresses of a name that a call has asked for.
+    pub(crate) fn on_resolved(&mut self, query: u64, addresses: Vec<SocketAddr>, context: &mut Context) {
+        if let Some(room) = context.books.queries.remove(&query) {
+            self.with(room, context, |call, context| call.on_resolved(query, addresses, context));
+        }
+    }
+
+    /// Deadlines have come.
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context) {
+        while let Some((room, timer)) = next_timer(context) {
+            self.with(room, context, |call, context| call.on_timer(timer, context));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn poll_timeout(&self, context: &Context) -> Option<Instant> {
+        context.books.timers.first().map(|(at, ..)| *at)
+    }
+
+    /// Ends all calls.
+    pub(crate) fn hang_up_all(&mut self, why: &str, context: &mut Context) {
+        let rooms: Vec<_> = self.calls.keys().copied().collect();
+        for room in rooms {
+            self.with(room, context, |call, context| call.hang_up(why, context));
+        }
+    }
+
+    fn with(&mut self, room: RoomId, context: &mut Context, act: impl FnOnce(&mut Call, &mut Context)) {
+        let Some(call) = self.calls.get_mut(&room) else {
+            return;
+        };
+        context.room = room;
+        act(call, context);
+        if call.is_over()
+            && let Some(call) = self.calls.remove(&room)
+        {
+            call.finish(context);
+        }
+        context.counters.ports_in_use = context.ports.in_use() as u64;
+    }
+}
+
+fn next_timer(context: &mut Context) -> Option<(RoomId, Timer)> {
+    let &(at, room, timer) = context.books.timers.first()?;
+    if at > context.now {
+        return None;
+    }
+    context.books.timers.pop_first();
+    Some((room, timer))
+}

@@ -1,0 +1,149 @@
+//! RTP ports: pairs out of the configured range, each in one hand at a time.
+
+use crate::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// How long a pair rests after use, so that late packets of the last call do not reach the next one.
+const QUARANTINE: Duration = Duration::from_secs(2);
+
+/// How long a pair that another program holds is left alone.
+const TAKEN_BY_OTHERS: Duration = Duration::from_secs(60);
+
+/// The pairs of a range: RTP on the even port, RTCP on the odd one after it (RFC 3550 section 11).
+#[derive(Debug)]
+pub(crate) struct Ports {
+    first: u16,
+    last: u16,
+    /// Never handed out so far.
+    fresh: u16,
+    exhausted: bool,
+    /// Given back, in the order of when they may be used again.
+    resting: BTreeMap<(Instant, u64), u16>,
+    sequence: u64,
+    /// Rested enough.
+    ready: VecDeque<u16>,
+    in_use: BTreeSet<u16>,
+}
+
+impl Ports {
+    /// All pairs within `start..=end`.
+    pub(crate) fn new(start: u16, end: u16) -> Ports {
+        let first = start.saturating_add(start % 2);
+        Ports {
+            first,
+            last: end,
+            fresh: first,
+            exhausted: false,
+            resting: BTreeMap::new(),
+            sequence: 0,
+            ready: VecDeque::new(),
+            in_use: BTreeSet::new(),
+        }
+    }
+
+    /// The even port of a free pair; `None` when all are in use or resting. A pair that has rested longest goes first
+    /// only after every pair was used once.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<u16> {
+        while let Some(entry) = self.resting.first_entry().filter(|entry| entry.key().0 <= now) {
+            self.ready.push_back(entry.remove());
+        }
+        // After a change of range a pair of the old one may still be in use.
+        let port = loop {
+            let port = self.next_fresh().or_else(|| self.ready.pop_front())?;
+            if !self.in_use.contains(&port) {
+                break port;
+            }
+        };
+        self.in_use.insert(port);
+        Some(port)
+    }
+
+    /// Takes a pair back after its sockets were closed.
+    pub(crate) fn give_back(&mut self, port: u16, now: Instant) {
+        self.rest_until(port, now + QUARANTINE);
+    }
+
+    /// Takes a pair back that could not be bound.
+    pub(crate) fn taken_by_others(&mut self, port: u16, now: Instant) {
+        self.rest_until(port, now + TAKEN_BY_OTHERS);
+    }
+
+    /// Pairs in use.
+    pub(crate) fn in_use(&self) -> usize {
+        self.in_use.len()
+    }
+
+    /// Pairs in the range.
+    pub(crate) fn total(&self) -> usize {
+        (usize::from(self.last) + 1).saturating_sub(usize::from(self.first)) / 2
+    }
+
+    /// Another range holds from now on; pairs in use stay in use until they are given back.
+    pub(crate) fn change_range(&mut self, start: u16, end: u16) {
+        if (start.saturating_add(start % 2), end) != (self.first, self.last) {
+            let in_use = std::mem::take(&mut self.in_use);
+            *self = Ports { in_use, ..Ports::new(start, end) };
+        }
+    }
+
+    fn rest_until(&mut self, port: u16, until: Instant) {
+        if !self.in_use.remove(&port) || port < self.first || port >= self.last {
+            return;
+        }
+        self.sequence += 1;
+        self.resting.insert((until, self.sequence), port);
+    }
+
+    fn next_fresh(&mut self) -> Option<u16> {
+        if self.exhausted || self.fresh >= self.last {
+            return None;
+        }
+        let port = self.fresh;
+        match self.fresh.checked_add(2) {
+            Some(next) => self.fresh = next,
+            None => self.exhausted = true,
+        }
+        Some(port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_is_handed_out_once_then_none() {
+        let mut ports = Ports::new(10_001, 10_007);
+        assert_eq!(ports.total(), 3);
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START)).collect();
+        assert_eq!(taken, [10_002, 10_004, 10_006]);
+        assert_eq!(ports.in_use(), 3);
+    }
+
+    #[test]
+    fn a_pair_rests_before_it_is_used_again() {
+        let mut ports = Ports::new(10_000, 10_001);
+        let port = ports.take(Instant::START).expect("one pair is free");
+        ports.give_back(port, Instant::START);
+        assert_eq!(ports.take(Instant::START + QUARANTINE - Duration::from_millis(1)), None);
+        assert_eq!(ports.take(Instant::START + QUARANTINE), Some(port));
+    }
+
+    #[test]
+    fn a_range_up_to_the_last_port_ends_there() {
+        let mut ports = Ports::new(65_532, 65_535);
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START)).collect();
+        assert_eq!(taken, [65_532, 65_534]);
+    }
+
+    #[test]
+    fn a_pair_of_an_older_range_does_not_come_back() {
+        let mut ports = Ports::new(10_000, 10_001);
+        let old = ports.take(Instant::START).expect("one pair is free");
+        ports.change_range(20_000, 20_001);
+        ports.give_back(old, Instant::START);
+        assert_eq!(ports.take(Instant::START + Duration::from_secs(60)), Some(20_000));
+        assert_eq!(ports.take(Instant::START + Duration::from_secs(60)), None);
+        assert_eq!(ports.in_use(), 1);
+    }
+}

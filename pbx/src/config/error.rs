@@ -1,0 +1,126 @@
+//! Why a configuration is refused: the place, what is wrong, what would be right.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file as it was named.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+    /// The line itself.
+    pub text: String,
+    /// How many characters of it are meant.
+    pub length: usize,
+    /// What is wrong and what was expected.
+    pub message: String,
+    /// What would mend it.
+    pub hint: Option<String>,
+}
+
+impl ConfigError {
+    /// The error at a place in a text.
+    pub(super) fn at(
+        file: &str,
+        text: &str,
+        span: Range<usize>,
+        message: String,
+        hint: Option<String>,
+    ) -> ConfigError {
+        let start = floor(text, span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = text[line_start..].lines().next().unwrap_or_default();
+        let end = floor(text, span.end).clamp(start, line_start + line.len().max(start - line_start));
+        ConfigError {
+            file: file.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            text: line.to_owned(),
+            length: text[start..end].chars().count().max(1),
+            message,
+            hint,
+        }
+    }
+}
+
+/// The nearest place that does not cut a character in two.
+fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConfigError { file, line, column, text, length, message, hint } = self;
+        let number = line.to_string();
+        writeln!(f, "{file}:{line}:{column}: {message}")?;
+        writeln!(f, "  {number} | {text}")?;
+        write!(f, "  {:1$} | {2:3$}{4}", "", number.len(), "", column - 1, "^".repeat(*length))?;
+        if let Some(hint) = hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// The one of `known` that was most likely meant: at most a third of its letters differ.
+pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distances = known.into_iter().map(|name| (distance(written, name), name));
+    let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + name.len() / 3).then_some(name)
+}
+
+/// How many letters have to be changed, added or left out (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(64).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(64).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_the_line_and_the_place() {
+        let text = "[sip]\nlistn = 'x'\n";
+        let error = ConfigError::at(
+            "office.toml",
+            text,
+            6..11,
+            "unknown field `listn`".into(),
+            Some("did you mean `listen`?".into()),
+        );
+        assert_eq!(
+            error.to_string(),
+            "office.toml:2:1: unknown field `listn`\n  2 | listn = 'x'\n    | ^^^^^\nhint: did you mean `listen`?"
+        );
+    }
+
+    #[test]
+    fn a_place_beyond_the_text_or_within_a_letter_is_shown_all_the_same() {
+        let error = ConfigError::at("f", "ä", 1..9, "odd".into(), None);
+        assert_eq!((error.line, error.column), (1, 1));
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_and_a_far_one_is_not() {
+        assert_eq!(nearest("listn", ["port", "listen"]), Some("listen"));
+        assert_eq!(nearest("colour", ["port", "listen"]), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! The file as it is written, before it is checked.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+pub(super) type S<T> = Spanned<T>;
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) sip: Sip,
+    pub(super) behavior: Option<Behavior>,
+    pub(super) media: Media,
+    pub(super) auth: Auth,
+    pub(super) limits: Limits,
+    pub(super) http: Option<Http>,
+    pub(super) cdr: Cdr,
+    pub(super) extensions: Vec<Extension>,
+    pub(super) trunks: Vec<Trunk>,
+    pub(super) routes: Vec<Route>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sip {
+    pub(super) bind_address: Option<S<String>>,
+    pub(super) port: Option<S<i64>>,
+    pub(super) transport: Option<S<String>>,
+    pub(super) listen: Option<Vec<S<String>>>,
+    pub(super) domain: Option<S<String>>,
+    pub(super) external_address: Option<S<String>>,
+    pub(super) user_agent: Option<S<String>>,
+    pub(super) t1_ms: Option<S<i64>>,
+    pub(super) session_expires_seconds: Option<S<i64>>,
+    pub(super) min_se_seconds: Option<S<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Behavior {
+    pub(super) auto_answer: Option<bool>,
+    pub(super) auto_answer_delay_ms: Option<S<i64>>,
+    pub(super) tone_duration_seconds: Option<S<f64>>,
+    pub(super) tone_frequency: Option<S<f64>>,
+    pub(super) max_concurrent_calls: Option<S<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Media {
+    pub(super) rtp_port_range_start: Option<S<i64>>,
+    pub(super) rtp_port_range_end: Option<S<i64>>,
+    pub(super) preferred_codecs: Option<Vec<S<String>>>,
+    pub(super) enable_dtmf: Option<bool>,
+    pub(super) audio_sample_rate: Option<S<i64>>,
+    pub(super) rtp_timeout_seconds: Option<S<i64>>,
+    pub(super) workers: Option<S<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Auth {
+    pub(super) realm: Option<S<String>>,
+    pub(super) nonce_lifetime_seconds: Option<S<i64>>,
+    pub(super) max_failures: Option<S<i64>>,
+    pub(super) block_window_seconds: Option<S<i64>>,
+    pub(super) block_duration_seconds: Option<S<i64>>,
+    pub(super) allow: Option<Vec<S<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) calls: Option<S<i64>>,
+    pub(super) contacts_per_aor: Option<S<i64>>,
+    pub(super) message_bytes: Option<S<i64>>,
+    pub(super) connections: Option<S<i64>>,
+    pub(super) min_expires_seconds: Option<S<i64>>,
+    pub(super) max_expires_seconds: Option<S<i64>>,
+    pub(super) call_duration_seconds: Option<S<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub(super) listen: S<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cdr {
+    pub(super) file: Option<S<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extension {
+    pub(super) number: S<String>,
+    pub(super) password: S<String>,
+    pub(super) name: Option<S<String>>,
+    pub(super) ring_timeout_seconds: Option<S<i64>>,
+    pub(super) forward_busy: Option<S<String>>,
+    pub(super) forward_no_answer: Option<S<String>>,
+    pub(super) max_calls: Option<S<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trunk {
+    pub(super) name: S<String>,
+    pub(super) targets: Vec<Target>,
+    #[serde(default)]
+    pub(super) accept_from: Vec<S<String>>,
+    pub(super) username: Option<S<String>>,
+    pub(super) password: Option<S<String>>,
+    pub(super) try_timeout_ms: Option<S<i64>>,
+    pub(super) max_calls: Option<S<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Target {
+    pub(super) host: S<String>,
+    pub(super) port: Option<S<i64>>,
+    pub(super) transport: Option<S<String>>,
+    pub(super) priority: Option<S<i64>>,
+    pub(super) weight: Option<S<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    pub(super) name: S<String>,
+    pub(super) to_user: S<String>,
+    pub(super) from_network: Option<S<String>>,
+    pub(super) app: S<String>,
+    pub(super) app_params: Option<S<AppParams>>,
+}
+
+/// The parameters of all applications; which of them an application takes is checked after.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AppParams {
+    pub(super) extension: Option<S<String>>,
+    pub(super) trunks: Option<Vec<S<String>>>,
+    pub(super) strip: Option<S<i64>>,
+    pub(super) prefix: Option<S<String>>,
+    pub(super) frequency: Option<S<f64>>,
+    pub(super) duration_seconds: Option<S<f64>>,
+    pub(super) answer_delay_ms: Option<S<i64>>,
+    pub(super) status: Option<S<i64>>,
+    pub(super) reason: Option<S<String>>,
+}

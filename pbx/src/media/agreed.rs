@@ -1,0 +1,120 @@
+//! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
+
+use crate::audio::Law;
+use crate::sdp::{Agreement, Codec, Direction};
+use smallvec::SmallVec;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a payload type stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// G.711, which we can make and hear.
+    Law(Law),
+    /// Keys (RFC 4733).
+    Event,
+    /// A codec we only pass on; equal when name, clock rate and channels are.
+    Other(u64),
+}
+
+/// A payload type that was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) payload_type: u8,
+    pub(super) clock_rate: u32,
+    pub(super) meaning: Meaning,
+}
+
+/// How a packet of one side becomes one of the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Translation {
+    pub(super) payload_type: u8,
+    /// The law the payload is in, when the other side wants the other one.
+    pub(super) convert: Option<Law>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Agreed {
+    /// Where the other side wants RTP.
+    pub(super) rtp: Option<SocketAddr>,
+    /// Where it wants RTCP.
+    pub(super) rtcp: Option<SocketAddr>,
+    /// Whether we may send RTP: it said where, and that it listens (RFC 3264 sections 5.1 and 8.4).
+    pub(super) sends: bool,
+    /// Whether it may send.
+    pub(super) receives: bool,
+    pub(super) packet_time: Duration,
+    /// Its codecs, best first, then telephone-event.
+    formats: SmallVec<[Format; 4]>,
+}
+
+impl Agreed {
+    pub(super) fn of(agreement: &Agreement) -> Agreed {
+        let direction = agreement.direction;
+        let codecs = agreement.codecs.iter().map(Format::of_codec);
+        let event = agreement.telephone_event.iter().map(|codec| Format {
+            payload_type: codec.payload_type,
+            clock_rate: codec.clock_rate.max(1),
+            meaning: Meaning::Event,
+        });
+        Agreed {
+            rtp: agreement.remote.rtp,
+            rtcp: agreement.remote.rtcp,
+            sends: agreement.remote.rtp.is_some()
+                && matches!(direction, Direction::SendRecv | Direction::SendOnly),
+            receives: matches!(direction, Direction::SendRecv | Direction::RecvOnly),
+            // G.711 has a sample in 125 µs; 1 to 200 ms keep a packet below any MTU.
+            packet_time: Duration::from_millis(u64::from(agreement.ptime).clamp(1, 200)),
+            formats: codecs.chain(event).collect(),
+        }
+    }
+
+    /// What a payload type of the other side means.
+    pub(super) fn format(&self, payload_type: u8) -> Option<Format> {
+        self.formats.iter().copied().find(|format| format.payload_type == payload_type)
+    }
+
+    /// What we make audio in: the best codec we can make.
+    pub(super) fn voice(&self) -> Option<(Format, Law)> {
+        self.formats.iter().find_map(|format| match format.meaning {
+            Meaning::Law(law) => Some((*format, law)),
+            Meaning::Event | Meaning::Other(_) => None,
+        })
+    }
+
+    /// What we send keys with; never anything the other side did not list (RFC 4733 section 2.5.1.1).
+    pub(super) fn event(&self) -> Option<Format> {
+        self.formats.iter().copied().find(|format| format.meaning == Meaning::Event)
+    }
+
+    /// How something of `format` is sent to this side; `None` when it cannot take it.
+    pub(super) fn translate(&self, format: Format) -> Option<Translation> {
+        let alike = |ours: &&Format| ours.meaning == format.meaning && ours.clock_rate == format.clock_rate;
+        if let Some(same) = self.formats.iter().find(alike) {
+            return Some(Translation { payload_type: same.payload_type, convert: None });
+        }
+        let Meaning::Law(law) = format.meaning else { return None };
+        let (voice, _) = self.voice()?;
+        Some(Translation { payload_type: voice.payload_type, convert: Some(law) })
+    }
+}
+
+impl Format {
+    fn of_codec(codec: &Codec) -> Format {
+        let meaning = match Law::named(&codec.name) {
+            Some(law) if codec.channels == 1 && codec.clock_rate == crate::audio::NARROWBAND => {
+                Meaning::Law(law)
+            }
+            Some(_) | None => Meaning::Other(fingerprint(codec)),
+        };
+        Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }
+    }
+}
+
+/// FNV-1a over what makes two codecs the same. The codecs are those of our own list, a handful.
+fn fingerprint(codec: &Codec) -> u64 {
+    let name = codec.name.bytes().map(|byte| byte.to_ascii_lowercase());
+    let rest = codec.clock_rate.to_be_bytes().into_iter().chain([codec.channels]);
+    name.chain(rest)
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,365 @@
+//! The engine: commands and datagrams in, datagrams and events out.
+
+use super::agreed::Agreed;
+use super::outbox::Outbox;
+use super::outgoing::Passing;
+use super::player::{Player, Waves};
+use super::stream::{Accepted, Activity, Stream};
+use super::timers::{Kind, Timers};
+use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
+use crate::rtp::Header;
+use crate::sdp::Agreement;
+use crate::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// Streams that start at any time are paced on one grid, so that many packets are sent at one waking.
+const GRID: u64 = 1_000_000;
+/// Packet times that a tone may be late before its schedule is given up for a new one.
+const PATIENCE: u32 = 3;
+
+/// All streams of some rooms.
+///
+/// It is told what arrives ([`Engine::receive`]), what is wanted ([`Engine::command`]) and when a deadline has come
+/// ([`Engine::handle_timeout`]); whoever tells it asks [`Engine::poll_output`] afterwards until there is nothing.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    /// By slot; a slot is given away again.
+    streams: Vec<Option<Box<Stream>>>,
+    slots: BTreeMap<StreamId, u32>,
+    vacant: Vec<u32>,
+    timers: Timers,
+    waves: Waves,
+    outbox: Outbox,
+}
+
+impl Engine {
+    /// An engine without streams.
+    pub fn new(settings: Settings) -> Engine {
+        Engine {
+            settings,
+            streams: Vec::new(),
+            slots: BTreeMap::new(),
+            vacant: Vec::new(),
+            timers: Timers::default(),
+            waves: Waves::default(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Does what the core wants. What concerns a stream that is not open is ignored: it may just have failed to open.
+    pub fn command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Open { stream, local, seed, cname } => self.open(stream, local, seed, cname),
+            Command::Agree { stream, agreement, timeout, detect_dtmf } => {
+                self.agree(stream, &agreement, timeout, detect_dtmf, now);
+            }
+            Command::Bridge(a, b) => self.bridge(a, b),
+            Command::Play { stream, source } => self.play(stream, source, now),
+            Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
+            Command::Echo(stream) => self.echo(stream),
+            Command::Stop(stream) => self.stop(stream),
+            Command::Report(stream) => self.tell_statistics(stream),
+            Command::Close(stream) => self.close(stream, now),
+        }
+    }
+
+    /// What became of an [`Output::Bind`].
+    pub fn bound(&mut self, port: Port, result: Result<(), String>) {
+        let Some(stream) = self.stream_at(port) else { return };
+        let id = stream.id;
+        match result {
+            Ok(()) => {
+                stream.bound[port.channel as usize] = true;
+                if stream.bound == [true; 2] {
+                    self.outbox.tell(Event::Opened(id));
+                }
+            }
+            Err(reason) => {
+                let number = stream.local.port() + port.channel as u16;
+                self.remove(id);
+                self.outbox.tell(Event::OpenFailed { stream: id, port: number, reason });
+            }
+        }
+    }
+
+    /// A datagram has come at `port`. When it is to be passed on, it has been rewritten in place and the answer says
+    /// which part of it goes where. Whatever is not RTP or RTCP of the right side is counted and dropped.
+    pub fn receive(
+        &mut self,
+        port: Port,
+        bytes: &mut [u8],
+        from: SocketAddr,
+        now: Instant,
+    ) -> Option<Forward> {
+        let stream = self.streams.get_mut(port.slot as usize)?.as_deref_mut()?;
+        if stream.id != port.stream {
+            return None;
+        }
+        if port.channel == Channel::Rtcp {
+            stream.receive_rtcp(bytes, from, now, &self.settings);
+            return None;
+        }
+        let accepted = stream.receive_rtp(bytes, from, now, &self.settings, &mut self.outbox)?;
+        let target = match stream.activity {
+            Activity::Bridged(other) => Some(other),
+            Activity::Echo => Some(port.slot),
+            Activity::Idle | Activity::Playing(_) => None,
+        };
+        if accepted.missing_at.is_some() {
+            self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
+        }
+        if accepted.passes { self.pass(target?, &accepted, bytes, now) } else { None }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((due, slot, kind)) = self.timers.pop(now) {
+            match kind {
+                Kind::Pace => self.on_pace(slot, due, now),
+                Kind::Report => self.on_report_due(slot, now),
+                Kind::Silence => self.on_silence(slot, now),
+            }
+        }
+    }
+
+    /// The next deadline.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What is to be done or told next; ask until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outbox.poll()
+    }
+
+    /// Streams that are open or opening.
+    pub fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.slots.keys().copied()
+    }
+
+    fn open(&mut self, id: StreamId, local: SocketAddr, seed: u64, cname: String) {
+        if self.slots.contains_key(&id) {
+            return;
+        }
+        let Some(rtcp) = local.port().checked_add(1) else {
+            let reason = "there is no port above it for RTCP".to_owned();
+            return self.outbox.tell(Event::OpenFailed { stream: id, port: local.port(), reason });
+        };
+        let slot = self.vacant.pop().unwrap_or_else(|| {
+            self.streams.push(None);
+            self.streams.len() as u32 - 1
+        });
+        let stream = Box::new(Stream::new(id, slot, local, seed, cname));
+        self.outbox.bind(stream.port(Channel::Rtp), local);
+        self.outbox.bind(stream.port(Channel::Rtcp), SocketAddr::new(local.ip(), rtcp));
+        self.streams[slot as usize] = Some(stream);
+        self.slots.insert(id, slot);
+    }
+
+    fn agree(
+        &mut self,
+        id: StreamId,
+        agreement: &Agreement,
+        timeout: Option<Duration>,
+        detect: bool,
+        now: Instant,
+    ) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        let first = stream.agreed.is_none();
+        stream.agree(Agreed::of(agreement), timeout, detect, now, &self.settings);
+        if stream.destination().is_none() {
+            // What is sent after a hold is not a continuation of what was sent before it.
+            stream.outgoing.interrupt();
+        }
+        tune(stream, &mut self.waves);
+        if first {
+            let wait = stream.reporting.next_interval(&mut stream.dice);
+            self.timers.set(slot, Kind::Report, Some(now + wait));
+        }
+        self.timers.set(slot, Kind::Silence, timeout.map(|timeout| now + timeout));
+        self.start_pacing(slot, now);
+    }
+
+    fn bridge(&mut self, a: StreamId, b: StreamId) {
+        let (Some(&one), Some(&other)) = (self.slots.get(&a), self.slots.get(&b)) else { return };
+        if one == other {
+            return;
+        }
+        self.idle(one);
+        self.idle(other);
+        for (slot, peer) in [(one, other), (other, one)] {
+            if let Some(stream) = self.stream_in(slot) {
+                stream.activity = Activity::Bridged(peer);
+            }
+        }
+    }
+
+    fn play(&mut self, id: StreamId, source: Source, now: Instant) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        self.idle(slot);
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        stream.activity = Activity::Playing(Player::new(source));
+        stream.talkspurt = None;
+        tune(stream, &mut self.waves);
+        self.start_pacing(slot, now);
+    }
+
+    fn press(&mut self, id: StreamId, digit: char, held: Duration, now: Instant) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        let Some(stream) = self.stream_in(slot) else { return };
+        if stream.keys.press(digit, held) {
+            self.start_pacing(slot, now);
+        }
+    }
+
+    fn echo(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        self.idle(slot);
+        if let Some(stream) = self.stream_in(slot) {
+            stream.activity = Activity::Echo;
+        }
+    }
+
+    fn stop(&mut self, id: StreamId) {
+        if let Some(&slot) = self.slots.get(&id) {
+            self.idle(slot);
+        }
+    }
+
+    fn tell_statistics(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        let Some(statistics) = self.stream_in(slot).map(|stream| stream.statistics()) else { return };
+        self.outbox.tell(Event::Statistics(id, statistics));
+    }
+
+    fn close(&mut self, id: StreamId, now: Instant) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        stream.leave(&self.settings, now, &mut self.outbox);
+        let statistics = stream.statistics();
+        self.remove(id);
+        self.outbox.tell(Event::Closed(id, statistics));
+    }
+
+    /// The stream and its ports are gone; nobody is bridged with it.
+    fn remove(&mut self, id: StreamId) {
+        let Some(slot) = self.slots.remove(&id) else { return };
+        self.idle(slot);
+        self.timers.clear(slot);
+        if let Some(stream) = self.streams[slot as usize].take() {
+            self.outbox.unbind(stream.port(Channel::Rtp));
+            self.outbox.unbind(stream.port(Channel::Rtcp));
+        }
+        self.vacant.push(slot);
+    }
+
+    /// The stream does nothing; one that was bridged with it neither.
+    fn idle(&mut self, slot: u32) {
+        let Some(stream) = self.stream_in(slot) else { return };
+        stream.outgoing.interrupt();
+        let before = std::mem::replace(&mut stream.activity, Activity::Idle);
+        let Activity::Bridged(other) = before else { return };
+        if let Some(peer) = self.stream_in(other)
+            && matches!(peer.activity, Activity::Bridged(back) if back == slot)
+        {
+            peer.outgoing.interrupt();
+            peer.activity = Activity::Idle;
+        }
+    }
+
+    /// Passes RTP on to the stream in `slot`: its payload type, its numbers, the same payload.
+    fn pass(&mut self, slot: u32, accepted: &Accepted, bytes: &mut [u8], now: Instant) -> Option<Forward> {
+        let stream = self.streams[slot as usize].as_deref_mut()?;
+        let Some(to) = stream.destination() else {
+            stream.outgoing.interrupt();
+            return None;
+        };
+        let agreed = stream.agreed.as_ref()?;
+        let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
+        let Some(translation) = translation.filter(|_| !stream.keys.is_pressed()) else {
+            stream.outgoing.skip(&accepted.header);
+            return None;
+        };
+        let passing = Passing {
+            header: accepted.header,
+            octets: accepted.payload.len(),
+            payload_type: translation.payload_type,
+            clock_rate: accepted.format.clock_rate,
+            event: accepted.format.meaning == super::agreed::Meaning::Event,
+        };
+        let header = stream.outgoing.pass(&passing, packet_time, now)?;
+        if let Some(law) = translation.convert {
+            law.convert_to_other(&mut bytes[accepted.payload.clone()]);
+        }
+        let start = accepted.payload.start - Header::LENGTH;
+        bytes[start..accepted.payload.start].copy_from_slice(&header.to_bytes());
+        Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
+    }
+
+    /// Arms the pace of a stream that makes something itself, a packet time after the last one at the earliest.
+    fn start_pacing(&mut self, slot: u32, now: Instant) {
+        let Some(stream) = self.stream_in(slot) else { return };
+        let makes = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
+        if !makes || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
+            return;
+        }
+        let Some(stream) = self.stream_in(slot) else { return };
+        let free = stream.paced.map_or(now, |paced| now.max(paced + stream.packet_time()));
+        let due = Instant::from_nanos(free.as_nanos().next_multiple_of(GRID));
+        self.timers.set(slot, Kind::Pace, Some(due));
+    }
+
+    fn on_pace(&mut self, slot: u32, due: Instant, now: Instant) {
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        let packet_time = stream.packet_time();
+        // Who was kept from sending does not make up for it in a burst: the schedule moves.
+        let due = if now.since(due) > packet_time * PATIENCE {
+            stream.talkspurt = None;
+            now
+        } else {
+            due
+        };
+        stream.paced = Some(due);
+        if stream.pace(due, &mut self.outbox) {
+            stream.activity = Activity::Idle;
+            self.outbox.tell(Event::Finished(stream.id));
+        }
+        let goes_on = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
+        self.timers.set(slot, Kind::Pace, goes_on.then(|| due + packet_time));
+    }
+
+    fn on_report_due(&mut self, slot: u32, now: Instant) {
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        stream.report(&self.settings, false, now, &mut self.outbox);
+        let wait = stream.reporting.next_interval(&mut stream.dice);
+        self.timers.set(slot, Kind::Report, Some(now + wait));
+    }
+
+    fn on_silence(&mut self, slot: u32, now: Instant) {
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        let again = stream.missing_at(now);
+        if again.is_none() {
+            self.outbox.tell(Event::TimedOut(stream.id));
+        }
+        self.timers.set(slot, Kind::Silence, again);
+    }
+
+    fn stream_in(&mut self, slot: u32) -> Option<&mut Stream> {
+        self.streams.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    fn stream_at(&mut self, port: Port) -> Option<&mut Stream> {
+        self.stream_in(port.slot).filter(|stream| stream.id == port.stream)
+    }
+}
+
+/// Lets a player play in the law that was agreed on.
+fn tune(stream: &mut Stream, waves: &mut Waves) {
+    let voice = stream.agreed.as_ref().and_then(Agreed::voice);
+    if let (Activity::Playing(player), Some((_, law))) = (&mut stream.activity, voice) {
+        player.tune(law, waves);
+    }
+}

@@ -1,0 +1,166 @@
+//! What a stream makes itself: tones and silence, frame by frame; keys as telephone events.
+
+use super::Source;
+use crate::audio::{Law, NARROWBAND};
+use crate::rtp;
+use crate::rtp::event;
+use crate::time::Duration;
+use crate::tone::Wave;
+use std::collections::VecDeque;
+
+/// Waves that are kept although nobody plays them.
+const WAVES_KEPT: usize = 64;
+/// Keys that wait to be pressed.
+const KEYS_WAITING: usize = 64;
+/// Packet times between two keys (Q.24 asks for 40 ms).
+const PAUSE: u8 = 4;
+
+/// The waves that streams play, so that 500 streams with one tone hold one table.
+#[derive(Debug, Default)]
+pub(super) struct Waves(Vec<(f64, f64, Law, Wave)>);
+
+impl Waves {
+    fn find(&mut self, frequency: f64, level: f64, law: Law) -> Option<Wave> {
+        let known = self.0.iter().find(|(f, l, of, _)| *f == frequency && *l == level && *of == law);
+        if let Some((.., wave)) = known {
+            return Some(wave.clone());
+        }
+        let wave = Wave::new(frequency, level, law)?;
+        if self.0.len() >= WAVES_KEPT {
+            self.0.retain(|(.., wave)| wave.is_shared());
+        }
+        if self.0.len() < WAVES_KEPT {
+            self.0.push((frequency, level, law, wave.clone()));
+        }
+        Some(wave)
+    }
+}
+
+/// Plays one [`Source`].
+#[derive(Clone, Debug)]
+pub(super) struct Player {
+    source: Source,
+    sound: Option<(Law, Sound)>,
+    position: u64,
+    /// Samples still to be played; `None`: for ever.
+    left: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+enum Sound {
+    Wave(Wave),
+    Silence,
+}
+
+impl Player {
+    /// Nothing is heard before [`Player::tune`].
+    pub(super) fn new(source: Source) -> Player {
+        let (Source::Tone { duration, .. } | Source::Silence { duration }) = &source;
+        let samples = |duration: &Duration| {
+            (duration.as_nanos() * u128::from(NARROWBAND)).div_ceil(1_000_000_000) as u64
+        };
+        let left = duration.as_ref().map(samples);
+        Player { source, sound: None, position: 0, left }
+    }
+
+    /// Plays in this law from now on.
+    pub(super) fn tune(&mut self, law: Law, waves: &mut Waves) {
+        if self.sound.as_ref().is_some_and(|(tuned, _)| *tuned == law) {
+            return;
+        }
+        let sound = match self.source {
+            Source::Tone { frequency, level, .. } => waves.find(frequency, level, law).map(Sound::Wave),
+            Source::Silence { .. } => None,
+        };
+        self.sound = Some((law, sound.unwrap_or(Sound::Silence)));
+    }
+
+    /// Writes the next frame; what is beyond the end is silent.
+    pub(super) fn fill(&mut self, frame: &mut [u8]) {
+        let Some((law, sound)) = &self.sound else { return };
+        let left = self.left.map_or(frame.len(), |left| frame.len().min(left as usize));
+        let (heard, beyond) = frame.split_at_mut(left);
+        match sound {
+            Sound::Wave(wave) => wave.fill(self.position, heard),
+            Sound::Silence => heard.fill(law.silence()),
+        }
+        beyond.fill(law.silence());
+    }
+
+    /// Time goes on by one frame, heard or not.
+    pub(super) fn advance(&mut self, samples: usize) {
+        self.position += samples as u64;
+        self.left = self.left.map(|left| left.saturating_sub(samples as u64));
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.left == Some(0)
+    }
+}
+
+/// Presses keys one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    waiting: VecDeque<(char, Duration)>,
+    pressed: Option<Pressed>,
+    pause: u8,
+}
+
+#[derive(Clone, Debug)]
+struct Pressed {
+    sender: event::Sender,
+    timestamp: u32,
+}
+
+/// One packet of a press.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Press {
+    pub(super) report: event::Report,
+    pub(super) timestamp: u32,
+}
+
+impl Keys {
+    /// One more; `false` when too many wait.
+    pub(super) fn press(&mut self, key: char, held: Duration) -> bool {
+        let room = self.waiting.len() < KEYS_WAITING && event::number(key).is_some();
+        if room {
+            self.waiting.push_back((key, held));
+        }
+        room
+    }
+
+    /// Whether a key is being pressed: nothing else is heard meanwhile (RFC 4733 section 3.1 wants no key twice).
+    pub(super) fn is_pressed(&self) -> bool {
+        self.pressed.is_some()
+    }
+
+    /// Whether there is nothing to do.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.pressed.is_none()
+    }
+
+    /// What to send in this packet time, if anything; a press that begins has the timestamp `now`.
+    pub(super) fn poll(&mut self, now: u32, packet_time: Duration, clock_rate: u32) -> Option<Press> {
+        if let Some(pressed) = &mut self.pressed {
+            if let Some(report) = pressed.sender.poll() {
+                return Some(Press { report, timestamp: pressed.timestamp });
+            }
+            self.pressed = None;
+            self.pause = PAUSE;
+        }
+        self.pause = self.pause.saturating_sub(1);
+        if self.pause > 0 {
+            return None;
+        }
+        let (key, held) = self.waiting.pop_front()?;
+        let mut sender = event::Sender::new(key, held, packet_time, clock_rate)?;
+        let report = sender.poll()?;
+        self.pressed = Some(Pressed { sender, timestamp: now });
+        Some(Press { report, timestamp: now })
+    }
+}
+
+/// Samples of a frame at 8000 Hz.
+pub(super) fn samples(packet_time: Duration) -> usize {
+    rtp::units(packet_time, NARROWBAND) as usize
+}

@@ -1,0 +1,388 @@
+//! One stream: its port pair, the other side, what it hears and what it says.
+
+use super::agreed::{Agreed, Format, Meaning};
+use super::latch::{Admission, Latch};
+use super::outbox::Outbox;
+use super::outgoing::Outgoing;
+use super::player::{Keys, Player, samples};
+use super::reporting::{Context, Reporting};
+use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
+use crate::audio::NARROWBAND;
+use crate::rng::Rng;
+use crate::rtp::report::Heard;
+use crate::rtp::{self, Arrival, Header, Receiver, View, event};
+use crate::time::{Duration, Instant};
+use crate::tone::dtmf::Detector;
+use std::net::SocketAddr;
+use std::ops::Range;
+
+/// What is done with the media of a stream.
+#[derive(Clone, Debug)]
+pub(super) enum Activity {
+    Idle,
+    /// What arrives goes out at the stream in this slot.
+    Bridged(u32),
+    Echo,
+    Playing(Player),
+}
+
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) slot: u32,
+    pub(super) local: SocketAddr,
+    pub(super) bound: [bool; 2],
+    pub(super) agreed: Option<Agreed>,
+    pub(super) activity: Activity,
+    pub(super) outgoing: Outgoing,
+    pub(super) keys: Keys,
+    /// When the last packet of our own making was due.
+    pub(super) paced: Option<Instant>,
+    /// The timestamp of the next packet of a talkspurt of our own making.
+    pub(super) talkspurt: Option<u32>,
+    pub(super) silence: Option<Silence>,
+    pub(super) reporting: Reporting,
+    pub(super) dice: Rng,
+    latch: Latch,
+    receiver: Option<Receiver>,
+    clock_rate: u32,
+    events: event::Receiver,
+    detector: Option<Box<Detector>>,
+    heard_event: bool,
+    last_heard: Option<Instant>,
+    rtcp: Option<SocketAddr>,
+    cname: String,
+    counted: Counted,
+}
+
+/// How long RTP may be missing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    after: Duration,
+    since: Instant,
+    told: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    packets_received: u64,
+    bytes_received: u64,
+    refused: u64,
+    lost_before: i64,
+}
+
+/// RTP that was taken.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) header: Header,
+    pub(super) format: Format,
+    pub(super) payload: Range<usize>,
+    /// Fit to be passed on: the other side may send, and this is no duplicate.
+    pub(super) passes: bool,
+    /// RTP is back after it was told missing: this is when it would be missing again.
+    pub(super) missing_at: Option<Instant>,
+}
+
+impl Stream {
+    pub(super) fn new(id: StreamId, slot: u32, local: SocketAddr, seed: u64, cname: String) -> Stream {
+        let mut dice = Rng::from_number(seed);
+        let outgoing = Outgoing::new(&mut dice);
+        Stream {
+            id,
+            slot,
+            local,
+            bound: [false; 2],
+            agreed: None,
+            activity: Activity::Idle,
+            outgoing,
+            keys: Keys::default(),
+            paced: None,
+            talkspurt: None,
+            silence: None,
+            reporting: Reporting::default(),
+            dice,
+            latch: Latch::default(),
+            receiver: None,
+            clock_rate: NARROWBAND,
+            events: event::Receiver::default(),
+            detector: None,
+            heard_event: false,
+            last_heard: None,
+            rtcp: None,
+            cname,
+            counted: Counted::default(),
+        }
+    }
+
+    pub(super) fn port(&self, channel: Channel) -> Port {
+        Port { stream: self.id, channel, slot: self.slot }
+    }
+
+    /// Takes up an agreement; the first or another one.
+    pub(super) fn agree(
+        &mut self,
+        agreed: Agreed,
+        timeout: Option<Duration>,
+        detect: bool,
+        now: Instant,
+        settings: &Settings,
+    ) {
+        self.latch.agree(agreed.rtp, now, &settings.latching);
+        let moved = self.agreed.as_ref().is_none_or(|before| before.rtcp != agreed.rtcp);
+        if moved {
+            self.rtcp = agreed.rtcp;
+        }
+        self.silence = timeout.map(|after| Silence { after, since: now, told: false });
+        if detect != self.detector.is_some() {
+            self.detector = detect.then(Box::default);
+        }
+        self.agreed = Some(agreed);
+    }
+
+    /// Where our RTP goes; `None` while we may not send.
+    pub(super) fn destination(&self) -> Option<SocketAddr> {
+        self.agreed.as_ref().filter(|agreed| agreed.sends).and_then(|_| self.latch.destination())
+    }
+
+    pub(super) fn packet_time(&self) -> Duration {
+        self.agreed.as_ref().map_or(Duration::from_millis(20), |agreed| agreed.packet_time)
+    }
+
+    /// A datagram on the RTP port. Whatever is not taken is counted as refused.
+    pub(super) fn receive_rtp(
+        &mut self,
+        bytes: &[u8],
+        from: SocketAddr,
+        now: Instant,
+        settings: &Settings,
+        out: &mut Outbox,
+    ) -> Option<Accepted> {
+        let accepted = self.take(bytes, from, now, settings, out);
+        if accepted.is_none() {
+            self.counted.refused += 1;
+        }
+        accepted
+    }
+
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        from: SocketAddr,
+        now: Instant,
+        settings: &Settings,
+        out: &mut Outbox,
+    ) -> Option<Accepted> {
+        let View { header, payload } = View::of(bytes).ok()?;
+        let agreed = self.agreed.as_ref()?;
+        let format = agreed.format(header.payload_type)?;
+        let receives = agreed.receives;
+        match self.latch.admit(from, &header, now, &settings.latching) {
+            Admission::Known => {}
+            Admission::Changed => out.tell(Event::SourceChanged { stream: self.id, source: from }),
+            Admission::Refused => return None,
+        }
+        if header.ssrc == self.outgoing.ssrc && !self.outgoing.is_own(&header) {
+            self.on_collision(settings, now, out);
+        }
+        let arrival = self.count(&header, payload.len(), format.clock_rate, now)?;
+        if arrival == Arrival::Restarted {
+            self.events = event::Receiver::default();
+        }
+        if self.counted.packets_received == 1 {
+            out.tell(Event::FirstPacket(self.id));
+        }
+        let missing_at = self.on_heard(now);
+        let fresh = arrival != Arrival::Duplicate;
+        if receives && fresh {
+            self.listen(&header, format, &bytes[payload.clone()], out);
+        }
+        Some(Accepted { header, format, payload, passes: receives && fresh, missing_at })
+    }
+
+    /// Statistics; `None` when the packet is far from its sequence.
+    fn count(&mut self, header: &Header, octets: usize, clock_rate: u32, now: Instant) -> Option<Arrival> {
+        let receiver = match &mut self.receiver {
+            Some(receiver) if receiver.ssrc() == header.ssrc => receiver,
+            other => {
+                if let Some(before) = other {
+                    self.counted.lost_before += before.lost_in_all();
+                    self.events = event::Receiver::default();
+                }
+                other.insert(Receiver::new(header))
+            }
+        };
+        self.clock_rate = clock_rate;
+        let arrival = receiver.receive(header, rtp::units(now.since(Instant::START), clock_rate));
+        if arrival == Arrival::Refused {
+            return None;
+        }
+        self.counted.packets_received += 1;
+        self.counted.bytes_received += octets as u64;
+        Some(arrival)
+    }
+
+    fn on_heard(&mut self, now: Instant) -> Option<Instant> {
+        self.last_heard = Some(now);
+        let silence = self.silence.as_mut().filter(|silence| silence.told)?;
+        silence.told = false;
+        Some(now + silence.after)
+    }
+
+    /// Another source has our SSRC (RFC 3550 section 8.2): we leave with the old one and go on with another.
+    ///
+    /// Our own packets looped back, as an echo test does it, are no collision: another SSRC would not help.
+    fn on_collision(&mut self, settings: &Settings, now: Instant, out: &mut Outbox) {
+        self.report(settings, true, now, out);
+        self.outgoing.change_ssrc(&mut self.dice);
+    }
+
+    /// Keys, as events or in the audio. Where events come, the audio is not listened to: no key is heard twice.
+    fn listen(&mut self, header: &Header, format: Format, payload: &[u8], out: &mut Outbox) {
+        let told = match format.meaning {
+            Meaning::Event => {
+                self.heard_event = true;
+                let Some(payload) = event::Payload::of(payload) else { return };
+                let held =
+                    Duration::from_secs_f64(f64::from(payload.duration) / f64::from(format.clock_rate));
+                self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
+            }
+            Meaning::Law(law) => {
+                let Some(detector) = self.detector.as_mut().filter(|_| !self.heard_event) else { return };
+                let samples = payload.iter().map(|code| law.decode(*code));
+                detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
+            }
+            Meaning::Other(_) => None,
+        };
+        if let Some((digit, duration)) = told {
+            let as_event = format.meaning == Meaning::Event;
+            out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+        }
+    }
+
+    /// A datagram on the RTCP port.
+    pub(super) fn receive_rtcp(&mut self, bytes: &[u8], from: SocketAddr, now: Instant, settings: &Settings) {
+        let expected = self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp == Some(from));
+        let heard = Heard::of(bytes, self.outgoing.ssrc);
+        match heard {
+            Ok(heard) if expected || (self.agreed.is_some() && self.latch.is_host(from.ip())) => {
+                self.reporting.on_report(&heard, bytes.len(), settings.clock, now);
+                // Symmetric RTCP: a NAT has given this port another number as well.
+                self.rtcp = self.rtcp.map(|_| from);
+            }
+            Ok(_) | Err(_) => self.counted.refused += 1,
+        }
+    }
+
+    /// Sends a report, if there is somebody to send it to.
+    pub(super) fn report(&mut self, settings: &Settings, bye: bool, now: Instant, out: &mut Outbox) {
+        let Some(to) = self.rtcp else { return };
+        let context = Context {
+            outgoing: &self.outgoing,
+            clock_rate: self.clock_rate,
+            receiver: self.receiver.as_mut(),
+            cname: &self.cname,
+            clock: settings.clock,
+            now,
+            bye,
+        };
+        let port = Port { stream: self.id, channel: Channel::Rtcp, slot: self.slot };
+        out.send(port, to, |bytes| self.reporting.write(context, bytes));
+    }
+
+    /// Says goodbye, when we ever said anything (RFC 3550 section 6.3.7).
+    pub(super) fn leave(&mut self, settings: &Settings, now: Instant, out: &mut Outbox) {
+        if self.outgoing.packets > 0 || self.reporting.has_reported() {
+            self.report(settings, true, now, out);
+        }
+    }
+
+    /// Whether RTP is missing at `now`; else when it would be.
+    pub(super) fn missing_at(&mut self, now: Instant) -> Option<Instant> {
+        let silence = self.silence.as_mut()?;
+        let at = self.last_heard.map_or(silence.since, |heard| heard.max(silence.since)) + silence.after;
+        if at > now {
+            return Some(at);
+        }
+        silence.told = true;
+        None
+    }
+
+    /// One packet time of what we make ourselves, as if it were made when it was due. Returns whether what was played
+    /// has ended.
+    pub(super) fn pace(&mut self, due: Instant, out: &mut Outbox) -> bool {
+        if !self.keys.is_empty() && self.press(due, out) {
+            self.talkspurt = None;
+            return false;
+        }
+        let to = self.destination();
+        let packet_time = self.packet_time();
+        let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let port = self.port(Channel::Rtp);
+        let Activity::Playing(player) = &mut self.activity else { return false };
+        let length = samples(packet_time);
+        let continues = self.talkspurt.take();
+        if let (Some(to), Some((format, _))) = (to, voice) {
+            let timestamp =
+                continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
+            let marker = continues.is_none();
+            let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
+            self.talkspurt = Some(timestamp.wrapping_add(length as u32));
+            out.send(port, to, |bytes| {
+                bytes.extend_from_slice(&header.to_bytes());
+                let start = bytes.len();
+                bytes.resize(start + length, 0);
+                player.fill(&mut bytes[start..]);
+            });
+        }
+        player.advance(length);
+        player.is_finished()
+    }
+
+    /// One packet time of keys; `false` when none is pressed in it.
+    fn press(&mut self, due: Instant, out: &mut Outbox) -> bool {
+        let format = self.agreed.as_ref().and_then(Agreed::event);
+        let (Some(to), Some(format)) = (self.destination(), format) else {
+            // Nobody would hear them.
+            self.keys = Keys::default();
+            return false;
+        };
+        let packet_time = self.packet_time();
+        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
+        let Some(press) = self.keys.poll(timestamp, packet_time, format.clock_rate) else { return false };
+        let header = self.outgoing.number(
+            press.report.first,
+            format.payload_type,
+            press.timestamp,
+            event::Payload::LENGTH,
+            due,
+        );
+        out.send(self.port(Channel::Rtp), to, |bytes| {
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(&press.report.payload.to_bytes());
+        });
+        true
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let receiver = self.receiver.as_ref();
+        let lost = self.counted.lost_before + receiver.map_or(0, Receiver::lost_in_all);
+        let received = self.counted.packets_received;
+        let jitter = receiver.map_or(Duration::ZERO, |receiver| {
+            Duration::from_secs_f64(f64::from(receiver.jitter()) / f64::from(self.clock_rate))
+        });
+        let round_trip = self.reporting.round_trip;
+        let loss = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
+        Statistics {
+            packets_sent: self.outgoing.packets,
+            bytes_sent: self.outgoing.octets,
+            packets_received: received,
+            bytes_received: self.counted.bytes_received,
+            packets_lost: lost,
+            packets_refused: self.counted.refused,
+            jitter,
+            round_trip,
+            remote_loss: self.reporting.remote_loss,
+            mos: (received > 0).then(|| quality::mean_opinion_score(loss, jitter, round_trip)),
+        }
+    }
+}

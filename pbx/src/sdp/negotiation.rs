@@ -1,0 +1,200 @@
+//! One side of one session: who offered what, and what was agreed (RFC 3264, RFC 6337).
+//!
+//! What it forgives: an answer that wants more direction than the offer allows is cut down to what it allows, additional
+//! formats in an answer are not looked at, m-lines may vanish from an offer. Telephones do all of that, and the call can
+//! go on. What it does not forgive ends in a [`NegotiationError`] and changes nothing.
+
+use super::agree;
+use super::numbers::Numbers;
+use super::read::{Description, Stream};
+use super::write::{Line, Origin};
+use super::{Agreement, Codec, Direction, LocalAudio, NegotiationError, RemoteAudio};
+
+/// The offers and answers of one session, seen from us. A clone is a fork: each of several telephones that got one offer
+/// answers in a dialog of its own.
+#[derive(Clone, Debug)]
+pub struct Negotiation {
+    origin: Origin,
+    /// Our m-lines; all that the session has ever had.
+    lines: Vec<Line>,
+    /// Which of them is the audio we talk over.
+    audio: usize,
+    numbers: Numbers,
+    /// The codecs we asked for when we last agreed.
+    wished: Vec<Codec>,
+    agreed: Option<Agreement>,
+    state: State,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Nothing is open.
+    Stable,
+    /// We wait for an answer to these lines.
+    WeOffered { lines: Vec<Line>, local: Box<LocalAudio>, wish: Vec<Codec> },
+    /// We owe an answer.
+    TheyOffered { offer: Description, audio: usize, remote: Box<RemoteAudio> },
+}
+
+impl Negotiation {
+    /// A session in which nothing was offered. `session_id` and `user` are those of the `o=` line; of the id 63 bits count
+    /// (RFC 3264 section 5).
+    pub fn new(session_id: u64, user: &str) -> Negotiation {
+        Negotiation {
+            origin: Origin::new(session_id & i64::MAX as u64, user),
+            lines: Vec::new(),
+            audio: 0,
+            numbers: Numbers::default(),
+            wished: Vec::new(),
+            agreed: None,
+            state: State::Stable,
+        }
+    }
+
+    /// Our offer: `local` in the place our audio has had so far, everything else with port 0 (RFC 3264 section 8.2).
+    /// Payload types keep what they meant in this session, so a codec may be written with another number than `local` has.
+    /// An offer that is still open is forgotten; do not make a second one (RFC 3264 section 4).
+    pub fn offer(&mut self, local: &LocalAudio) -> Vec<u8> {
+        debug_assert!(self.is_stable(), "an offer while one is open");
+        let wish = local.codecs.clone();
+        let codecs = self.numbers.assign(&self.steady(&wish));
+        self.numbers.wrote(&codecs);
+        let local = LocalAudio { codecs, ..local.clone() };
+        let mut lines = self.lines.clone();
+        match lines.get_mut(self.audio) {
+            Some(line) => *line = Line::Audio { profile: line.profile().to_owned(), local: local.clone() },
+            None => lines.push(Line::Audio { profile: "RTP/AVP".to_owned(), local: local.clone() }),
+        }
+        let text = self.origin.describe(local.address.ip(), &lines);
+        self.state = State::WeOffered { lines, local: Box::new(local), wish };
+        text
+    }
+
+    /// The other side's offer, which is then to be answered or rolled back.
+    pub fn receive_offer(&mut self, sdp: &[u8]) -> Result<RemoteAudio, NegotiationError> {
+        match self.state {
+            State::Stable => {}
+            State::WeOffered { .. } => return Err(NegotiationError::Glare),
+            State::TheyOffered { .. } => return Err(NegotiationError::OfferPending),
+        }
+        let offer = Description::parse(sdp).map_err(NegotiationError::Unreadable)?;
+        let (audio, remote) = offer.audio(self.audio)?;
+        let remote = remote.clone();
+        self.state = State::TheyOffered { audio, remote: Box::new(remote.clone()), offer };
+        Ok(remote)
+    }
+
+    /// Our answer: of `local.codecs` those that were offered, with the numbers of the offer. `local.direction` is what we
+    /// want; the answer is what of it the offer allows. The offer stays open when this fails.
+    ///
+    /// The codecs stand in our order, which RFC 3264 section 6.1 allows where there is a reason; the reason is that
+    /// somebody configured it.
+    pub fn answer(&mut self, local: &LocalAudio) -> Result<(Vec<u8>, Agreement), NegotiationError> {
+        let State::TheyOffered { offer, audio, remote } = &self.state else {
+            return Err(NegotiationError::NothingOffered);
+        };
+        let (audio, is_over) = (*audio, offer.streams[*audio].port == 0);
+        let (ours, theirs) = agree::common(&self.steady(&local.codecs), &remote.codecs);
+        let agreement = match (agree::agreement(theirs, remote, local.direction), &self.agreed) {
+            (Some(agreement), _) => agreement,
+            // A stream that is over may list any format (RFC 3264 section 8.2).
+            (None, Some(before)) if is_over => {
+                Agreement { remote: (**remote).clone(), direction: Direction::Inactive, ..before.clone() }
+            }
+            (None, _) => return Err(NegotiationError::NoCommonCodec),
+        };
+        let wish = local.codecs.clone();
+        let local = LocalAudio { codecs: ours, direction: agreement.direction, ..local.clone() };
+        self.numbers.read(&remote.codecs);
+        self.numbers.wrote(&local.codecs);
+        let address = local.address.ip();
+        let mut lines: Vec<_> = offer.streams.iter().map(Line::refusing).collect();
+        if !is_over {
+            lines[audio] = Line::Audio { profile: offer.streams[audio].profile.clone(), local };
+        }
+        let text = self.origin.describe(address, &lines);
+        self.settle(lines, audio, wish, agreement.clone());
+        Ok((text, agreement))
+    }
+
+    /// The answer to our offer. The offer stays open when this fails.
+    pub fn receive_answer(&mut self, sdp: &[u8]) -> Result<Agreement, NegotiationError> {
+        let agreement = self.preview_answer(sdp)?;
+        if let State::WeOffered { lines, wish, .. } = std::mem::replace(&mut self.state, State::Stable) {
+            self.numbers.read(&agreement.remote.codecs);
+            self.settle(lines, self.audio, wish, agreement.clone());
+        }
+        Ok(agreement)
+    }
+
+    /// What the answer to our offer would mean; the offer stays open (early media in a response that may get lost).
+    pub fn preview_answer(&self, sdp: &[u8]) -> Result<Agreement, NegotiationError> {
+        let State::WeOffered { lines, local, .. } = &self.state else {
+            return Err(NegotiationError::NothingOffered);
+        };
+        let answer = Description::parse(sdp).map_err(NegotiationError::Unreadable)?;
+        let is_of_the_kind =
+            |(line, stream): (&Line, &Stream)| line.kind().eq_ignore_ascii_case(&stream.kind);
+        if answer.streams.len() != lines.len() || !lines.iter().zip(&answer.streams).all(is_of_the_kind) {
+            return Err(NegotiationError::OtherStreams);
+        }
+        let stream = &answer.streams[self.audio];
+        if stream.port == 0 {
+            return Err(NegotiationError::Refused);
+        }
+        let remote = stream.audio.as_ref().map_err(Clone::clone)?;
+        // The order and the numbers are those of the answer: what we send with (RFC 3264 section 7).
+        let (theirs, _) = agree::common(&remote.codecs, &local.codecs);
+        agree::agreement(theirs, remote, local.direction).ok_or(NegotiationError::NoCommonCodec)
+    }
+
+    /// The open offer, whoever made it, was refused: everything is as before (RFC 6337 section 3.4).
+    pub fn rollback(&mut self) {
+        self.state = State::Stable;
+    }
+
+    /// What holds.
+    pub fn agreed(&self) -> Option<&Agreement> {
+        self.agreed.as_ref()
+    }
+
+    /// What the other side said last: its open offer, or its part of what holds.
+    pub fn remote(&self) -> Option<&RemoteAudio> {
+        match &self.state {
+            State::TheyOffered { remote, .. } => Some(remote),
+            State::Stable | State::WeOffered { .. } => self.agreed.as_ref().map(|agreed| &agreed.remote),
+        }
+    }
+
+    /// Whether an offer of ours waits for its answer.
+    pub fn has_offered(&self) -> bool {
+        matches!(self.state, State::WeOffered { .. })
+    }
+
+    /// Whether no offer is open, neither ours nor theirs.
+    pub fn is_stable(&self) -> bool {
+        matches!(self.state, State::Stable)
+    }
+
+    /// `wish` with the codecs in use first, as long as we wish for the same as when we agreed on them: hold and resume
+    /// change no codec, whoever's order counted first.
+    fn steady(&self, wish: &[Codec]) -> Vec<Codec> {
+        let mut codecs = wish.to_vec();
+        let is_unchanged = wish.len() == self.wished.len()
+            && wish.iter().zip(&self.wished).all(|(now, then)| now.matches(then));
+        if let (true, Some(agreed)) = (is_unchanged, &self.agreed) {
+            codecs.sort_by_key(|codec| {
+                agreed.codecs.iter().position(|used| used.matches(codec)).unwrap_or(usize::MAX)
+            });
+        }
+        codecs
+    }
+
+    fn settle(&mut self, lines: Vec<Line>, audio: usize, wished: Vec<Codec>, agreed: Agreement) {
+        self.lines = lines;
+        self.audio = audio;
+        self.wished = wished;
+        self.agreed = Some(agreed);
+        self.state = State::Stable;
+    }
+}

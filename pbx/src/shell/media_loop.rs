@@ -1,0 +1,298 @@
+//! Media for real: worker threads, each with an engine and an epoll loop of its own.
+//!
+//! The rooms are dealt out to the workers by their number. A worker moves packets, calls its [`Engine`] and honours its
+//! deadlines; it decides nothing. A packet that is passed on costs no lock, no allocation and no copy.
+
+use super::media_socket::{Batch, Bell, Epoll, be_punctual};
+use crate::media::{Command, Engine, Event, Output, Port, RoomId, Settings};
+use crate::time::Instant;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Commands that may wait for one worker.
+const COMMANDS: usize = 4096;
+/// Bytes of one socket that may wait for us: some seconds of one stream, since a worker may be kept from the processor.
+const RECEIVE_BUFFER: usize = 256 << 10;
+/// Ready sockets between two looks at the clock, so that tones stay punctual under load.
+const SOCKETS_A_LOOK: usize = 16;
+/// How often the last events are offered when the loop ends.
+const LAST_OFFERS: u32 = 50;
+/// The token of the bell; sockets have their [`Port::index`].
+const BELL: u64 = u64::MAX;
+/// How long events wait that found no room.
+const EVENTS_AGAIN: Duration = Duration::from_millis(1);
+/// Expedited forwarding (RFC 3246), as the upper six bits of the TOS byte.
+const EXPEDITED: u32 = 46 << 2;
+
+/// The workers. When it is dropped, every stream is closed and the threads have ended.
+pub struct Media {
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    orders: SyncSender<Order>,
+    bell: Arc<Alarm>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Order {
+    Command(Command),
+    Stop,
+}
+
+/// A bell that is rung once for many commands.
+struct Alarm {
+    bell: Bell,
+    rung: AtomicBool,
+}
+
+/// Starts `workers` threads, at least one.
+///
+/// `clock` gives the time the core lives in. `on_event` is called on the workers and must not wait: when it has no room it
+/// gives the event back, and is offered it again, in order, a moment later. The errors are those of the OS.
+pub fn spawn<C, E>(workers: usize, settings: Settings, clock: C, on_event: E) -> io::Result<Media>
+where
+    C: Fn() -> Instant + Clone + Send + 'static,
+    E: Fn(Event) -> Option<Event> + Clone + Send + 'static,
+{
+    let mut media = Media { workers: Vec::new() };
+    for n in 0..workers.max(1) {
+        let (orders, waiting) = sync_channel(COMMANDS);
+        let bell = Arc::new(Alarm { bell: Bell::new()?, rung: AtomicBool::new(false) });
+        let epoll = Epoll::new()?;
+        epoll.add(&bell.bell, BELL)?;
+        let mut work = Loop {
+            engine: Engine::new(settings),
+            epoll,
+            sockets: Vec::new(),
+            orders: waiting,
+            bell: Arc::clone(&bell),
+            clock: clock.clone(),
+            on_event: on_event.clone(),
+            untold: VecDeque::new(),
+        };
+        let thread = std::thread::Builder::new().name(format!("media-{n}")).spawn(move || work.run())?;
+        media.workers.push(Worker { orders, bell, thread: Some(thread) });
+    }
+    Ok(media)
+}
+
+impl Media {
+    /// Gives a command to the worker of its room. Waits only while thousands of commands are waiting there.
+    pub fn send(&self, room: RoomId, command: Command) {
+        let at = room.0 % self.workers.len() as u64;
+        self.workers[at as usize].order(Order::Command(command));
+    }
+}
+
+impl Drop for Media {
+    fn drop(&mut self) {
+        self.workers.iter().for_each(|worker| worker.order(Order::Stop));
+        for thread in self.workers.iter_mut().filter_map(|worker| worker.thread.take()) {
+            // A worker that panicked has said so; there is nothing to save here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Worker {
+    fn order(&self, order: Order) {
+        // A worker that is gone has no streams.
+        if self.orders.send(order).is_ok() && !self.bell.rung.swap(true, Ordering::AcqRel) {
+            self.bell.bell.ring();
+        }
+    }
+}
+
+/// What one worker has.
+struct Loop<C, E> {
+    engine: Engine,
+    epoll: Epoll,
+    /// By [`Port::index`].
+    sockets: Vec<Option<Bound>>,
+    orders: Receiver<Order>,
+    bell: Arc<Alarm>,
+    clock: C,
+    on_event: E,
+    /// Events that found no room.
+    untold: VecDeque<Event>,
+}
+
+struct Bound {
+    port: Port,
+    socket: UdpSocket,
+}
+
+impl<C, E> Loop<C, E>
+where
+    C: Fn() -> Instant,
+    E: Fn(Event) -> Option<Event>,
+{
+    fn run(&mut self) {
+        be_punctual();
+        let mut batch = Batch::new();
+        let mut stopped = false;
+        while !stopped {
+            let ready = self.epoll.wait(self.patience());
+            self.do_what_is_due();
+            for n in 0..ready {
+                match self.epoll.token(n) {
+                    BELL => stopped = self.take_orders(),
+                    index => self.take_packets(index as usize, &mut batch),
+                }
+                if n % SOCKETS_A_LOOK == SOCKETS_A_LOOK - 1 {
+                    self.do_what_is_due();
+                }
+            }
+            self.put_out();
+        }
+        self.close_all();
+    }
+
+    /// How long nothing is to be done unless something comes.
+    fn patience(&self) -> Option<Duration> {
+        let deadline = self.engine.poll_timeout().map(|at| at.since((self.clock)()));
+        let again = (!self.untold.is_empty()).then_some(EVENTS_AGAIN);
+        deadline.into_iter().chain(again).min()
+    }
+
+    fn do_what_is_due(&mut self) {
+        let now = (self.clock)();
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+            self.put_out();
+        }
+    }
+
+    /// Returns whether it was told to stop.
+    fn take_orders(&mut self) -> bool {
+        self.bell.bell.hush();
+        // Before the first look, so that whoever orders after the last one rings again.
+        self.bell.rung.store(false, Ordering::Release);
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Command(command) => {
+                    self.engine.command(command, (self.clock)());
+                    self.put_out();
+                }
+                Order::Stop => return true,
+            }
+        }
+        false
+    }
+
+    /// Takes what has come at one socket and passes it on.
+    fn take_packets(&mut self, index: usize, batch: &mut Batch) {
+        let Some(Some(bound)) = self.sockets.get(index) else { return };
+        let count = batch.receive(&bound.socket);
+        if count == 0 {
+            return;
+        }
+        let now = (self.clock)();
+        // Packets of one socket nearly always leave by one socket: they go in one call.
+        let (mut start, mut way) = (0, None);
+        for n in 0..count {
+            let datagram = batch.datagram(n);
+            let forward =
+                datagram.and_then(|(bytes, source)| self.engine.receive(bound.port, bytes, source, now));
+            let out = forward.as_ref().map(|forward| forward.port);
+            if out != way {
+                self.send_batch(way, batch, start..n);
+                (start, way) = (n, out);
+            }
+            if let Some(forward) = forward {
+                batch.direct(n, forward.range, forward.to);
+            }
+        }
+        self.send_batch(way, batch, start..count);
+    }
+
+    fn send_batch(&self, way: Option<Port>, batch: &mut Batch, range: std::ops::Range<usize>) {
+        if let Some(bound) = way.and_then(|port| self.sockets.get(port.index())?.as_ref()) {
+            batch.send(&bound.socket, range);
+        }
+    }
+
+    /// Does what the engine wants.
+    fn put_out(&mut self) {
+        while let Some(event) = self.untold.pop_front() {
+            if let Some(event) = (self.on_event)(event) {
+                self.untold.push_front(event);
+                break;
+            }
+        }
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Send { port, to, bytes } => {
+                    if let Some(Some(bound)) = self.sockets.get(port.index()) {
+                        // What the OS does not take is lost, as it would be on the way.
+                        let _ = bound.socket.send_to(bytes, to);
+                    }
+                }
+                Output::Event(event) if self.untold.is_empty() => {
+                    if let Some(event) = (self.on_event)(event) {
+                        self.untold.push_back(event);
+                    }
+                }
+                Output::Event(event) => self.untold.push_back(event),
+                Output::Bind { port, address } => self.bind(port, address),
+                Output::Unbind(port) => {
+                    if let Some(place) = self.sockets.get_mut(port.index()) {
+                        *place = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn bind(&mut self, port: Port, address: SocketAddr) {
+        let result = open(address).and_then(|socket| {
+            self.epoll.add(&socket, port.index() as u64)?;
+            Ok(Bound { port, socket })
+        });
+        let index = port.index();
+        if self.sockets.len() <= index {
+            self.sockets.resize_with(index + 1, || None);
+        }
+        let result = result.map(|bound| self.sockets[index] = Some(bound));
+        self.engine.bound(port, result.map_err(|error| error.to_string()));
+    }
+
+    /// Says goodbye on every stream; the last events are offered for a moment.
+    fn close_all(&mut self) {
+        let streams: Vec<_> = self.engine.streams().collect();
+        for stream in streams {
+            self.engine.command(Command::Close(stream), (self.clock)());
+            self.put_out();
+        }
+        for _ in 0..LAST_OFFERS {
+            if self.untold.is_empty() {
+                break;
+            }
+            self.epoll.wait(Some(EVENTS_AGAIN));
+            self.put_out();
+        }
+    }
+}
+
+/// A UDP socket that does not wait. IPv6 is IPv6 only, so that an IPv4 address never comes in IPv6 clothes.
+fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    } else {
+        // A wish, as is the buffer: the network may not honour it, the OS may refuse it.
+        let _ = socket.set_tos_v4(EXPEDITED);
+    }
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}

@@ -1,0 +1,157 @@
+//! Media costs no allocation: neither a packet that is passed on nor one that is made.
+
+use pbx::media::{Command, Engine, Latching, Output, Port, Settings, Source, StreamId};
+use pbx::rtp::Header;
+use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
+use pbx::time::{Duration, Instant, WallClock};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+#[test]
+fn a_relayed_packet_allocates_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    for pair in ports.chunks(2) {
+        engine.command(Command::Bridge(pair[0].stream(), pair[1].stream()), Instant::START);
+    }
+    let mut minute = |seconds: std::ops::Range<u64>| {
+        let mut passed = 0;
+        for n in seconds.start * 50..seconds.end * 50 {
+            let now = Instant::from_millis(n * 20);
+            engine.handle_timeout(now);
+            while engine.poll_output().is_some() {}
+            for port in &ports {
+                let mut packet = [0x55; 172];
+                packet[..12].copy_from_slice(&header(n as u16).to_bytes());
+                let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+                passed += usize::from(forward.is_some());
+            }
+        }
+        passed
+    };
+    minute(0..10);
+    let before = allocations();
+    let passed = minute(10..20);
+    let allocated = allocations() - before;
+    assert_eq!(passed, 10 * 50 * 100);
+    assert_eq!(allocated, 0, "for {passed} packets and the reports of ten seconds");
+}
+
+#[test]
+fn a_tone_allocates_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    for port in &ports {
+        let source = Source::Tone { frequency: 440.0, level: -10.0, duration: None };
+        engine.command(Command::Play { stream: port.stream(), source }, Instant::START);
+    }
+    let mut play_until = |end: Instant| {
+        let mut sent = 0;
+        while let Some(now) = engine.poll_timeout().filter(|at| *at <= end) {
+            engine.handle_timeout(now);
+            while let Some(output) = engine.poll_output() {
+                sent += usize::from(matches!(output, Output::Send { .. }));
+            }
+        }
+        sent
+    };
+    play_until(Instant::from_millis(10_000));
+    let before = allocations();
+    let sent = play_until(Instant::from_millis(20_000));
+    let allocated = allocations() - before;
+    assert!(sent >= 10 * 50 * 100, "{sent} packets");
+    assert_eq!(allocated, 0, "for {sent} packets");
+}
+
+/// An engine with so many streams that have agreed, and their RTP ports.
+fn engine_with(streams: u64) -> (Engine, Vec<Port>) {
+    let settings = Settings { clock: WallClock { epoch_micros: 0 }, latching: Latching::default() };
+    let mut engine = Engine::new(settings);
+    let mut ports = Vec::new();
+    for id in 0..streams {
+        let stream = StreamId(id);
+        let local = SocketAddr::from(([10, 0, 0, 1], 20_000 + 2 * id as u16));
+        engine.command(Command::Open { stream, local, seed: id, cname: "pbx".into() }, Instant::START);
+        let mut bound = Vec::new();
+        while let Some(output) = engine.poll_output() {
+            if let Output::Bind { port, .. } = output {
+                bound.push(port);
+            }
+        }
+        bound.iter().for_each(|port| engine.bound(*port, Ok(())));
+        ports.push(bound[0]);
+        let agreement = Box::new(agreement(stream));
+        engine.command(
+            Command::Agree { stream, agreement, timeout: Some(Duration::from_secs(30)), detect_dtmf: true },
+            Instant::START,
+        );
+    }
+    while engine.poll_output().is_some() {}
+    (engine, ports)
+}
+
+fn phone_of(stream: StreamId) -> SocketAddr {
+    SocketAddr::from(([10, 0, 1, 1], 4000 + 2 * stream.0 as u16))
+}
+
+fn header(n: u16) -> Header {
+    Header { marker: false, payload_type: 0, sequence: n, timestamp: u32::from(n) * 160, ssrc: 1 }
+}
+
+fn agreement(stream: StreamId) -> Agreement {
+    let codec = Codec { payload_type: 0, name: "PCMU".into(), clock_rate: 8000, channels: 1, fmtp: None };
+    let rtp = phone_of(stream);
+    let remote = RemoteAudio {
+        rtp: Some(rtp),
+        rtcp: Some(SocketAddr::new(rtp.ip(), rtp.port() + 1)),
+        codecs: vec![codec.clone()],
+        direction: Direction::SendRecv,
+        ptime: None,
+        maxptime: None,
+    };
+    Agreement {
+        remote,
+        codecs: vec![codec],
+        telephone_event: None,
+        direction: Direction::SendRecv,
+        ptime: 20,
+    }
+}
+
+/// Counts what each thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn allocations() -> usize {
+    ALLOCATIONS.get()
+}
+
+fn count() {
+    // A thread that ends may allocate when its locals are gone.
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps the contract of `realloc`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
