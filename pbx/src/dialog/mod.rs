@@ -4,10 +4,37 @@
 //! [`UserAgent`] is everything of SIP below the calls: it owns the transactions, answers by itself what needs no decision
 //! (100, ACK, the 200 to CANCEL, PRACK and BYE, 481, 491, 405, 420, ...) and tells the rest as [`Event`]s. It does not know
 //! that two sessions may belong to one call, and does not look into descriptions.
+//!
+//! Where to start reading: [`user_agent`](UserAgent) takes what comes and hands it to a session (`session.rs`), which is in one
+//! of four stages: we ring (`uas.rs`), we call (`uac.rs`), it is answered (`established.rs`), it ends (`leaving.rs`). What
+//! the stages have in common is the other end of a dialog (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the
+//! offer/answer gate (`offer.rs`), the session timer (`session_timer.rs`).
 
-use crate::rng::Rng;
-use crate::sip::{Message, Method, Path, Request, Response, StatusCode};
-use crate::time::{Duration, Instant};
+mod acks;
+mod challenge;
+mod compose;
+mod dialog;
+mod established;
+mod glare;
+mod inspect;
+mod leaving;
+mod offer;
+mod peer;
+mod prack;
+mod session;
+mod session_timer;
+mod shared;
+mod target;
+#[cfg(test)]
+mod tests;
+mod uac;
+mod uas;
+mod user_agent;
+
+pub use user_agent::UserAgent;
+
+use crate::sip::{Method, Path, Request, Response, StatusCode};
+use crate::time::Duration;
 
 /// A session: what one INVITE, sent or received, sets up, from the INVITE to the end of its dialog. Where an INVITE we sent
 /// is forked, its early dialogs belong to one session and the first 2xx decides which is it. Never used twice in a run.
@@ -259,120 +286,4 @@ pub enum Output {
     },
     /// Something for whoever is above.
     Event(Event),
-}
-
-/// Everything of SIP below the calls.
-pub struct UserAgent {}
-
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
-impl UserAgent {
-    /// A user agent that has nothing to do yet.
-    pub fn new(settings: Settings, rng: Rng) -> UserAgent {
-        UserAgent {}
-    }
-
-    /// A message has arrived.
-    pub fn receive(&mut self, message: Message, path: Path, now: Instant) {
-        todo!()
-    }
-
-    /// What was sent to this remote could not be sent, or its connection broke.
-    pub fn path_failed(&mut self, path: Path, now: Instant) {
-        todo!()
-    }
-
-    /// The earliest deadline has come.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        todo!()
-    }
-
-    /// The earliest deadline.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        todo!()
-    }
-
-    /// What is to be done next; ask until there is nothing.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        todo!()
-    }
-
-    /// Sends an INVITE.
-    pub fn invite(&mut self, invite: Invite, now: Instant) -> SessionId {
-        todo!()
-    }
-
-    /// Answers an incoming INVITE provisionally (101 to 199). With a description it is early media; it goes reliably when
-    /// the other side requires it or supports it and `reliably` is asked for.
-    pub fn ring(
-        &mut self,
-        session: SessionId,
-        status: StatusCode,
-        description: Option<Vec<u8>>,
-        reliably: bool,
-        headers: ExtraHeaders,
-        now: Instant,
-    ) {
-        todo!()
-    }
-
-    /// Answers an incoming INVITE 200 with the answer, or with our offer when it had none.
-    pub fn accept(&mut self, session: SessionId, description: Vec<u8>, headers: ExtraHeaders, now: Instant) {
-        todo!()
-    }
-
-    /// Refuses an incoming INVITE (300 to 699); the session is gone.
-    pub fn reject(&mut self, session: SessionId, reply: Reply, now: Instant) {
-        todo!()
-    }
-
-    /// Offers a change: re-INVITE, or UPDATE in an early dialog; `None` asks the other side for an offer (re-INVITE without
-    /// description). Waits by itself while another offer is under way and tries again after 491. Answered by
-    /// [`Event::OfferAnswered`], [`Event::OfferRefused`], or for `None` [`Event::Offered`].
-    pub fn offer(&mut self, session: SessionId, description: Option<Vec<u8>>, now: Instant) {
-        todo!()
-    }
-
-    /// Answers an offer where it is owed: in the 2xx to re-INVITE or UPDATE, in ACK, in PRACK.
-    pub fn answer(&mut self, session: SessionId, description: Vec<u8>, now: Instant) {
-        todo!()
-    }
-
-    /// Refuses an offer: 488 or 491 to a re-INVITE or UPDATE; for a 2xx with an offer ACK and BYE.
-    pub fn refuse_offer(&mut self, session: SessionId, status: StatusCode, now: Instant) {
-        todo!()
-    }
-
-    /// Ends a session whatever its state: CANCEL (as soon as it may be sent; a 2xx that crosses it is acknowledged and ended
-    /// by BYE), a refusal (480) of what is not yet answered, BYE. `reason` becomes the Reason header (RFC 3326). No more
-    /// events come of this session.
-    pub fn hang_up(&mut self, session: SessionId, reason: Option<String>, now: Instant) {
-        todo!()
-    }
-
-    /// Sends a request other than INVITE outside any session.
-    pub fn request(&mut self, outgoing: Outgoing, now: Instant) -> RequestId {
-        todo!()
-    }
-
-    /// Sends a request (INFO, MESSAGE, NOTIFY, ...) within a session.
-    pub fn request_within(
-        &mut self,
-        session: SessionId,
-        method: Method,
-        headers: ExtraHeaders,
-        body: Option<Body>,
-        now: Instant,
-    ) -> RequestId {
-        todo!()
-    }
-
-    /// Answers [`Event::Request`].
-    pub fn reply(&mut self, id: RequestId, reply: Reply, now: Instant) {
-        todo!()
-    }
-
-    /// Whether nothing is left: no transaction, dialog, timer.
-    pub fn is_idle(&self) -> bool {
-        todo!()
-    }
 }

@@ -1,0 +1,106 @@
+//! The 2xx responses we have acknowledged: each copy of one is acknowledged again, by the same bytes (RFC 3261 section
+//! 13.2.2.4), and a 2xx of a branch that came too late is acknowledged and ended.
+//!
+//! This outlives the session: copies come for 64*T1 after the first, whatever has become of the call.
+
+use super::dialog::Origin;
+use crate::sip::Name;
+use crate::time::Instant;
+use crate::transaction::{ClientId, Sent};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many branches of one INVITE are acknowledged.
+pub(super) const FORKS: usize = 16;
+
+/// The acknowledged INVITEs of the last 64*T1.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    invites: BTreeMap<ClientId, Answered>,
+    /// All expire after the same time, so they do so in the order they came.
+    expiry: VecDeque<(Instant, ClientId)>,
+}
+
+#[derive(Debug)]
+struct Answered {
+    /// What a late branch makes its dialog of; a re-INVITE has no branches.
+    origin: Option<Origin>,
+    credentials: Vec<(Name, String)>,
+    branches: Vec<Branch>,
+}
+
+#[derive(Debug)]
+struct Branch {
+    tag: String,
+    /// `None`: the 2xx carries an offer, and our answer is still being thought of.
+    ack: Option<Sent>,
+}
+
+/// What is to be done with a 2xx.
+#[derive(Debug)]
+pub(super) enum Copy<'a> {
+    /// The INVITE has not been answered before.
+    First,
+    /// Sent again: acknowledge it again.
+    Repeated(&'a Sent),
+    /// Acknowledged soon, or one branch too many.
+    Ignored,
+    /// Another branch was quicker: acknowledge it and end it.
+    Late(&'a Origin),
+}
+
+impl Acks {
+    /// Looks at a 2xx to `invite` from the branch with this To tag.
+    pub(super) fn look(&self, invite: ClientId, tag: &str) -> Copy<'_> {
+        let Some(answered) = self.invites.get(&invite) else { return Copy::First };
+        match answered.branches.iter().find(|branch| branch.tag == tag) {
+            Some(Branch { ack: Some(ack), .. }) => Copy::Repeated(ack),
+            Some(Branch { ack: None, .. }) => Copy::Ignored,
+            None if answered.branches.len() >= FORKS => Copy::Ignored,
+            None => answered.origin.as_ref().map_or(Copy::Ignored, Copy::Late),
+        }
+    }
+
+    /// The first 2xx has come. The ACK carries the credentials of the INVITE (RFC 3261 section 13.2.2.4).
+    pub(super) fn open(&mut self, invite: ClientId, credentials: Vec<(Name, String)>, until: Instant) {
+        self.invites.insert(invite, Answered { origin: None, credentials, branches: Vec::new() });
+        self.expiry.push_back((until, invite));
+    }
+
+    /// From now on another branch makes its dialog of this.
+    pub(super) fn expect_branches(&mut self, invite: ClientId, origin: Origin) {
+        if let Some(answered) = self.invites.get_mut(&invite) {
+            answered.origin = Some(origin);
+        }
+    }
+
+    /// A branch is known, and acknowledged when `ack` is given.
+    pub(super) fn keep(&mut self, invite: ClientId, tag: &str, ack: Option<Sent>) {
+        let Some(answered) = self.invites.get_mut(&invite) else { return };
+        match answered.branches.iter_mut().find(|branch| branch.tag == tag) {
+            Some(branch) => branch.ack = ack,
+            None => answered.branches.push(Branch { tag: tag.to_owned(), ack }),
+        }
+    }
+
+    /// The credentials of an INVITE, for its ACK.
+    pub(super) fn credentials(&self, invite: ClientId) -> &[(Name, String)] {
+        self.invites.get(&invite).map_or(&[], |answered| &answered.credentials)
+    }
+
+    /// When the oldest is forgotten.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.expiry.front().map(|(at, _)| *at)
+    }
+
+    /// Forgets what no copy comes of any more.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, invite)) = self.expiry.pop_front_if(|(at, _)| *at <= now) {
+            self.invites.remove(&invite);
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.invites.is_empty()
+    }
+}

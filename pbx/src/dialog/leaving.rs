@@ -1,0 +1,173 @@
+//! A session that is over for everybody above and still has something to say: BYE, the ACK that BYE waits for, a CANCEL and
+//! the 2xx that may cross it (RFC 3261 sections 9.1 and 15, RFC 5407).
+
+use super::dialog::{Dialog, Origin};
+use super::established::Accepted;
+use super::peer::Peer;
+use super::session::Stage;
+use super::shared::{Cx, Outcome, Purpose};
+use crate::sip::{Method, Name, Request, StatusCode};
+use crate::time::Instant;
+use crate::transaction::{ClientId, ServerId};
+
+/// A dialog that ends.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) peer: Peer,
+    /// Our 2xx and the Reason of the BYE that waits for its ACK.
+    unacknowledged: Option<(Accepted, Option<String>)>,
+    /// BYE, and a re-INVITE that is still to be acknowledged.
+    pending: Vec<ClientId>,
+}
+
+impl Leaving {
+    /// BYE goes when the ACK to our 2xx has come, or 64*T1 are over.
+    pub(super) fn after_ack(peer: Peer, accepted: Accepted, reason: Option<String>) -> Leaving {
+        Leaving { peer, unacknowledged: Some((accepted, reason)), pending: Vec::new() }
+    }
+
+    /// BYE goes now, unless nobody is there to hear it.
+    pub(super) fn now(
+        peer: Peer,
+        reinvite: Option<ClientId>,
+        say_bye: bool,
+        reason: Option<String>,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
+        let mut leaving = Leaving { peer, unacknowledged: None, pending: reinvite.into_iter().collect() };
+        if say_bye {
+            leaving.say_bye(reason, cx);
+        }
+        Box::new(leaving).rest()
+    }
+
+    /// The earliest deadline.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.unacknowledged.as_ref().map(|(accepted, _)| accepted.deadline())
+    }
+
+    /// The earliest deadline has come.
+    pub(super) fn handle_timeout(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
+        if let Some((accepted, _)) = &mut self.unacknowledged {
+            if accepted.handle_timeout(cx) {
+                self.bye_at_last(cx);
+            }
+        }
+        self.rest()
+    }
+
+    /// The ACK that BYE waits for.
+    pub(super) fn on_ack(mut self: Box<Self>, ack: &Request, cx: &mut Cx<'_>) -> Stage {
+        if self.unacknowledged.as_ref().is_some_and(|(accepted, _)| accepted.is_acknowledged_by(ack)) {
+            self.bye_at_last(cx);
+        }
+        self.rest()
+    }
+
+    /// Requests find no dialog any more, but BYEs that cross end both (RFC 5407 section 3.2.1).
+    pub(super) fn on_request(
+        mut self: Box<Self>,
+        server: ServerId,
+        request: &Request,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
+        if *request.method() == Method::Bye {
+            self.unacknowledged = None;
+            cx.refuse(server, request, StatusCode::OK);
+        } else {
+            cx.refuse(server, request, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        }
+        self.rest()
+    }
+
+    /// A request of ours has ended; a 2xx to a re-INVITE is acknowledged even now.
+    pub(super) fn on_outcome(
+        mut self: Box<Self>,
+        client: ClientId,
+        purpose: Purpose,
+        outcome: &Outcome,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
+        match outcome {
+            Ok(response) if purpose == Purpose::Reinvite && response.status().is_success() => {
+                let cseq = response.cseq().map_or(0, |cseq| cseq.number);
+                cx.ua.acknowledge(client, &self.peer.dialog, cseq, None);
+            }
+            Ok(_) | Err(_) => {}
+        }
+        self.pending.retain(|pending| *pending != client);
+        self.rest()
+    }
+
+    /// The request went out again under another id.
+    pub(super) fn renamed(&mut self, old: ClientId, new: ClientId) {
+        for client in self.pending.iter_mut().filter(|client| **client == old) {
+            *client = new;
+        }
+    }
+
+    fn bye_at_last(&mut self, cx: &mut Cx<'_>) {
+        if let Some((_, reason)) = self.unacknowledged.take() {
+            self.say_bye(reason, cx);
+        }
+    }
+
+    fn say_bye(&mut self, reason: Option<String>, cx: &mut Cx<'_>) {
+        let mut bye = self.peer.dialog.request(Method::Bye);
+        if let Some(reason) = reason {
+            bye.headers_mut().push(Name::Reason, reason);
+        }
+        let client = cx.send(&self.peer.dialog, bye, Purpose::Bye);
+        self.pending.push(client);
+    }
+
+    fn rest(self: Box<Self>) -> Stage {
+        if self.unacknowledged.is_none() && self.pending.is_empty() {
+            Stage::Over
+        } else {
+            Stage::Leaving(self)
+        }
+    }
+}
+
+/// An INVITE of ours that nobody wants answered any more: it is cancelled as soon as it may be.
+#[derive(Debug)]
+pub(super) struct Cancelling {
+    client: ClientId,
+    origin: Origin,
+}
+
+impl Cancelling {
+    /// Cancels; the transaction waits for a provisional response by itself.
+    pub(super) fn new(
+        client: ClientId,
+        origin: Origin,
+        reason: Option<String>,
+        cx: &mut Cx<'_>,
+    ) -> Cancelling {
+        let headers: Vec<(String, String)> =
+            reason.into_iter().map(|reason| ("Reason".to_owned(), reason)).collect();
+        cx.ua.transactions.cancel(client, &headers, cx.now);
+        Cancelling { client, origin }
+    }
+
+    /// The INVITE has ended: by a 2xx that crossed the CANCEL, which is acknowledged and followed by BYE, or as it should.
+    pub(super) fn on_outcome(self: Box<Self>, client: ClientId, outcome: &Outcome, cx: &mut Cx<'_>) -> Stage {
+        if client != self.client {
+            return Stage::Cancelling(self);
+        }
+        let Ok(response) = outcome else { return Stage::Over };
+        if response.status().is_provisional() {
+            return Stage::Cancelling(self);
+        }
+        if !response.status().is_success() {
+            return Stage::Over;
+        }
+        if let Some(mut dialog) = Dialog::of_response(&self.origin, response) {
+            cx.ua.acknowledge(client, &dialog, self.origin.cseq, None);
+            cx.ua.dismiss(&mut dialog, cx.now);
+        }
+        cx.ua.acks.expect_branches(client, self.origin);
+        Stage::Over
+    }
+}

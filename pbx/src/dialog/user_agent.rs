@@ -1,0 +1,474 @@
+//! Everything of SIP below the calls: which session a message is for, what is outside all of them, and the earliest deadline.
+
+use super::acks::Copy;
+use super::dialog::Dialog;
+use super::inspect::Refusal;
+use super::prack::Provisional;
+use super::session::Session;
+use super::shared::{Asked, Inbound, Owner, Shared};
+use super::{
+    Body, Event, ExtraHeaders, Invite, Outgoing, Output, Reply, RequestId, SessionId, Settings, challenge,
+    compose, inspect, target,
+};
+use crate::rng::Rng;
+use crate::sip::{Message, Method, Name, Path, Request, Response, StatusCode};
+use crate::time::Instant;
+use crate::transaction::{self, ClientId, Failure, ServerId, Transactions};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything of SIP below the calls.
+pub struct UserAgent {
+    shared: Shared,
+    sessions: BTreeMap<SessionId, Entry>,
+    /// Sessions by our tag, which every request within a dialog carries.
+    by_tag: BTreeMap<String, SessionId>,
+    /// Sessions by the INVITE that a CANCEL may come for.
+    by_invite: BTreeMap<ServerId, SessionId>,
+    deadlines: BTreeSet<(Instant, SessionId)>,
+    ids: u64,
+}
+
+/// A session, and how it stands in the tables.
+struct Entry {
+    session: Box<Session>,
+    deadline: Option<Instant>,
+    open_invite: Option<ServerId>,
+}
+
+impl UserAgent {
+    /// A user agent that has nothing to do yet.
+    pub fn new(settings: Settings, mut rng: Rng) -> UserAgent {
+        let transactions = Transactions::new(
+            transaction::Settings {
+                t1: settings.t1,
+                max_transactions: settings.max_transactions,
+                external_address: settings.external_address,
+            },
+            rng.fork(),
+        );
+        UserAgent {
+            shared: Shared::new(settings, transactions, rng),
+            sessions: BTreeMap::new(),
+            by_tag: BTreeMap::new(),
+            by_invite: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            ids: 0,
+        }
+    }
+
+    /// A message has arrived.
+    pub fn receive(&mut self, message: Message, path: Path, now: Instant) {
+        self.shared.transactions.receive(message, path, now);
+        self.drain(now);
+    }
+
+    /// What was sent to this remote could not be sent, or its connection broke.
+    pub fn path_failed(&mut self, path: Path, now: Instant) {
+        self.shared.transactions.path_failed(path, now);
+        self.drain(now);
+    }
+
+    /// The earliest deadline has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.shared.transactions.handle_timeout(now);
+        self.drain(now);
+        self.shared.acks.handle_timeout(now);
+        while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.within(id, |session, shared| session.handle_timeout(shared, now));
+        }
+        self.drain(now);
+    }
+
+    /// The earliest deadline.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let session = self.deadlines.first().map(|(at, _)| *at);
+        [session, self.shared.transactions.poll_timeout(), self.shared.acks.deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What is to be done next; ask until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.shared.output.pop_front()
+    }
+
+    /// Sends an INVITE.
+    pub fn invite(&mut self, invite: Invite, now: Instant) -> SessionId {
+        let id = self.next_session();
+        let session = Session::call(id, invite, &mut self.shared, now);
+        self.add(id, session);
+        self.drain(now);
+        id
+    }
+
+    /// Answers an incoming INVITE provisionally (101 to 199). With a description it is early media; it goes reliably when
+    /// the other side requires it or supports it and `reliably` is asked for. Without an offer in the INVITE a description
+    /// is an offer and goes only reliably.
+    pub fn ring(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        description: Option<Vec<u8>>,
+        reliably: bool,
+        headers: ExtraHeaders,
+        now: Instant,
+    ) {
+        let provisional = Provisional { status, description, headers };
+        self.within(session, |session, shared| session.ring(provisional, reliably, shared, now));
+        self.drain(now);
+    }
+
+    /// Answers an incoming INVITE 200 with the answer, or with our offer when it had none. When a reliable provisional
+    /// response has carried it already, the description is left out (RFC 6337 section 3.1.1).
+    pub fn accept(&mut self, session: SessionId, description: Vec<u8>, headers: ExtraHeaders, now: Instant) {
+        self.within(session, |session, shared| session.accept(description, headers, shared, now));
+        self.drain(now);
+    }
+
+    /// Refuses an incoming INVITE (300 to 699); the session is gone.
+    pub fn reject(&mut self, session: SessionId, reply: Reply, now: Instant) {
+        self.within(session, |session, shared| session.reject(&reply, shared, now));
+        self.drain(now);
+    }
+
+    /// Offers a change: re-INVITE, or UPDATE in an early dialog; `None` asks the other side for an offer (re-INVITE without
+    /// description). Waits by itself while another offer is under way and tries again after 491; one offer waits, a later
+    /// one takes its place. Answered by [`Event::OfferAnswered`], [`Event::OfferRefused`], or for `None`
+    /// [`Event::Offered`]. When the other side's offer comes first, ours is out of date:
+    /// [`Event::OfferRefused`] with 491, then [`Event::Offered`].
+    pub fn offer(&mut self, session: SessionId, description: Option<Vec<u8>>, now: Instant) {
+        self.within(session, |session, shared| session.offer(description, shared, now));
+        self.drain(now);
+    }
+
+    /// Answers an offer where it is owed: in the 2xx to re-INVITE or UPDATE, in ACK, in PRACK. Nothing happens when none is
+    /// owed (any more).
+    pub fn answer(&mut self, session: SessionId, description: Vec<u8>, now: Instant) {
+        self.within(session, |session, shared| session.answer(description, shared, now));
+        self.drain(now);
+    }
+
+    /// Refuses an offer: 488 or 491 to a re-INVITE or UPDATE. An offer in a response cannot be refused, so that ends the
+    /// session as [`hang_up`](Self::hang_up) does: ACK and BYE for a 2xx, CANCEL for a provisional response.
+    pub fn refuse_offer(&mut self, session: SessionId, status: StatusCode, now: Instant) {
+        self.within(session, |session, shared| session.refuse_offer(status, shared, now));
+        self.drain(now);
+    }
+
+    /// Ends a session whatever its state: CANCEL (as soon as it may be sent; a 2xx that crosses it is acknowledged and ended
+    /// by BYE), a refusal (480) of what is not yet answered, BYE. `reason` becomes the Reason header (RFC 3326). No more
+    /// events come of this session.
+    pub fn hang_up(&mut self, session: SessionId, reason: Option<String>, now: Instant) {
+        self.within(session, |session, shared| session.hang_up(reason, shared, now));
+        self.drain(now);
+    }
+
+    /// Sends a request other than INVITE outside any session.
+    pub fn request(&mut self, outgoing: Outgoing, now: Instant) -> RequestId {
+        let id = self.shared.next_request();
+        let tag = self.shared.rng.token(12);
+        let request = compose_outside(&outgoing, &tag, &mut self.shared);
+        let credentials = outgoing.credentials.as_ref();
+        self.shared.send(request, outgoing.path, Owner::Outside(id), credentials, now);
+        self.drain(now);
+        id
+    }
+
+    /// Sends a request (INFO, MESSAGE, NOTIFY, ...) within a session. Where there is no dialog (yet, any more), the
+    /// response is 481.
+    pub fn request_within(
+        &mut self,
+        session: SessionId,
+        method: Method,
+        headers: ExtraHeaders,
+        body: Option<Body>,
+        now: Instant,
+    ) -> RequestId {
+        let id = self.shared.next_request();
+        let mut is_sent = false;
+        self.within(session, |session, shared| {
+            is_sent = session.request(id, method, &headers, body.as_ref(), shared, now);
+        });
+        if !is_sent {
+            let response = Err(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+            self.shared.emit(Event::Response { id, session: Some(session), response });
+        }
+        self.drain(now);
+        id
+    }
+
+    /// Answers [`Event::Request`].
+    pub fn reply(&mut self, id: RequestId, reply: Reply, now: Instant) {
+        let Some(Inbound { server, request, session, tag }) = self.shared.inbound.remove(&id) else { return };
+        let mut response = compose::reply(&request, &reply, &tag, &self.shared.settings.user_agent);
+        // What an INVITE would be told (RFC 3261 section 11.2).
+        if *request.method() == Method::Options && reply.status.is_success() {
+            compose::add_abilities(response.headers_mut());
+            response.headers_mut().push(Name::Accept, compose::SDP);
+        }
+        self.shared.transactions.respond(server, response, now);
+        if let Some(session) = session {
+            self.within(session, |session, _| session.answered(id));
+        }
+        self.drain(now);
+    }
+
+    /// Whether nothing is left: no transaction, dialog, timer.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty()
+            && self.shared.asked.is_empty()
+            && self.shared.inbound.is_empty()
+            && self.shared.acks.is_empty()
+            && self.shared.transactions.is_idle()
+    }
+
+    /// How many sessions there are, those that only wait for the end of their BYE included.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Hands over what the transactions have to say, until they are silent.
+    fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.shared.transactions.poll_output() {
+            match output {
+                transaction::Output::Transmit { path, bytes } => {
+                    self.shared.output.push_back(Output::Transmit { path, bytes });
+                }
+                transaction::Output::Event(event) => self.on_event(event, now),
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: transaction::Event, now: Instant) {
+        match event {
+            transaction::Event::Request { id, request, path } => self.on_request(id, request, path, now),
+            transaction::Event::Ack { request, path } => {
+                if let Some(session) = self.session_of(&request) {
+                    self.within(session, |session, shared| session.on_ack(&request, path, shared, now));
+                }
+            }
+            transaction::Event::Cancelled { invite, cancel } => {
+                if let Some(session) = self.by_invite.get(&invite).copied() {
+                    self.within(session, |session, shared| session.on_cancel(&cancel, shared, now));
+                }
+            }
+            transaction::Event::Response { id, response } => self.on_response(id, response, now),
+            transaction::Event::Failed { id, why } => {
+                let status = match why {
+                    Failure::TimedOut => StatusCode::REQUEST_TIMEOUT,
+                    Failure::Transport => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                if let Some(asked) = self.shared.asked.remove(&id) {
+                    self.tell(id, asked, Err(status), now);
+                }
+            }
+            transaction::Event::AckTimedOut { .. } => {}
+        }
+    }
+
+    fn on_request(&mut self, server: ServerId, request: Request, path: Path, now: Instant) {
+        let has_tag = request.to_header().is_ok_and(|to| to.tag().is_some());
+        match self.session_of(&request) {
+            Some(session) => {
+                self.within(session, |session, shared| {
+                    session.on_request(server, request, path, shared, now)
+                });
+            }
+            None if has_tag || belongs_to_dialog(request.method()) => {
+                self.refuse(server, &request, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now);
+            }
+            None => match inspect::outside(&request) {
+                Ok(()) if *request.method() == Method::Invite => self.on_invite(server, request, path, now),
+                Ok(()) => self.pass_on(server, request, path),
+                Err(refusal) => self.refuse_by(server, &request, &refusal, now),
+            },
+        }
+    }
+
+    fn on_invite(&mut self, server: ServerId, invite: Request, path: Path, now: Instant) {
+        if self.sessions.len() >= self.shared.settings.max_transactions {
+            return self.refuse(server, &invite, StatusCode::SERVICE_UNAVAILABLE, now);
+        }
+        let id = self.next_session();
+        if let Some(session) = Session::incoming(id, server, invite, path, &mut self.shared, now) {
+            self.add(id, session);
+        }
+    }
+
+    fn pass_on(&mut self, server: ServerId, request: Request, path: Path) {
+        let id = self.shared.next_request();
+        let tag = self.shared.rng.token(12);
+        let event = Event::Request { id, session: None, request: request.clone(), path };
+        self.shared.inbound.insert(id, Inbound { server, request, session: None, tag });
+        self.shared.emit(event);
+    }
+
+    fn on_response(&mut self, client: ClientId, response: Response, now: Instant) {
+        let is_invite = response.cseq().is_ok_and(|cseq| cseq.method() == Method::Invite);
+        if is_invite && response.status().is_success() && self.is_copy(client, &response, now) {
+            return;
+        }
+        if response.status().is_provisional() {
+            let Some(Owner::Session(session, purpose)) =
+                self.shared.asked.get(&client).map(|asked| asked.owner)
+            else {
+                return;
+            };
+            let outcome = Ok(response);
+            return self.within(session, |session, shared| {
+                session.on_outcome(client, purpose, outcome, None, shared, now);
+            });
+        }
+        let Some(asked) = self.shared.asked.remove(&client) else { return };
+        if is_invite && response.status().is_success() {
+            let until = now + self.shared.patience();
+            self.shared.acks.open(client, asked.authorization.clone(), until);
+        }
+        self.tell(client, asked, Ok(response), now);
+    }
+
+    /// Whether a 2xx was acknowledged before, and so again, or comes from a branch that was too late.
+    fn is_copy(&mut self, client: ClientId, response: &Response, now: Instant) -> bool {
+        let tag = response.to_header().ok().and_then(|to| to.tag()).unwrap_or_default();
+        let origin = match self.shared.acks.look(client, tag) {
+            Copy::First => return false,
+            Copy::Ignored => return true,
+            Copy::Repeated(ack) => {
+                self.shared.transactions.repeat(ack);
+                return true;
+            }
+            Copy::Late(origin) => origin.clone(),
+        };
+        if let Some(mut dialog) = Dialog::of_response(&origin, response) {
+            self.shared.acknowledge(client, &dialog, origin.cseq, None);
+            self.shared.dismiss(&mut dialog, now);
+        }
+        true
+    }
+
+    /// Tells whoever waits how a request ended.
+    fn tell(&mut self, client: ClientId, asked: Asked, outcome: Result<Response, StatusCode>, now: Instant) {
+        match asked.owner {
+            Owner::Session(session, purpose) => {
+                self.within(session, |session, shared| {
+                    session.on_outcome(client, purpose, outcome, Some(asked), shared, now);
+                });
+            }
+            Owner::Outside(id) => {
+                if !self.answers_challenge(asked, &outcome, now) {
+                    self.shared.emit(Event::Response { id, session: None, response: outcome });
+                }
+            }
+            Owner::Nobody => {}
+        }
+    }
+
+    fn answers_challenge(
+        &mut self,
+        asked: Asked,
+        outcome: &Result<Response, StatusCode>,
+        now: Instant,
+    ) -> bool {
+        let (Ok(refusal), Some(mut retry)) = (outcome, asked.retry) else { return false };
+        let is_challenge =
+            matches!(refusal.status(), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        let request = &mut retry.request;
+        if !is_challenge || !challenge::answer(request, refusal, &retry.credentials, &mut self.shared.rng) {
+            return false;
+        }
+        let number = request.cseq().map_or(1, |cseq| cseq.number + 1);
+        let value = format!("{number} {}", request.method());
+        request.headers_mut().set(Name::CSeq, value);
+        self.shared.resend(retry.request, retry.path, asked.owner, now);
+        true
+    }
+
+    fn refuse(&mut self, server: ServerId, request: &Request, status: StatusCode, now: Instant) {
+        let tag = self.shared.rng.token(12);
+        let mut response = compose::response(request, status, &tag, &self.shared.settings.user_agent);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().push(Name::RetryAfter, 5);
+        }
+        self.shared.transactions.respond(server, response, now);
+    }
+
+    fn refuse_by(&mut self, server: ServerId, request: &Request, refusal: &Refusal, now: Instant) {
+        let tag = self.shared.rng.token(12);
+        let response = refusal.response(request, &tag, &self.shared.settings.user_agent);
+        self.shared.transactions.respond(server, response, now);
+    }
+
+    /// The session whose tag a request within a dialog carries.
+    fn session_of(&self, request: &Request) -> Option<SessionId> {
+        self.by_tag.get(request.to_header().ok()?.tag()?).copied()
+    }
+
+    fn next_session(&mut self) -> SessionId {
+        self.ids += 1;
+        SessionId(self.ids)
+    }
+
+    fn add(&mut self, id: SessionId, session: Session) {
+        self.by_tag.insert(session.tag().to_owned(), id);
+        self.sessions.insert(id, Entry { session: Box::new(session), deadline: None, open_invite: None });
+        self.settle(id);
+    }
+
+    /// Does something with a session and brings the tables up to date. A session that is gone hears nothing.
+    fn within(&mut self, id: SessionId, step: impl FnOnce(&mut Session, &mut Shared)) {
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        step(&mut entry.session, &mut self.shared);
+        self.settle(id);
+    }
+
+    fn settle(&mut self, id: SessionId) {
+        let Some(entry) = self.sessions.get_mut(&id) else { return };
+        let (deadline, open_invite) = (entry.session.deadline(), entry.session.open_invite());
+        if deadline != entry.deadline {
+            if let Some(at) = entry.deadline {
+                self.deadlines.remove(&(at, id));
+            }
+            self.deadlines.extend(deadline.map(|at| (at, id)));
+            entry.deadline = deadline;
+        }
+        if open_invite != entry.open_invite {
+            if let Some(invite) = entry.open_invite {
+                self.by_invite.remove(&invite);
+            }
+            self.by_invite.extend(open_invite.map(|invite| (invite, id)));
+            entry.open_invite = open_invite;
+        }
+        if entry.session.is_over() {
+            self.by_tag.remove(entry.session.tag());
+            self.sessions.remove(&id);
+        }
+    }
+}
+
+/// Methods that mean nothing outside a dialog (RFC 3261 section 15.1.2, RFC 3262, RFC 3311, RFC 6086 section 4.2.1).
+fn belongs_to_dialog(method: &Method) -> bool {
+    matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Cancel)
+}
+
+fn compose_outside(outgoing: &Outgoing, tag: &str, shared: &mut Shared) -> Request {
+    let method = &outgoing.method;
+    let mut request = Request::new(method.clone(), &compose::clean_uri(&outgoing.uri));
+    let call_id = shared.rng.token(22);
+    let headers = request.headers_mut();
+    headers.push(Name::MaxForwards, 70);
+    headers.push(Name::From, format_args!("{};tag={tag}", outgoing.from));
+    headers.push(Name::To, &outgoing.to);
+    headers.push(Name::CallId, call_id);
+    headers.push(Name::CSeq, format_args!("1 {method}"));
+    let names_contact = outgoing.headers.iter().any(|(name, _)| Name::of(name) == Name::Contact);
+    // MESSAGE must not have one (RFC 3428 section 4).
+    if !names_contact && *method != Method::Message {
+        let contact = target::contact(&outgoing.path, shared.settings.external_address, false);
+        headers.push(Name::Contact, contact);
+    }
+    headers.push(Name::Allow, compose::ALLOW);
+    compose::add_extra(headers, &outgoing.headers, true);
+    compose::set_body(&mut request, outgoing.body.as_ref());
+    request
+}
