@@ -1,4 +1,4 @@
-//! A deterministic world around the PBX: a network, the time, faults.
+//! A deterministic world around the PBX: a network, the time, telephones, faults.
 //!
 //! Everything in a world follows from one seed. Virtual time jumps from event to event, so an idle hour costs nothing;
 //! what happens to each packet is drawn from its link and its number alone, so taking one fault away shifts no other.
@@ -8,7 +8,21 @@
 //! | [`dice`] | draws that depend on what they are for, not on what was drawn before |
 //! | [`network`] | hosts, links with faults, datagrams and streams: the seam of the PBX, simulated |
 //! | [`disk`] | files that survive a crash as on a real disk |
+//! | [`ear`] | what is in a recording: tones, silence |
+//! | [`phone`] | telephones: good citizens that can be told to misbehave |
+//! | [`office`] | the PBX, whole and unchanged, on a host of the network |
+//! | [`trace`] | everything that was sent, in order |
+//! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
 pub mod dice;
 pub mod disk;
 pub mod network;
+
+pub mod ear;
+pub mod phone;
+
+pub mod office;
+pub mod trace;
+
+pub mod stage;
+pub mod world;

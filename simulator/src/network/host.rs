@@ -33,6 +33,11 @@ impl SimHost {
     pub fn network(&self) -> &Network {
         &self.network
     }
+
+    /// Binds a datagram socket at once, for those who are no tasks; port 0 takes any.
+    pub fn bind(&self, local: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(&self.network, self.address, local)
+    }
 }
 
 impl Host for SimHost {

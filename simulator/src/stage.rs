@@ -1,0 +1,154 @@
+//! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
+
+use crate::network::{Builder, Link, Network, SimHost};
+use crate::office::{self, DOMAIN, Office, Plan};
+use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
+use crate::trace::Trace;
+use pbx::sip::Transport;
+use pbx::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where the PBX is.
+pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// The last byte of the first address that is given out.
+const FIRST: u8 = 2;
+
+/// How long one look of [`Stage::until`] waits for the next.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// All of a world; lives on the world's thread.
+pub struct Stage {
+    /// The network.
+    pub network: Network,
+    /// What the PBX is told when it starts, or by [`Stage::replan`] while it runs.
+    pub plan: Plan,
+    /// The PBX.
+    pub office: Office,
+    phones: BTreeMap<String, Phone>,
+    names: BTreeMap<IpAddr, String>,
+    trace: Trace,
+    seed: u64,
+}
+
+impl Stage {
+    /// To be called on the world's runtime.
+    #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
+    pub(crate) fn new(seed: u64) -> Stage {
+        let network = Builder::new().rng_seed(seed).build();
+        let trace = Trace::of(&network);
+        let driven = network.clone();
+        tokio::spawn(async move { driven.drive().await });
+        network.name(DOMAIN, &[PBX]);
+        let office = Office::new(network.host("PBX", PBX));
+        let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        Stage { network, plan: Plan::new(), office, phones: BTreeMap::new(), names, trace, seed }
+    }
+
+    /// What everything follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Virtual time since the start.
+    pub fn now(&self) -> Instant {
+        self.network.elapsed()
+    }
+
+    /// What was sent so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Who is at which address.
+    pub fn names(&self) -> &BTreeMap<IpAddr, String> {
+        &self.names
+    }
+
+    /// A machine at the next free address.
+    pub fn host(&mut self, name: &str) -> SimHost {
+        let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
+        self.names.insert(address, name.to_owned());
+        self.network.host(name, address)
+    }
+
+    /// The PBX runs, with the plan as it is.
+    pub async fn open_office(&mut self) {
+        if !self.office.is_open() {
+            self.office.open(&self.plan).await;
+        }
+    }
+
+    /// Changes the plan, of the running PBX too.
+    pub async fn replan(&mut self, change: impl FnOnce(&mut Plan)) {
+        change(&mut self.plan);
+        if self.office.is_open() {
+            self.office.reconfigure(&self.plan).await;
+        }
+    }
+
+    /// The telephone of an extension. The first time it is asked for there is one, with a voice of its own, and the PBX
+    /// knows its extension.
+    pub async fn phone(&mut self, name: &str) -> Phone {
+        self.phone_over(name, Transport::Udp).await
+    }
+
+    /// The same; a new one speaks SIP over this.
+    pub async fn phone_over(&mut self, name: &str, transport: Transport) -> Phone {
+        if let Some(phone) = self.phones.get(name) {
+            return phone.clone();
+        }
+        let number = name.to_owned();
+        self.replan(move |plan| {
+            plan.extension(&number);
+        })
+        .await;
+        self.open_office().await;
+        let line = phone::Line {
+            user: name.to_owned(),
+            password: office::password(name),
+            domain: DOMAIN.to_owned(),
+            pbx: SocketAddr::new(PBX, SIP_PORT),
+            transport,
+            expires: Duration::from_secs(3_600),
+        };
+        let habits = Habits { voice: Sound::Tone(self.next_voice()), ..Habits::default() };
+        let phone = Phone::new(self.host(name), line, habits);
+        self.phones.insert(name.to_owned(), phone.clone());
+        phone
+    }
+
+    /// The telephones by name.
+    pub fn phones(&self) -> &BTreeMap<String, Phone> {
+        &self.phones
+    }
+
+    /// What all links do from now on.
+    pub fn weather(&mut self, link: Link) {
+        self.network.set_default_link(link);
+    }
+
+    /// Virtual time passes.
+    pub async fn pass(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.
+    pub async fn until(&mut self, patience: Duration, holds: impl Fn(&Stage) -> bool) -> bool {
+        let end = self.now() + patience;
+        while !holds(self) {
+            if self.now() >= end {
+                return false;
+            }
+            self.pass(LOOK).await;
+        }
+        true
+    }
+
+    /// Voices are far from each other and from everything a PBX plays.
+    fn next_voice(&self) -> f64 {
+        500.0 + 100.0 * self.phones.len() as f64
+    }
+}
