@@ -3,7 +3,6 @@
 use clap::Parser;
 use pbx::config::Config;
 use pbx::media;
-#[expect(unused_imports)]
 use pbx::pbx::Pbx;
 use pbx::shell::host::Host;
 use pbx::shell::log::{self, Format};
@@ -142,7 +141,7 @@ async fn serve(arguments: &Arguments, config: Config) -> Result<(), Failure> {
     say(&welcome(&bound, arguments.config.is_none()));
     let (events_sender, events) = mpsc::channel(MEDIA_EVENTS);
     let media = start_media(&host, bound.config(), events_sender).map_err(broken)?;
-    let mut running = bound.start(|_, _, _| pbx::shell::interim::Nothing::default(), media, events);
+    let mut running = bound.start(Pbx::new, media, events);
     tell_manager(State::Ready);
     let ended = until_the_end(&mut running, &mut signals, Duration::from_secs(arguments.grace)).await;
     if ended { Ok(()) } else { Err(broken("the PBX has stopped by an error of its own")) }
@@ -179,7 +178,6 @@ async fn until_the_end(running: &mut Running<RealHost>, signals: &mut Signals, g
                     Err(error) => tracing::error!(%error, "the old configuration stays"),
                 },
                 (Asked::End, None) => {
-                    tracing::info!(grace_secs = grace.as_secs(), "ending: no new calls from now on");
                     tell_manager(State::Stopping);
                     stop_at = Some(tokio::time::Instant::now() + grace + LAST_BYE);
                     handle.drain(grace).await;

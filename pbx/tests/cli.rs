@@ -196,7 +196,6 @@ fn systemd_hears_of_the_start_and_of_the_end() {
 }
 
 #[test]
-#[ignore = "the core is not there yet"]
 fn at_the_end_running_calls_hear_bye_and_are_recorded() {
     let directory = Directory::new("drain-records");
     let mut program = Program::start("drain", &with_records(&directory), &["--grace", "0"]);
@@ -214,7 +213,6 @@ fn at_the_end_running_calls_hear_bye_and_are_recorded() {
 }
 
 #[test]
-#[ignore = "the core is not there yet"]
 fn while_it_ends_new_calls_are_refused() {
     let mut program = Program::start("refuse", CONFIG, &["--grace", "60"]);
     let phone = Phone::new(program.udp);
@@ -234,7 +232,6 @@ fn while_it_ends_new_calls_are_refused() {
 }
 
 #[test]
-#[ignore = "the core is not there yet"]
 fn a_call_that_was_up_when_it_was_killed_is_recorded_by_the_next_start() {
     let directory = Directory::new("killed-records");
     let config = with_records(&directory);

@@ -18,7 +18,7 @@ fn exceptions_stand_in_the_open() {
 }
 
 /// A path that begins like this is for the shell alone.
-const OUTSIDE: [&str; 29] = [
+const OUTSIDE: [&str; 33] = [
     "std::env",
     "std::fs",
     "std::io::stderr",
@@ -34,7 +34,11 @@ const OUTSIDE: [&str; 29] = [
     "std::sync::Mutex",
     "std::sync::RwLock",
     "std::sync::mpsc",
-    "std::thread",
+    "std::thread::Builder",
+    "std::thread::current",
+    "std::thread::scope",
+    "std::thread::sleep",
+    "std::thread::spawn",
     "std::time::Instant",
     "std::time::SystemTime",
     "axum",

@@ -1,6 +1,6 @@
 //! Rules on any text: its size, the machine it was written on, the ports a test takes, and the sign on the door.
 
-use crate::rust::without_comments;
+use crate::rust::{without_comments, without_strings};
 use crate::source::{Source, repository};
 use crate::{findings_in, holds};
 
@@ -24,6 +24,16 @@ fn tests_ask_the_system_for_a_port() {
     holds("no fixed port is bound: ask for port 0", fixed_ports(&repository()));
 }
 
+#[test]
+fn names_say_what_a_thing_is() {
+    holds("no `get_`, no `Manager`, no `utils`", empty_names(&repository()));
+}
+
+#[test]
+fn nobody_shouts_in_pictures() {
+    holds("no emoji", emoji(&repository()));
+}
+
 const MOST_LINES: usize = 900;
 
 fn long_files(sources: &[Source]) -> Vec<String> {
@@ -36,6 +46,38 @@ fn unsigned_files(sources: &[Source]) -> Vec<String> {
     let starts = |source: &Source| source.text.trim_start_matches("#![no_main]\n").starts_with("//!");
     let unsigned = sources.iter().filter(|source| source.is_rust() && !starts(source));
     unsigned.map(|source| format!("{}: the first line is no `//!`", source.path)).collect()
+}
+
+fn empty_names(sources: &[Source]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| source.is_rust()) {
+        let code = without_strings(&without_comments(&source.text));
+        for (number, line) in code.lines().enumerate() {
+            let words = line.split(|character: char| !character.is_alphanumeric() && character != '_');
+            let defined = words.clone().zip(words.skip(1)).filter(|(kind, name)| is_empty_name(kind, name));
+            findings.extend(defined.map(|(_, name)| format!("{}:{}: {name}", source.path, number + 1)));
+        }
+    }
+    findings
+}
+
+fn is_empty_name(kind: &str, name: &str) -> bool {
+    match kind {
+        "fn" => name.starts_with("get_"),
+        "struct" | "enum" | "trait" => name.ends_with("Manager"),
+        "mod" => ["utils", "util", "helpers", "common", "misc"].contains(&name),
+        _ => false,
+    }
+}
+
+fn emoji(sources: &[Source]) -> Vec<String> {
+    let is_emoji = |character: char| matches!(character, '\u{2600}'..='\u{27bf}' | '\u{1f000}'..='\u{1faff}');
+    let mut findings = Vec::new();
+    for source in sources.iter().filter(|source| !source.path.starts_with("fixtures/")) {
+        let lines = source.text.lines().enumerate().filter(|(_, line)| line.contains(is_emoji));
+        findings.extend(lines.map(|(number, _)| format!("{}:{}", source.path, number + 1)));
+    }
+    findings
 }
 
 /// Beginnings of paths which exist on one machine only. `concat!` keeps this file from finding itself.
@@ -116,6 +158,22 @@ fn a_long_file_is_found() {
 fn a_file_without_a_sign_is_found() {
     assert_eq!(findings_in("pbx/src/sip/uri.rs", "use std::fmt;", unsigned_files).len(), 1);
     assert_eq!(findings_in("pbx/src/sip/uri.rs", "//! URIs.\n", unsigned_files).len(), 0);
+}
+
+#[test]
+fn an_empty_name_is_found() {
+    let found = |text| findings_in("pbx/src/sip/uri.rs", text, empty_names).len();
+
+    assert_eq!(found("fn get_host(&self) {}"), 1);
+    assert_eq!(found("pub struct CallManager;"), 1);
+    assert_eq!(found("mod utils;"), 1);
+    assert_eq!(found("fn target(&self) { self.get(); } // fn get_host"), 0);
+}
+
+#[test]
+fn an_emoji_is_found() {
+    assert_eq!(findings_in("README.md", "It works \u{1f389}", emoji).len(), 1);
+    assert_eq!(findings_in("README.md", "It works \u{2192} see below", emoji).len(), 0);
 }
 
 #[test]

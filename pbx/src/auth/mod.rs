@@ -7,7 +7,7 @@ mod failures;
 mod nonce;
 mod table;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dialog::Reply;
 use crate::rng::Rng;
 use crate::sip::digest::{Algorithm, Challenge, Credentials, Qop};
@@ -17,9 +17,6 @@ use failures::Failures;
 use nonce::Nonces;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-
-/// What we offer, in our order of preference (RFC 8760 section 2.3).
-const ALGORITHMS: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
 
 /// In which role we ask (RFC 3261 section 22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +71,8 @@ pub fn may_challenge(request: &Request) -> bool {
 /// Checks who sends a request.
 pub struct Authenticator {
     realm: String,
+    /// The best first.
+    algorithms: Vec<Algorithm>,
     lifetime: Duration,
     opaque: String,
     accounts: BTreeMap<String, Secrets>,
@@ -83,18 +82,19 @@ pub struct Authenticator {
     failures: Failures,
 }
 
-/// What stands for a password, per entry of [`ALGORITHMS`].
-struct Secrets([String; ALGORITHMS.len()]);
+/// What stands for a password, per algorithm.
+struct Secrets(Vec<(Algorithm, String)>);
 
 impl Authenticator {
     /// Nobody has failed yet.
     pub fn new(config: &Config, mut rng: Rng) -> Authenticator {
         Authenticator {
             realm: config.auth.realm.clone(),
+            algorithms: config.auth.algorithms.clone(),
             lifetime: config.auth.nonce_lifetime,
             opaque: rng.token(16),
             accounts: accounts(config),
-            nobody: Secrets::of(&rng.token(16), &config.auth.realm, &rng.token(32)),
+            nobody: Secrets::of(&rng.token(16), &rng.token(32), &config.auth),
             nonces: Nonces::new(&mut rng),
             failures: Failures::new(config.auth.clone()),
         }
@@ -103,7 +103,9 @@ impl Authenticator {
     /// Other accounts and limits hold from now on; nonces and blocks stay.
     pub fn reconfigure(&mut self, config: &Config) {
         self.realm = config.auth.realm.clone();
+        self.algorithms = config.auth.algorithms.clone();
         self.lifetime = config.auth.nonce_lifetime;
+        self.nobody = Secrets::of("", &self.opaque, &config.auth);
         self.accounts = accounts(config);
         self.failures.reconfigure(config.auth.clone());
     }
@@ -149,7 +151,7 @@ impl Authenticator {
             .headers()
             .all(role.answer())
             .filter_map(|line| Credentials::parse(line).ok())
-            .find(|shown| shown.realm == self.realm && ALGORITHMS.contains(&shown.algorithm))
+            .find(|shown| shown.realm == self.realm && self.algorithms.contains(&shown.algorithm))
     }
 
     /// Takes as long for an unknown name as for a wrong password.
@@ -174,7 +176,7 @@ impl Authenticator {
     /// One line per algorithm, the best first (RFC 8760 section 2.3).
     fn ask(&mut self, role: Role, source: IpAddr, stale: bool, now: Instant) -> Reply {
         let text = self.nonces.make(source, now);
-        let line = |algorithm| {
+        let line = |&algorithm: &Algorithm| {
             let challenge = Challenge {
                 realm: self.realm.clone(),
                 nonce: text.clone(),
@@ -185,7 +187,7 @@ impl Authenticator {
             };
             (role.question().as_str().to_owned(), challenge.to_string())
         };
-        Reply { headers: ALGORITHMS.into_iter().map(line).collect(), ..Reply::new(role.status()) }
+        Reply { headers: self.algorithms.iter().map(line).collect(), ..Reply::new(role.status()) }
     }
 }
 
@@ -213,23 +215,20 @@ impl Role {
 }
 
 impl Secrets {
-    fn of(user: &str, realm: &str, password: &str) -> Secrets {
-        Secrets(ALGORITHMS.map(|algorithm| algorithm.secret(user, realm, password)))
+    fn of(user: &str, password: &str, config: &config::Auth) -> Secrets {
+        let secret = |&algorithm: &Algorithm| (algorithm, algorithm.secret(user, &config.realm, password));
+        Secrets(config.algorithms.iter().map(secret).collect())
     }
 
+    /// Empty for an algorithm that is not offered, which nobody can answer with.
     fn with(&self, algorithm: Algorithm) -> &str {
-        let index = ALGORITHMS.iter().position(|&ours| ours == algorithm).unwrap_or_default();
-        &self.0[index]
+        self.0.iter().find(|(of, _)| *of == algorithm).map_or("", |(_, secret)| secret)
     }
 }
 
 fn accounts(config: &Config) -> BTreeMap<String, Secrets> {
-    let secrets = |password: &str, number: &str| Secrets::of(number, &config.auth.realm, password);
-    config
-        .extensions
-        .iter()
-        .map(|extension| (extension.number.clone(), secrets(&extension.password, &extension.number)))
-        .collect()
+    let secrets = |account: &config::Extension| Secrets::of(&account.number, &account.password, &config.auth);
+    config.extensions.iter().map(|account| (account.number.clone(), secrets(account))).collect()
 }
 
 /// Whether From, and for REGISTER also To, name the user whose password was shown: nobody calls in the name of another, and

@@ -42,8 +42,7 @@ impl Nonces {
     pub(super) fn make(&mut self, source: IpAddr, now: Instant) -> String {
         self.made += 1;
         let nonce = Nonce { made_at: now, number: self.made };
-        let [high, low] = self.seal(nonce, source);
-        format!("{:016x}{:016x}{high:016x}{low:016x}", now.as_nanos(), self.made)
+        self.write(nonce, source)
     }
 
     /// The nonce of a text, if we gave it to this source less than `lifetime` ago.
@@ -56,10 +55,9 @@ impl Nonces {
     ) -> Option<Nonce> {
         let part = |i: usize| u64::from_str_radix(text.get(i * 16..(i + 1) * 16)?, 16).ok();
         let nonce = Nonce { made_at: Instant::from_nanos(part(0)?), number: part(1)? };
-        let [high, low] = self.seal(nonce, source);
-        let ours = high.ct_eq(&part(2)?) & low.ct_eq(&part(3)?);
+        let is_ours: bool = self.write(nonce, source).as_bytes().ct_eq(text.as_bytes()).into();
         let lives = nonce.made_at <= now && now < nonce.made_at + lifetime && nonce > self.forgotten;
-        (bool::from(ours) && text.len() == 64 && lives).then_some(nonce)
+        (is_ours && lives).then_some(nonce)
     }
 
     /// Notes that a nonce was used for the `count`th time; false when that has been before. Without a count (RFC 2069) a
@@ -93,6 +91,11 @@ impl Nonces {
                 self.forgotten = self.forgotten.max(nonce);
             }
         }
+    }
+
+    fn write(&self, nonce: Nonce, source: IpAddr) -> String {
+        let [high, low] = self.seal(nonce, source);
+        format!("{:016x}{:016x}{high:016x}{low:016x}", nonce.made_at.as_nanos(), nonce.number)
     }
 
     /// The fields have fixed lengths and half of the hash is kept, so that nothing can be put behind them.
@@ -169,7 +172,7 @@ mod tests {
             let mut changed = text.clone();
             changed.replace_range(at..=at, &digit);
             let known = nonces.recognise(&changed, PHONE, LIFETIME, Instant::from_millis(5)).is_some();
-            prop_assert_eq!(known, changed.eq_ignore_ascii_case(&text));
+            prop_assert_eq!(known, changed == text);
         }
 
         #[test]

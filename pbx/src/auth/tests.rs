@@ -21,13 +21,29 @@ fn a_request_without_credentials_is_asked_for_them_the_best_hash_first() {
 
 #[test]
 fn the_right_password_opens_with_either_hash() {
-    for index in 0..ALGORITHMS.len() {
+    for index in 0..office::config().auth.algorithms.len() {
         let mut authenticator = authenticator();
         let challenge = ask(&mut authenticator, OFFICE, at(0)).swap_remove(index);
         let request = answered(call("1001"), &challenge, "1001", "secret-1001", 1);
         let verdict = authenticator.check(&request, source(OFFICE), Role::Proxy, at(1));
         assert!(matches!(verdict, Verdict::Granted { user } if user == "1001"), "{:?}", challenge.algorithm);
     }
+}
+
+#[test]
+fn only_the_configured_hashes_are_offered_and_taken() {
+    let mut config = office::config();
+    config.auth.algorithms = vec![Algorithm::Md5];
+    let mut authenticator = Authenticator::new(&config, Rng::from_number(1));
+    let challenge = ask(&mut authenticator, OFFICE, at(0));
+    assert_eq!(challenge.len(), 1);
+    let better = Challenge { algorithm: Algorithm::Sha256, ..challenge[0].clone() };
+    let request = answered(call("1001"), &better, "1001", "secret-1001", 1);
+    let refusal = refused(authenticator.check(&request, source(OFFICE), Role::Proxy, at(0)));
+    assert_eq!(refusal.failed, None);
+    let request = answered(call("1001"), &challenge[0], "1001", "secret-1001", 1);
+    let verdict = authenticator.check(&request, source(OFFICE), Role::Proxy, at(0));
+    assert!(matches!(verdict, Verdict::Granted { .. }));
 }
 
 #[test]

@@ -455,17 +455,6 @@ impl Call {
         let callee = self.leaving.iter().filter(|leg| answered && leg.negotiation.agreed().is_some()).take(1);
         let record =
             self.facts.record(std::iter::once(&self.caller).chain(callee), &context.clock, context.now);
-        tracing::info!(
-            call_id = %record.call_id,
-            status = record.status,
-            reason = %record.reason,
-            duration_secs = record.duration_secs,
-            packets_sent = self.caller.statistics.packets_sent,
-            packets_received = self.caller.statistics.packets_received,
-            packets_lost = self.caller.statistics.packets_lost,
-            mos = self.caller.statistics.mos,
-            "the call is over"
-        );
         context.out.push_back(Output::Record(Box::new(record)));
     }
 }

@@ -69,7 +69,6 @@ impl Calls {
             answered: None,
             end: None,
         };
-        tracing::info!(call_id = %facts.call_id, caller = %facts.caller, dialled = %facts.dialled, "a call");
         let caller = Leg::new("caller".into(), Some(incoming.session), incoming.path, negotiation);
         let invitation = Invitation {
             from: from_for_callees(&incoming.invite, &incoming.caller, context),

@@ -124,6 +124,9 @@ pub struct Media {
 pub struct Auth {
     /// The digest realm.
     pub realm: String,
+    /// The hashes a telephone may choose from, the one we like best first; not empty. MD5 alone where nothing is said: many
+    /// telephones give up when they see another one (docs/decisions/0005).
+    pub algorithms: Vec<crate::sip::digest::Algorithm>,
     /// How long a nonce is good for.
     pub nonce_lifetime: Duration,
     /// So many failures of one source within `block_window` block it.

@@ -7,6 +7,7 @@ use super::{
     TrunkTarget,
 };
 use crate::sip::Transport;
+use crate::sip::digest::Algorithm;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
@@ -168,12 +169,26 @@ impl Reader<'_> {
         let allow = raw.allow.unwrap_or_default();
         Ok(Auth {
             realm: self.text_or(raw.realm, domain, "a realm")?,
+            algorithms: self.algorithms(raw.algorithms)?,
             nonce_lifetime: self.seconds(raw.nonce_lifetime_seconds, 300, 10..=24 * HOUR)?,
             max_failures: self.number(raw.max_failures, 10, 1..=1_000_000)? as u32,
             block_window: self.seconds(raw.block_window_seconds, 60, 1..=24 * HOUR)?,
             block_duration: self.seconds(raw.block_duration_seconds, 300, 1..=24 * HOUR)?,
             allow: allow.iter().map(|text| self.network(text)).collect::<Result<_>>()?,
         })
+    }
+
+    fn algorithms(&self, tokens: Option<Vec<S<String>>>) -> Result<Vec<Algorithm>> {
+        const OFFERED: [Algorithm; 3] = [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512T256];
+        let algorithm = |token: &S<String>| {
+            let known = Algorithm::of(token.as_ref()).filter(|algorithm| OFFERED.contains(algorithm));
+            let message = "expected `MD5`, `SHA-256` or `SHA-512-256`".to_owned();
+            known.ok_or_else(|| self.wrong(token.span(), message, None))
+        };
+        match tokens {
+            Some(tokens) if !tokens.is_empty() => tokens.iter().map(algorithm).collect(),
+            _ => Ok(vec![Algorithm::Md5]),
+        }
     }
 
     fn limits(&self, raw: raw::Limits) -> Result<Limits> {

@@ -61,6 +61,7 @@ pub(super) struct Media {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Auth {
     pub(super) realm: Option<S<String>>,
+    pub(super) algorithms: Option<Vec<S<String>>>,
     pub(super) nonce_lifetime_seconds: Option<S<i64>>,
     pub(super) max_failures: Option<S<i64>>,
     pub(super) block_window_seconds: Option<S<i64>>,

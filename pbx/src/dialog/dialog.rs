@@ -4,7 +4,7 @@
 //! from a target to a [`Path`] stands in `target.rs`.
 
 use super::target;
-use crate::sip::{Method, Name, NameAddr, Path, Request, Response, Uri};
+use crate::sip::{ConnectionId, Method, Name, NameAddr, Path, Request, Response, Uri};
 use std::net::IpAddr;
 
 /// What an INVITE of ours fixes for every dialog that may come of it.
@@ -101,9 +101,9 @@ impl Dialog {
         self.owns_call_id
     }
 
-    /// The path that the peer's messages come from.
-    pub(super) fn path(&self) -> Path {
-        self.path
+    /// The stream that requests go over, when the peer opened one.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.path.connection
     }
 
     /// Contact as we write it in this dialog.
@@ -162,11 +162,6 @@ impl Dialog {
     /// The stream is gone: the next request opens one to where the peer says it listens.
     pub(super) fn forget_connection(&mut self) {
         self.path = target::without_connection(&self.remote_target, self.path);
-    }
-
-    /// Whether requests go over a stream that the peer opened.
-    pub(super) fn has_connection(&self) -> bool {
-        self.path.connection.is_some()
     }
 
     fn compose(&self, method: Method, cseq: u32) -> Request {

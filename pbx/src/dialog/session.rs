@@ -12,7 +12,7 @@ use super::shared::{Asked, Credentials, Cx, Inbound, Outcome, Owner, Purpose, Sh
 use super::uac::Calling;
 use super::uas::Ringing;
 use super::{Body, Event, ExtraHeaders, Invite, Reply, RequestId, SessionId, challenge, compose};
-use crate::sip::{Method, Name, Path, Request, Response, StatusCode};
+use crate::sip::{ConnectionId, Method, Name, Path, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
 
@@ -97,6 +97,27 @@ impl Session {
             Stage::Ringing(ringing) => Some(ringing.server()),
             Stage::Established(established) => established.open_invite(),
             Stage::Calling(_) | Stage::Leaving(_) | Stage::Cancelling(_) | Stage::Over => None,
+        }
+    }
+
+    /// The stream that requests of this session go over, when the peer opened one.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        match &self.stage {
+            Stage::Ringing(ringing) => ringing.peer.dialog.connection(),
+            Stage::Established(established) => established.peer.dialog.connection(),
+            Stage::Leaving(leaving) => leaving.peer.dialog.connection(),
+            // We opened it ourselves: the shell knows how to do so again.
+            Stage::Calling(_) | Stage::Cancelling(_) | Stage::Over => None,
+        }
+    }
+
+    /// That stream is gone.
+    pub(super) fn forget_connection(&mut self) {
+        match &mut self.stage {
+            Stage::Ringing(ringing) => ringing.peer.dialog.forget_connection(),
+            Stage::Established(established) => established.peer.dialog.forget_connection(),
+            Stage::Leaving(leaving) => leaving.peer.dialog.forget_connection(),
+            Stage::Calling(_) | Stage::Cancelling(_) | Stage::Over => {}
         }
     }
 

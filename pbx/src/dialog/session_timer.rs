@@ -53,11 +53,6 @@ impl SessionTimer {
         }
     }
 
-    /// The timer of a new dialog of the same INVITE, which has met the same 422 (section 7.4).
-    pub(super) fn insist(&mut self, min_se: Option<Duration>) {
-        self.seen_min = self.seen_min.max(min_se);
-    }
-
     /// Asks for a session timer in an INVITE or UPDATE of ours (sections 7.1 and 7.4).
     pub(super) fn ask(&self, headers: &mut Headers) {
         let floor = self.seen_min.unwrap_or_default().max(self.own_min);
@@ -125,13 +120,8 @@ impl SessionTimer {
     pub(super) fn on_422(&mut self, response: &Response) -> bool {
         let min_se = min_se(response.headers());
         let grown = min_se > self.seen_min;
-        self.insist(min_se);
+        self.seen_min = self.seen_min.max(min_se);
         grown
-    }
-
-    /// The largest Min-SE seen.
-    pub(super) fn seen_min(&self) -> Option<Duration> {
-        self.seen_min
     }
 
     /// A refresh that was refused for the moment is to be tried again.

@@ -11,7 +11,7 @@ use super::{
     compose, inspect, target,
 };
 use crate::rng::Rng;
-use crate::sip::{Message, Method, Name, Path, Request, Response, StatusCode};
+use crate::sip::{ConnectionId, Message, Method, Name, Path, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{self, ClientId, Failure, ServerId, Transactions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ pub struct UserAgent {
     by_tag: BTreeMap<String, SessionId>,
     /// Sessions by the INVITE that a CANCEL may come for.
     by_invite: BTreeMap<ServerId, SessionId>,
+    /// Sessions by the stream their requests go over.
+    by_connection: BTreeSet<(ConnectionId, SessionId)>,
     deadlines: BTreeSet<(Instant, SessionId)>,
     ids: u64,
 }
@@ -33,6 +35,7 @@ struct Entry {
     session: Box<Session>,
     deadline: Option<Instant>,
     open_invite: Option<ServerId>,
+    connection: Option<ConnectionId>,
 }
 
 impl UserAgent {
@@ -51,6 +54,7 @@ impl UserAgent {
             sessions: BTreeMap::new(),
             by_tag: BTreeMap::new(),
             by_invite: BTreeMap::new(),
+            by_connection: BTreeSet::new(),
             deadlines: BTreeSet::new(),
             ids: 0,
         }
@@ -64,6 +68,10 @@ impl UserAgent {
 
     /// What was sent to this remote could not be sent, or its connection broke.
     pub fn path_failed(&mut self, path: Path, now: Instant) {
+        if let Some(connection) = path.connection {
+            // First, so that a BYE that follows from the failure takes another way.
+            self.forget_connection(connection);
+        }
         self.shared.transactions.path_failed(path, now);
         self.drain(now);
     }
@@ -411,8 +419,19 @@ impl UserAgent {
 
     fn add(&mut self, id: SessionId, session: Session) {
         self.by_tag.insert(session.tag().to_owned(), id);
-        self.sessions.insert(id, Entry { session: Box::new(session), deadline: None, open_invite: None });
+        self.sessions.insert(
+            id,
+            Entry { session: Box::new(session), deadline: None, open_invite: None, connection: None },
+        );
         self.settle(id);
+    }
+
+    fn forget_connection(&mut self, connection: ConnectionId) {
+        let all = (connection, SessionId(0))..=(connection, SessionId(u64::MAX));
+        let over_it: Vec<SessionId> = self.by_connection.range(all).map(|(_, id)| *id).collect();
+        for id in over_it {
+            self.within(id, |session, _| session.forget_connection());
+        }
     }
 
     /// Does something with a session and brings the tables up to date. A session that is gone hears nothing.
@@ -438,6 +457,14 @@ impl UserAgent {
             }
             self.by_invite.extend(open_invite.map(|invite| (invite, id)));
             entry.open_invite = open_invite;
+        }
+        let connection = entry.session.connection();
+        if connection != entry.connection {
+            if let Some(connection) = entry.connection {
+                self.by_connection.remove(&(connection, id));
+            }
+            self.by_connection.extend(connection.map(|connection| (connection, id)));
+            entry.connection = connection;
         }
         if entry.session.is_over() {
             self.by_tag.remove(entry.session.tag());

@@ -39,14 +39,16 @@ pub(super) enum Admission {
 pub(super) struct Latch {
     expected: Option<SocketAddr>,
     state: State,
+    /// Who is on probation; never more than [`CANDIDATES`], and mostly nobody.
+    candidates: Vec<Candidate>,
 }
 
 #[derive(Clone, Debug)]
 enum State {
     /// Nobody is heard; RTP goes to `last`, or where the SDP says.
-    Open { last: Option<SocketAddr>, candidates: [Option<Candidate>; CANDIDATES] },
+    Open { last: Option<SocketAddr> },
     /// One is heard, and RTP goes there.
-    Latched { source: SocketAddr, ssrc: u32, heard: Instant, candidates: [Option<Candidate>; CANDIDATES] },
+    Latched { source: SocketAddr, ssrc: u32, heard: Instant },
 }
 
 /// Somebody on probation.
@@ -61,7 +63,7 @@ struct Candidate {
 
 impl Default for Latch {
     fn default() -> Latch {
-        Latch { expected: None, state: State::Open { last: None, candidates: [None; CANDIDATES] } }
+        Latch { expected: None, state: State::Open { last: None }, candidates: Vec::new() }
     }
 }
 
@@ -70,12 +72,13 @@ impl Latch {
     pub(super) fn agree(&mut self, expected: Option<SocketAddr>, now: Instant, rules: &Latching) {
         let same = self.expected == expected || expected.is_none();
         if !same {
-            self.state = State::Open { last: None, candidates: [None; CANDIDATES] };
+            self.state = State::Open { last: None };
+            self.candidates.clear();
         }
         if let State::Latched { source, heard, .. } = self.state
             && now.since(heard) >= rules.silence
         {
-            self.state = State::Open { last: Some(source), candidates: [None; CANDIDATES] };
+            self.state = State::Open { last: Some(source) };
         }
         // `c=0.0.0.0` is a hold and names nobody: who was expected is so again afterwards.
         self.expected = expected.or(self.expected);
@@ -84,7 +87,7 @@ impl Latch {
     /// Where RTP goes.
     pub(super) fn destination(&self) -> Option<SocketAddr> {
         match self.state {
-            State::Open { last, .. } => last.or(self.expected),
+            State::Open { last } => last.or(self.expected),
             State::Latched { source, .. } => Some(source),
         }
     }
@@ -124,7 +127,8 @@ impl Latch {
 
     fn take(&mut self, source: SocketAddr, ssrc: u32, now: Instant) -> Admission {
         let changed = self.destination() != Some(source);
-        self.state = State::Latched { source, ssrc, heard: now, candidates: [None; CANDIDATES] };
+        self.state = State::Latched { source, ssrc, heard: now };
+        self.candidates.clear();
         if changed { Admission::Changed } else { Admission::Known }
     }
 
@@ -144,20 +148,26 @@ impl Latch {
         now: Instant,
         rules: &Latching,
     ) -> bool {
-        let (State::Open { candidates, .. } | State::Latched { candidates, .. }) = &mut self.state;
-        let candidate = place(candidates, from, now);
-        let next = match *candidate {
+        let known = self.candidates.iter().position(|candidate| candidate.source == from);
+        let before = known.map(|at| self.candidates.swap_remove(at));
+        let packets = match before {
             Some(known) if known.continues_with(header, now) => known.packets.saturating_add(1),
             Some(_) | None => 1,
         };
-        *candidate = Some(Candidate {
+        if self.candidates.len() == CANDIDATES {
+            // The one who was heard least lately makes room.
+            self.candidates.sort_by_key(|candidate| candidate.heard);
+            self.candidates.remove(0);
+        }
+        let next_sequence = header.sequence.wrapping_add(1);
+        self.candidates.push(Candidate {
             source: from,
             ssrc: header.ssrc,
-            next_sequence: header.sequence.wrapping_add(1),
-            packets: next,
+            next_sequence,
+            packets,
             heard: now,
         });
-        next >= rules.probation
+        packets >= rules.probation
     }
 }
 
@@ -167,19 +177,6 @@ impl Candidate {
             && self.next_sequence == header.sequence
             && now.since(self.heard) <= PROBATION_GAP
     }
-}
-
-/// The place of `from`, a free one, or that of the one who was heard least lately.
-fn place(
-    candidates: &mut [Option<Candidate>; CANDIDATES],
-    from: SocketAddr,
-    now: Instant,
-) -> &mut Option<Candidate> {
-    let known = candidates.iter().position(|candidate| candidate.is_some_and(|known| known.source == from));
-    let age = |candidate: &Option<Candidate>| candidate.map_or(Duration::MAX, |known| now.since(known.heard));
-    let oldest = || (0..CANDIDATES).max_by_key(|n| age(&candidates[*n])).unwrap_or(0);
-    let at = known.unwrap_or_else(oldest);
-    &mut candidates[at]
 }
 
 /// Whether what `expected` sends may seem to come from `ip`.

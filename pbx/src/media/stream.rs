@@ -42,7 +42,8 @@ pub(super) struct Stream {
     pub(super) talkspurt: Option<u32>,
     pub(super) silence: Option<Silence>,
     pub(super) reporting: Reporting,
-    pub(super) dice: Rng,
+    /// Boxed, as it is large and seldom needed.
+    pub(super) dice: Box<Rng>,
     latch: Latch,
     receiver: Option<Receiver>,
     clock_rate: u32,
@@ -100,7 +101,7 @@ impl Stream {
             talkspurt: None,
             silence: None,
             reporting: Reporting::default(),
-            dice,
+            dice: Box::new(dice),
             latch: Latch::default(),
             receiver: None,
             clock_rate: NARROWBAND,

@@ -2,14 +2,16 @@
 //!
 //! Nothing here sends anything; `call` acts on what is decided here.
 
+mod health;
 mod refusal;
 
 pub use refusal::{Callee, Outcome, best, map_refusal, redirected_to, tries_next};
 
-use crate::config::Config;
+use crate::config::{self, App, Config, Trunk, TrunkTarget};
 use crate::rng::Rng;
-use crate::sip::{StatusCode, Transport};
+use crate::sip::{StatusCode, Transport, Uri, unescape};
 use crate::time::{Duration, Instant};
+use health::Health;
 use std::net::IpAddr;
 
 /// Who calls, as far as we know.
@@ -107,46 +109,178 @@ pub enum Access {
 }
 
 /// Decides, and remembers which targets have failed lately.
-pub struct Router {}
+pub struct Router {
+    rng: Rng,
+    health: Health,
+}
 
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
 impl Router {
     /// A router that has seen nothing fail.
     pub fn new(rng: Rng) -> Router {
-        todo!()
+        Router { rng, health: Health::default() }
     }
 
     /// What is to be done: the first route that fits, then the extension of that number, then the tone of `[behavior]`.
     pub fn decide(&mut self, config: &Config, asked: &Asked<'_>, now: Instant) -> Routed {
-        todo!()
+        let routed = match config.routes.iter().find(|route| fits(route, asked)) {
+            Some(route) => Routed {
+                decision: self.follow(&route.app, config, asked.number, now),
+                route: Some(route.name.clone()),
+                open: route.from_network.is_some(),
+            },
+            None => unrouted(config, asked.number),
+        };
+        tracing::debug!(number = asked.number, caller = ?asked.caller, source = %asked.source, ?routed, "routed");
+        routed
     }
 
     /// A target did not answer or said that it cannot: it goes last for a while.
     pub fn target_failed(&mut self, target: &Target, now: Instant) {
-        todo!()
+        self.health.failed(target, now);
     }
 
     /// A target answered.
     pub fn target_works(&mut self, target: &Target) {
-        todo!()
+        self.health.works(target);
+    }
+
+    fn follow(&mut self, app: &App, config: &Config, number: &str, now: Instant) -> Decision {
+        match app {
+            App::Extension(other) => extension(config, other.as_deref().unwrap_or(number)),
+            App::Trunk { trunks, strip, prefix } => {
+                let rest: String = number.chars().skip(*strip).collect();
+                self.lead_out(config, trunks, format!("{prefix}{rest}"), now)
+            }
+            App::Tone { frequency, duration, answer_delay } => {
+                tone(&config.behavior, *frequency, *duration, *answer_delay)
+            }
+            App::Echo => Decision::Echo,
+            App::Reject { status, reason } => Decision::Reject {
+                status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    fn lead_out(&mut self, config: &Config, names: &[String], number: String, now: Instant) -> Decision {
+        if number.is_empty() {
+            return Decision::Reject { status: StatusCode::ADDRESS_INCOMPLETE, reason: None };
+        }
+        let trunks = names.iter().filter_map(|name| config.trunks.iter().find(|trunk| trunk.name == *name));
+        let in_turn: Vec<Target> = trunks.flat_map(|trunk| in_turn(trunk, &mut self.rng)).collect();
+        let (resting, mut targets): (Vec<Target>, Vec<Target>) =
+            in_turn.into_iter().partition(|target| self.health.is_resting(target, now));
+        targets.extend(resting);
+        match targets.is_empty() {
+            true => Decision::NotFound,
+            false => Decision::Trunk { number, targets },
+        }
     }
 }
 
 /// Who calls from this source, before anybody has shown a password.
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
 pub fn caller(config: &Config, source: IpAddr) -> Caller {
-    todo!()
+    let is_from = |trunk: &&Trunk| trunk.accept_from.iter().any(|network| network.contains(source));
+    match config.trunks.iter().find(is_from) {
+        Some(trunk) => Caller::Trunk(trunk.name.clone()),
+        None => Caller::Anonymous,
+    }
 }
 
 /// Whether `caller` may have what was decided (docs/decisions/0003).
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
 pub fn access(routed: &Routed, caller: &Caller) -> Access {
-    todo!()
+    match (caller, &routed.decision) {
+        _ if routed.open => Access::Open,
+        (Caller::Extension(_), _) => Access::Open,
+        (Caller::Trunk(_), Decision::Trunk { .. }) => Access::Forbidden,
+        (Caller::Trunk(_), _) => Access::Open,
+        (Caller::Anonymous, Decision::Reject { .. }) => Access::Open,
+        (Caller::Anonymous, _) => Access::NeedsAuthentication,
+    }
 }
 
 /// The dialled number of a Request-URI: the user part (or the number of `tel:`) unescaped, without its parameters and, when
 /// it is a telephone number, without visual separators (RFC 3966 section 5.1.1). Empty when there is none.
-#[expect(unused_variables, clippy::todo, reason = "the contract stands before the code")]
 pub fn dialled(request_uri: &str) -> String {
-    todo!()
+    let Ok(uri) = Uri::parse(request_uri) else {
+        return String::new();
+    };
+    let user = uri.user.unwrap_or_default();
+    // A telephone number in a SIP URI may have parameters of its own (RFC 3261 section 19.1.6).
+    let number = unescape(user.split(';').next().unwrap_or_default());
+    let is_telephone_number = uri.is_tel()
+        || number.starts_with('+')
+        || uri.params.get("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+    match is_telephone_number {
+        true => number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect(),
+        false => number.into_owned(),
+    }
 }
+
+fn fits(route: &config::Route, asked: &Asked<'_>) -> bool {
+    route.from_network.is_none_or(|network| network.contains(asked.source))
+        && route.to_user.matches(asked.number)
+}
+
+/// What holds where no route fits.
+fn unrouted(config: &Config, number: &str) -> Routed {
+    let (decision, open) = match extension(config, number) {
+        Decision::NotFound if config.behavior.auto_answer => (tone(&config.behavior, None, None, None), true),
+        found_or_not => (found_or_not, false),
+    };
+    Routed { decision, route: None, open }
+}
+
+fn extension(config: &Config, number: &str) -> Decision {
+    match config.extensions.iter().any(|extension| extension.number == number) {
+        true => Decision::Extension { number: number.to_owned() },
+        false => Decision::NotFound,
+    }
+}
+
+fn tone(
+    behavior: &config::Behavior,
+    frequency: Option<f64>,
+    duration: Option<Duration>,
+    answer_delay: Option<Duration>,
+) -> Decision {
+    Decision::Tone {
+        frequency: frequency.unwrap_or(behavior.tone_frequency),
+        duration: duration.unwrap_or(behavior.tone_duration),
+        answer_delay: answer_delay.unwrap_or(behavior.auto_answer_delay),
+    }
+}
+
+/// The targets of a trunk in the order to try: by priority, and within one by chance according to weight (RFC 2782).
+fn in_turn(trunk: &Trunk, rng: &mut Rng) -> Vec<Target> {
+    let mut left: Vec<&TrunkTarget> = trunk.targets.iter().collect();
+    // Those without weight stand first, so that chance takes them only where it falls on the very beginning.
+    left.sort_by_key(|target| (target.priority, target.weight));
+    let mut targets = Vec::with_capacity(left.len());
+    while let Some(first) = left.first() {
+        let of_this_priority = left.iter().take_while(|target| target.priority == first.priority);
+        let next = left.remove(draw(of_this_priority.map(|target| target.weight), rng));
+        targets.push(Target {
+            trunk: trunk.name.clone(),
+            host: next.host.clone(),
+            port: next.port,
+            transport: next.transport,
+        });
+    }
+    targets
+}
+
+/// The index of one of `weights`, the more likely the heavier.
+fn draw(weights: impl Iterator<Item = u16> + Clone, rng: &mut Rng) -> usize {
+    let total: u64 = weights.clone().map(u64::from).sum();
+    let drawn = rng.below(total + 1);
+    let mut sum = 0;
+    let reaches = |weight: u16| {
+        sum += u64::from(weight);
+        sum >= drawn
+    };
+    weights.map(reaches).position(|reached| reached).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

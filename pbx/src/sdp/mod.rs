@@ -13,6 +13,8 @@ mod read;
 mod write;
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod properties;
 
 pub use codec::offerable;

@@ -80,6 +80,8 @@ impl Negotiation {
         let offer = Description::parse(sdp).map_err(NegotiationError::Unreadable)?;
         let (audio, remote) = offer.audio(self.audio)?;
         let remote = remote.clone();
+        // Also when it is going to be refused: the numbers were given (RFC 3264 section 8.3.2).
+        self.numbers.read(&remote.codecs);
         self.state = State::TheyOffered { audio, remote: Box::new(remote.clone()), offer };
         Ok(remote)
     }
@@ -105,7 +107,6 @@ impl Negotiation {
         };
         let wish = local.codecs.clone();
         let local = LocalAudio { codecs: ours, direction: agreement.direction, ..local.clone() };
-        self.numbers.read(&remote.codecs);
         self.numbers.wrote(&local.codecs);
         let address = local.address.ip();
         let mut lines: Vec<_> = offer.streams.iter().map(Line::refusing).collect();
@@ -143,8 +144,9 @@ impl Negotiation {
             return Err(NegotiationError::Refused);
         }
         let remote = stream.audio.as_ref().map_err(Clone::clone)?;
-        // The order and the numbers are those of the answer: what we send with (RFC 3264 section 7).
-        let (theirs, _) = agree::common(&remote.codecs, &local.codecs);
+        // The numbers and the order are those of the answer: what we send with (RFC 3264 section 7).
+        let (_, mut theirs) = agree::common(&local.codecs, &remote.codecs);
+        theirs.sort_by_key(|codec| remote.codecs.iter().position(|listed| listed == codec));
         agree::agreement(theirs, remote, local.direction).ok_or(NegotiationError::NoCommonCodec)
     }
 
@@ -196,5 +198,134 @@ impl Negotiation {
         self.wished = wished;
         self.agreed = Some(agreed);
         self.state = State::Stable;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn the_first_offer_reads_as_rfc_3264_wants_it() {
+        let mut alice = Negotiation::new(7, "alice");
+        let text = alice.offer(&local(&[Codec::pcmu(), Codec::telephone_event(101)]));
+        assert_eq!(
+            String::from_utf8_lossy(&text),
+            "v=0\r\no=alice 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+             m=audio 4000 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
+             a=fmtp:101 0-15\r\na=sendrecv\r\n"
+        );
+    }
+
+    #[test]
+    fn our_order_decides_and_the_offers_numbers_count() {
+        let mut bob = Negotiation::new(1, "-");
+        bob.receive_offer(&offer("8 0 99", "a=rtpmap:99 telephone-event/8000")).expect("an offer");
+        let wish = local(&[Codec::pcmu(), Codec::pcma(), Codec::telephone_event(101)]);
+        let (answer, agreement) = bob.answer(&wish).expect("an answer");
+        assert!(String::from_utf8_lossy(&answer).contains("m=audio 4000 RTP/AVP 0 8 99\r\n"));
+        assert_eq!(agreement.codecs, [Codec::pcmu(), Codec::pcma()]);
+        assert_eq!(agreement.telephone_event.map(|event| event.payload_type), Some(99));
+    }
+
+    #[test]
+    fn a_refused_reoffer_leaves_what_was_agreed() {
+        let mut bob = talking();
+        let before = bob.agreed().cloned();
+        bob.receive_offer(&offer("18", "")).expect("an offer");
+        assert_eq!(bob.answer(&local(&[Codec::pcmu()])), Err(NegotiationError::NoCommonCodec));
+        bob.rollback();
+        assert_eq!(bob.agreed().cloned(), before);
+        assert!(bob.is_stable());
+    }
+
+    #[test]
+    fn an_answer_that_forgets_the_hold_is_taken_as_a_hold() {
+        let mut bob = talking();
+        bob.offer(&LocalAudio { direction: Direction::SendOnly, ..local(&[Codec::pcmu()]) });
+        let agreement = bob.receive_answer(&offer("0", "a=sendrecv")).expect("an answer");
+        assert_eq!(agreement.direction, Direction::SendOnly);
+    }
+
+    #[test]
+    fn what_we_send_with_are_the_numbers_of_the_answer() {
+        let mut bob = Negotiation::new(1, "-");
+        bob.offer(&local(&[Codec::pcma(), Codec::telephone_event(101)]));
+        let answer = offer("8 96", "a=rtpmap:96 telephone-event/8000");
+        let agreement = bob.receive_answer(&answer).expect("an answer");
+        assert_eq!(agreement.telephone_event.map(|event| event.payload_type), Some(96));
+    }
+
+    #[test]
+    fn an_answer_with_other_streams_or_none_is_refused_and_the_offer_stays_open() {
+        let mut bob = Negotiation::new(1, "-");
+        bob.offer(&local(&[Codec::pcmu()]));
+        let two = [offer("0", ""), b"m=video 0 RTP/AVP 31\r\n".to_vec()].concat();
+        assert_eq!(bob.receive_answer(&two), Err(NegotiationError::OtherStreams));
+        let none = String::from_utf8_lossy(&offer("0", "")).replace("m=audio 5000", "m=audio 0");
+        assert_eq!(bob.receive_answer(none.as_bytes()), Err(NegotiationError::Refused));
+        assert!(bob.has_offered());
+    }
+
+    #[test]
+    fn streams_of_the_session_stay_in_their_places_when_we_offer() {
+        let mut bob = Negotiation::new(1, "-");
+        let first =
+            [b"v=0\r\nc=IN IP4 192.0.2.9\r\nm=video 6000 RTP/AVP 31\r\n", &offer("0", "")[25..]].concat();
+        bob.receive_offer(&first).expect("an offer");
+        bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+        let text = bob.offer(&local(&[Codec::pcmu()]));
+        let lines: Vec<_> =
+            std::str::from_utf8(&text).expect("text").lines().filter(|line| line.starts_with("m=")).collect();
+        assert_eq!(lines, ["m=video 0 RTP/AVP 31", "m=audio 4000 RTP/AVP 0"]);
+    }
+
+    #[test]
+    fn a_stream_that_was_over_comes_back() {
+        let mut bob = talking();
+        let over = String::from_utf8_lossy(&offer("18", "")).replace("m=audio 5000", "m=audio 0");
+        let remote = bob.receive_offer(over.as_bytes()).expect("an offer");
+        assert_eq!((remote.rtp, remote.direction), (None, Direction::Inactive));
+        let (answer, agreement) = bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+        assert!(String::from_utf8_lossy(&answer).contains("m=audio 0 RTP/AVP 18\r\n"));
+        assert_eq!((agreement.codecs, agreement.direction), (vec![Codec::pcmu()], Direction::Inactive));
+
+        bob.receive_offer(&offer("0", "")).expect("an offer");
+        let (_, agreement) = bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+        assert_eq!(agreement.direction, Direction::SendRecv);
+    }
+
+    #[test]
+    fn another_wish_may_change_the_codec_and_the_same_may_not() {
+        let both = [Codec::pcmu(), Codec::pcma()];
+        let mut bob = Negotiation::new(1, "-");
+        bob.offer(&local(&both));
+        bob.receive_answer(&offer("8 0", "")).expect("an answer");
+        let order = |bob: &mut Negotiation, wish: &[Codec]| {
+            let text = String::from_utf8_lossy(&bob.offer(&local(wish))).into_owned();
+            bob.rollback();
+            text.lines().find_map(|line| line.strip_prefix("m=audio 4000 RTP/AVP ")).map(str::to_owned)
+        };
+        assert_eq!(order(&mut bob, &both).as_deref(), Some("8 0"));
+        let also = [Codec::pcmu(), Codec::pcma(), Codec::telephone_event(101)];
+        assert_eq!(order(&mut bob, &also).as_deref(), Some("0 8 101"));
+    }
+
+    fn talking() -> Negotiation {
+        let mut bob = Negotiation::new(1, "-");
+        bob.receive_offer(&offer("0 8", "")).expect("an offer");
+        bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+        bob
+    }
+
+    fn local(codecs: &[Codec]) -> LocalAudio {
+        let address = SocketAddr::from(([192, 0, 2, 1], 4_000));
+        LocalAudio { address, codecs: codecs.to_vec(), direction: Direction::SendRecv, ptime: None }
+    }
+
+    fn offer(formats: &str, attributes: &str) -> Vec<u8> {
+        format!("v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 5000 RTP/AVP {formats}\r\n{attributes}\r\n")
+            .into_bytes()
     }
 }

@@ -308,6 +308,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Order::Drain { grace } => {
                 self.progress = Progress::Draining;
                 self.core.receive(Input::Drain { grace }, now);
+                tracing::info!(grace_secs = grace.as_secs(), "ending: no new calls from now on");
             }
             Order::Stop => self.progress = Progress::Over,
             Order::Snapshot(answer) => {

@@ -3,7 +3,7 @@
 //! Lines are written by a thread of their own: a terminal or a journal that does not keep up loses lines, which are
 //! counted, and never holds up a call.
 
-use super::statistics::Snapshot;
+use super::statistics::{Snapshot, name_of};
 use super::streams::Ending;
 use crate::cdr::Record;
 use crate::pbx::{Event, What};
@@ -147,13 +147,14 @@ impl Drop for LineWriter<'_> {
 
 /// What the core tells.
 pub(super) fn event(event: &Event) {
-    let call = event.call_id.as_deref();
+    let call_id = event.call_id.as_deref();
     match &event.what {
-        What::CallIncoming { caller, dialled } => tracing::info!(call, %caller, %dialled, "call incoming"),
-        What::CallRinging => tracing::debug!(call, "call ringing"),
-        What::CallAnswered { by } => tracing::info!(call, %by, "call answered"),
-        What::CallEnded { status, reason } => tracing::info!(call, status, %reason, "call ended"),
-        What::Dtmf { digit, by } => tracing::info!(call, %digit, by, "key pressed"),
+        What::CallIncoming { caller, dialled } => tracing::info!(call_id, %caller, %dialled, "call incoming"),
+        What::CallRinging => tracing::debug!(call_id, "call ringing"),
+        What::CallAnswered { by } => tracing::info!(call_id, %by, "call answered"),
+        // Its record says it with everything else.
+        What::CallEnded { status, reason } => tracing::debug!(call_id, status, %reason, "call ended"),
+        What::Dtmf { digit, by } => tracing::info!(call_id, %digit, by, "key pressed"),
         What::Registered { extension, contact } => tracing::info!(%extension, %contact, "registered"),
         What::Unregistered { extension, contact } => tracing::info!(%extension, %contact, "unregistered"),
         What::AuthenticationFailed { user, source } => {
@@ -163,11 +164,11 @@ pub(super) fn event(event: &Event) {
     }
 }
 
-/// How a call came out (SRV-10: duration, packets each way, quality).
+/// How a call came out: duration, packets each way, quality.
 pub(super) fn call_record(record: &Record) {
     for leg in &record.media {
-        tracing::info!(
-            call = %record.call_id,
+        tracing::debug!(
+            call_id = %record.call_id,
             leg = %leg.leg,
             codec = leg.codec.as_deref(),
             packets_sent = leg.packets_sent,
@@ -179,12 +180,17 @@ pub(super) fn call_record(record: &Record) {
         );
     }
     tracing::info!(
-        call = %record.call_id,
-        disposition = ?record.disposition,
+        call_id = %record.call_id,
+        disposition = name_of(record.disposition),
         status = record.status,
+        reason = %record.reason,
         duration_secs = record.duration_secs,
         billed_secs = record.billed_secs,
-        "call recorded"
+        packets_sent = record.media.iter().map(|leg| leg.packets_sent).sum::<u64>(),
+        packets_received = record.media.iter().map(|leg| leg.packets_received).sum::<u64>(),
+        packets_lost = record.media.iter().map(|leg| leg.packets_lost).sum::<i64>(),
+        mos_worst = record.media.iter().filter_map(|leg| leg.mos).reduce(f64::min),
+        "call over"
     );
 }
 

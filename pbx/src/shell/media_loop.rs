@@ -3,7 +3,7 @@
 //! The rooms are dealt out to the workers by their number. A worker moves packets, calls its [`Engine`] and honours its
 //! deadlines; it decides nothing. A packet that is passed on costs no lock, no allocation and no copy.
 
-use super::media_socket::{Batch, Bell, Epoll, be_punctual};
+use super::media_socket::{Bell, Epoll, Timer, be_punctual};
 use crate::media::{Command, Engine, Event, Output, Port, RoomId, Settings};
 use crate::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,14 +20,20 @@ use std::time::Duration;
 const COMMANDS: usize = 4096;
 /// Bytes of one socket that may wait for us: some seconds of one stream, since a worker may be kept from the processor.
 const RECEIVE_BUFFER: usize = 256 << 10;
+/// The longest datagram that is taken; what is longer is no telephone audio.
+const LONGEST: usize = 2048;
 /// Ready sockets between two looks at the clock, so that tones stay punctual under load.
 const SOCKETS_A_LOOK: usize = 16;
 /// How often the last events are offered when the loop ends.
 const LAST_OFFERS: u32 = 50;
 /// The token of the bell; sockets have their [`Port::index`].
 const BELL: u64 = u64::MAX;
+/// The token of the timer.
+const TIMER: u64 = u64::MAX - 1;
 /// How long events wait that found no room.
 const EVENTS_AGAIN: Duration = Duration::from_millis(1);
+/// Events that wait for room; beyond that only those are kept that say what has become of a command.
+const EVENTS: usize = 16_384;
 /// Expedited forwarding (RFC 3246), as the upper six bits of the TOS byte.
 const EXPEDITED: u32 = 46 << 2;
 
@@ -68,9 +74,13 @@ where
         let bell = Arc::new(Alarm { bell: Bell::new()?, rung: AtomicBool::new(false) });
         let epoll = Epoll::new()?;
         epoll.add(&bell.bell, BELL)?;
+        let timer = Timer::new()?;
+        epoll.add_timer(&timer, TIMER)?;
         let mut work = Loop {
             engine: Engine::new(settings),
             epoll,
+            timer,
+            alarm: None,
             sockets: Vec::new(),
             orders: waiting,
             bell: Arc::clone(&bell),
@@ -115,6 +125,9 @@ impl Worker {
 struct Loop<C, E> {
     engine: Engine,
     epoll: Epoll,
+    timer: Timer,
+    /// When the timer goes off.
+    alarm: Option<Instant>,
     /// By [`Port::index`].
     sockets: Vec<Option<Bound>>,
     orders: Receiver<Order>,
@@ -137,15 +150,17 @@ where
 {
     fn run(&mut self) {
         be_punctual();
-        let mut batch = Batch::new();
+        let mut buffer = [0; LONGEST + 1];
         let mut stopped = false;
         while !stopped {
-            let ready = self.epoll.wait(self.patience());
+            self.set_alarm();
+            let ready = self.epoll.wait();
             self.do_what_is_due();
             for n in 0..ready {
                 match self.epoll.token(n) {
                     BELL => stopped = self.take_orders(),
-                    index => self.take_packets(index as usize, &mut batch),
+                    TIMER => self.alarm = None,
+                    index => self.take_packet(index as usize, &mut buffer),
                 }
                 if n % SOCKETS_A_LOOK == SOCKETS_A_LOOK - 1 {
                     self.do_what_is_due();
@@ -156,11 +171,14 @@ where
         self.close_all();
     }
 
-    /// How long nothing is to be done unless something comes.
-    fn patience(&self) -> Option<Duration> {
-        let deadline = self.engine.poll_timeout().map(|at| at.since((self.clock)()));
-        let again = (!self.untold.is_empty()).then_some(EVENTS_AGAIN);
-        deadline.into_iter().chain(again).min()
+    /// Sees to it that the loop wakes for the next deadline. A timer that goes off earlier than that is left alone.
+    fn set_alarm(&mut self) {
+        let again = (!self.untold.is_empty()).then(|| (self.clock)() + EVENTS_AGAIN);
+        let Some(next) = self.engine.poll_timeout().into_iter().chain(again).min() else { return };
+        if self.alarm.is_none_or(|alarm| next < alarm) {
+            self.timer.set(next.since((self.clock)()));
+            self.alarm = Some(next);
+        }
     }
 
     fn do_what_is_due(&mut self) {
@@ -188,35 +206,19 @@ where
         false
     }
 
-    /// Takes what has come at one socket and passes it on.
-    fn take_packets(&mut self, index: usize, batch: &mut Batch) {
+    /// Takes what has come at one socket and passes it on. If there is more, the socket is told again.
+    fn take_packet(&mut self, index: usize, buffer: &mut [u8; LONGEST + 1]) {
         let Some(Some(bound)) = self.sockets.get(index) else { return };
-        let count = batch.receive(&bound.socket);
-        if count == 0 {
-            return;
-        }
+        let Ok((length, source)) = bound.socket.recv_from(buffer) else { return };
+        // What is too long has been cut: it is refused as an empty datagram would be.
+        let length = if length > LONGEST { 0 } else { length };
         let now = (self.clock)();
-        // Packets of one socket nearly always leave by one socket: they go in one call.
-        let (mut start, mut way) = (0, None);
-        for n in 0..count {
-            let datagram = batch.datagram(n);
-            let forward =
-                datagram.and_then(|(bytes, source)| self.engine.receive(bound.port, bytes, source, now));
-            let out = forward.as_ref().map(|forward| forward.port);
-            if out != way {
-                self.send_batch(way, batch, start..n);
-                (start, way) = (n, out);
-            }
-            if let Some(forward) = forward {
-                batch.direct(n, forward.range, forward.to);
-            }
-        }
-        self.send_batch(way, batch, start..count);
-    }
-
-    fn send_batch(&self, way: Option<Port>, batch: &mut Batch, range: std::ops::Range<usize>) {
-        if let Some(bound) = way.and_then(|port| self.sockets.get(port.index())?.as_ref()) {
-            batch.send(&bound.socket, range);
+        let Some(forward) = self.engine.receive(bound.port, &mut buffer[..length], source, now) else {
+            return;
+        };
+        if let Some(Some(out)) = self.sockets.get(forward.port.index()) {
+            // What the OS does not take is lost, as it would be on the way.
+            let _ = out.socket.send_to(&buffer[forward.range], forward.to);
         }
     }
 
@@ -236,12 +238,11 @@ where
                         let _ = bound.socket.send_to(bytes, to);
                     }
                 }
-                Output::Event(event) if self.untold.is_empty() => {
-                    if let Some(event) = (self.on_event)(event) {
-                        self.untold.push_back(event);
-                    }
+                Output::Event(event) => {
+                    let left = if self.untold.is_empty() { (self.on_event)(event) } else { Some(event) };
+                    let kept = left.filter(|event| self.untold.len() < EVENTS || is_answer(event));
+                    self.untold.extend(kept);
                 }
-                Output::Event(event) => self.untold.push_back(event),
                 Output::Bind { port, address } => self.bind(port, address),
                 Output::Unbind(port) => {
                     if let Some(place) = self.sockets.get_mut(port.index()) {
@@ -276,8 +277,22 @@ where
             if self.untold.is_empty() {
                 break;
             }
-            self.epoll.wait(Some(EVENTS_AGAIN));
+            std::thread::park_timeout(EVENTS_AGAIN);
             self.put_out();
+        }
+    }
+}
+
+/// Whether somebody waits for this event: there are no more of them than commands.
+fn is_answer(event: &Event) -> bool {
+    match event {
+        Event::Opened(_)
+        | Event::OpenFailed { .. }
+        | Event::Finished(_)
+        | Event::Statistics(..)
+        | Event::Closed(..) => true,
+        Event::FirstPacket(_) | Event::SourceChanged { .. } | Event::Dtmf { .. } | Event::TimedOut(_) => {
+            false
         }
     }
 }

@@ -19,7 +19,6 @@ pub mod driver;
 mod driver_stories;
 pub mod host;
 mod http;
-pub mod interim;
 mod journal;
 pub mod log;
 pub mod media_host;

@@ -317,3 +317,88 @@ impl fmt::Display for ReloadError {
 }
 
 impl std::error::Error for ReloadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::test_host::{IdleCore, NoMedia, TestHost};
+
+    const FILE: &str = "office.toml";
+    const OFFICE: &str = "[sip]\nlisten = [\"udp:192.0.2.1:0\"]\n[limits]\ncalls = 7\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reloaded_configuration_holds() {
+        let world = World::new().await;
+        world.host.disk.put(FILE, &OFFICE.replace("= 7", "= 9"));
+        assert_eq!(world.running.handle.reload().await, Ok(vec![]), "nothing waits for a restart");
+        assert_eq!(world.calls().await, 9, "the core has heard of it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_configuration_leaves_the_old_one() {
+        let world = World::new().await;
+        world.host.disk.put(FILE, "[limits]\ncals = 9\n");
+        let refused = world.running.handle.reload().await;
+        assert!(
+            matches!(&refused, Err(ReloadError::Refused(why)) if why.starts_with("office.toml:2:1: ")),
+            "{refused:?}"
+        );
+        assert_eq!(world.calls().await, 0, "the core has heard nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_needs_a_restart_is_said() {
+        let world = World::new().await;
+        let text = format!("{}[http]\nlisten = \"192.0.2.1:80\"\n", OFFICE.replace(":0", ":5060"));
+        world.host.disk.put(FILE, &text);
+        let notes = world.running.handle.reload().await.expect("the configuration is right");
+        assert_eq!(
+            notes,
+            [
+                "what SIP listens on changes with the next start",
+                "what HTTP listens on changes with the next start"
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_end_nothing_is_reloaded() {
+        let mut world = World::new().await;
+        world.host.disk.put(FILE, OFFICE);
+        world.running.handle.stop().await;
+        assert!(world.running.ended().await);
+        assert_eq!(world.running.handle.reload().await, Err(ReloadError::Ended));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ports_are_free_again_when_one_cannot_be_had() {
+        let host = TestHost::new();
+        let text = "[sip]\nlisten = [\"udp:192.0.2.1:5060\", \"udp:192.0.2.1:5070\"]\n";
+        let config = Config::parse(text, FILE).expect("it is right");
+        let other = host.udp(SocketAddr::from(([192, 0, 2, 1], 5070))).await.expect("free");
+        let refused = bind(host.clone(), config.clone(), None).await.err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|why| why.starts_with("UDP port 5070 on 192.0.2.1")));
+        drop(other);
+        assert!(bind(host, config, None).await.is_ok());
+    }
+
+    struct World {
+        host: TestHost,
+        running: Running<TestHost>,
+    }
+
+    impl World {
+        async fn new() -> World {
+            let host = TestHost::new();
+            let config = Config::parse(OFFICE, FILE).expect("it is right");
+            let bound = bind(host.clone(), config, Some(FILE.into())).await.expect("nothing else listens");
+            let (_, events) = mpsc::channel(1);
+            World { host, running: bound.start(|_, _, _| IdleCore::default(), NoMedia, events) }
+        }
+
+        /// The call limit of the configuration the core was given last.
+        async fn calls(&self) -> u64 {
+            self.running.handle.snapshot().await.expect("it runs").counters.calls_total
+        }
+    }
+}

@@ -89,7 +89,10 @@ fn bind_sentence(
                 Listen::Http => {
                     write!(f, "\n    [http]\n    listen = \"{}\"\n", SocketAddr::new(ip, another))
                 }
-                Listen::Sip(_) => write!(f, "\n    [sip]\n    port = {another}\n"),
+                Listen::Sip(_) => {
+                    let address = SocketAddr::new(ip, another);
+                    write!(f, "\n    [sip]\n    listen = [\"udp:{address}\", \"tcp:{address}\"]\n")
+                }
             }?;
             write!(
                 f,

@@ -65,6 +65,11 @@ pub(super) const DISPOSITIONS: [(Disposition, &str); 6] = [
     (Disposition::Interrupted, "interrupted"),
 ];
 
+/// As call records and metrics write it.
+pub(super) fn name_of(disposition: Disposition) -> &'static str {
+    DISPOSITIONS.iter().find(|(found, _)| *found == disposition).map_or("unknown", |(_, name)| name)
+}
+
 /// RTP of the legs that have ended.
 #[derive(Clone, Debug)]
 pub(super) struct MediaTotals {

@@ -2,8 +2,7 @@
 //!
 //! Who may and who has tried too often is not decided here: that is the room `auth`.
 
-use super::scan::split;
-use super::{Name, Request, Response};
+use super::{Name, Request, Response, quote, scan, unquote};
 use md5::{Digest as _, Md5};
 use sha2::{Sha256, Sha512_256};
 use std::fmt;
@@ -272,10 +271,10 @@ impl Qop {
 
 impl fmt::Display for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest realm={}, nonce={}", Quoted(&self.realm), Quoted(&self.nonce))?;
+        write!(f, "Digest realm={}, nonce={}", quote(&self.realm), quote(&self.nonce))?;
         write!(f, ", algorithm={}", self.algorithm.token())?;
         if let Some(opaque) = &self.opaque {
-            write!(f, ", opaque={}", Quoted(opaque))?;
+            write!(f, ", opaque={}", quote(opaque))?;
         }
         if !self.qop.is_empty() {
             let choices: Vec<&str> = self.qop.iter().map(|qop| qop.token()).collect();
@@ -290,14 +289,14 @@ impl fmt::Display for Challenge {
 
 impl fmt::Display for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Digest username={}, realm={}", Quoted(&self.username), Quoted(&self.realm))?;
-        write!(f, ", nonce={}, uri={}", Quoted(&self.nonce), Quoted(&self.uri))?;
-        write!(f, ", response={}, algorithm={}", Quoted(&self.response), self.algorithm.token())?;
+        write!(f, "Digest username={}, realm={}", quote(&self.username), quote(&self.realm))?;
+        write!(f, ", nonce={}, uri={}", quote(&self.nonce), quote(&self.uri))?;
+        write!(f, ", response={}, algorithm={}", quote(&self.response), self.algorithm.token())?;
         if let Some(opaque) = &self.opaque {
-            write!(f, ", opaque={}", Quoted(opaque))?;
+            write!(f, ", opaque={}", quote(opaque))?;
         }
         if let Some(Counted { qop, cnonce, nonce_count }) = &self.counted {
-            write!(f, ", qop={}, cnonce={}, nc={nonce_count:08x}", qop.token(), Quoted(cnonce))?;
+            write!(f, ", qop={}, cnonce={}, nc={nonce_count:08x}", qop.token(), quote(cnonce))?;
         }
         Ok(())
     }
@@ -330,10 +329,10 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        split(self.0, b',')
+        scan::split(self.0, b',')
             .filter_map(|field| field.split_once('='))
             .find(|(written, _)| written.trim().eq_ignore_ascii_case(name))
-            .map(|(_, value)| unquote(value.trim()))
+            .map(|(_, value)| unquote(value.trim()).into_owned())
     }
 
     fn required(&self, name: &'static str) -> Result<String, DigestError> {
@@ -352,38 +351,6 @@ impl<'a> Fields<'a> {
         let is_hex = text.bytes().all(|b| b.is_ascii_hexdigit());
         let count = u32::from_str_radix(&text, 16).ok().filter(|_| is_hex);
         count.ok_or(DigestError::Value("nc", text))
-    }
-}
-
-/// The text of a quoted string (RFC 3261 section 25.1), or a token as it is.
-fn unquote(value: &str) -> String {
-    let Some(quoted) = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
-        return value.to_owned();
-    };
-    let mut text = String::with_capacity(quoted.len());
-    let mut characters = quoted.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => text.extend(characters.next()),
-            other => text.push(other),
-        }
-    }
-    text
-}
-
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        f.write_char('"')?;
-        for character in self.0.chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_char('\\')?;
-            }
-            f.write_char(character)?;
-        }
-        f.write_char('"')
     }
 }
 

@@ -1,8 +1,8 @@
 //! A stream of bytes to messages (RFC 3261 section 18.3): what a TCP or TLS connection needs before there is anything to
 //! parse. A WebSocket frames by itself.
 
-use super::line;
 use super::path::Transport;
+use super::{Name, line};
 use std::fmt;
 
 /// What a stream brought.
@@ -193,10 +193,8 @@ fn content_length(head: &[u8]) -> Result<usize, FrameError> {
 
 /// The value of a line that is Content-Length, in either form.
 fn length_value(line: &[u8]) -> Option<&[u8]> {
-    let parts = line::split(line)?;
-    let name = &line[..parts.name];
-    let is_length = name.eq_ignore_ascii_case(b"Content-Length") || name.eq_ignore_ascii_case(b"l");
-    is_length.then_some(&line[parts.value..parts.value_end])
+    let parts = line::split(line).filter(|parts| parts.name == Name::ContentLength)?;
+    Some(&line[parts.value..parts.value_end])
 }
 
 #[cfg(test)]

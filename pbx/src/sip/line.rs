@@ -1,6 +1,8 @@
 //! Where header lines end, and how long the body is: what the parser of messages and the framer of streams share, so that
 //! they can never differ about where a message ends.
 
+use super::Name;
+
 /// Why a line has no end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unended {
@@ -26,24 +28,25 @@ pub(super) fn end(bytes: &[u8], at: usize) -> Result<usize, Unended> {
     }
 }
 
-/// The name of a header line and where its value begins and ends, in bytes from the beginning of the line.
+/// A header line, split: lengths and places are bytes from the beginning of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Parts {
-    pub(super) name: usize,
+    pub(super) name: Name,
+    pub(super) name_length: usize,
     pub(super) value: usize,
     pub(super) value_end: usize,
 }
 
 /// Splits a header line at its colon; `None` when there is none or the name is no token.
 pub(super) fn split(line: &[u8]) -> Option<Parts> {
-    let name = line.iter().position(|&byte| !is_token(byte))?;
-    let colon = name + line[name..].iter().position(|byte| !matches!(byte, b' ' | b'\t'))?;
-    if name == 0 || line[colon] != b':' {
-        return None;
-    }
+    let colon = memchr::memchr(b':', line)?;
+    let trailing = line[..colon].iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let written = &line[..colon - trailing];
+    let name = Name::of_bytes(written);
+    let is_name = name != Name::Other || (!written.is_empty() && written.iter().copied().all(is_token));
     let value = colon + 1 + line[colon + 1..].iter().take_while(|&&byte| is_space(byte)).count();
     let trailing = line[value..].iter().rev().take_while(|&&byte| is_space(byte)).count();
-    Some(Parts { name, value, value_end: line.len() - trailing })
+    is_name.then_some(Parts { name, name_length: written.len(), value, value_end: line.len() - trailing })
 }
 
 /// The number in the value of Content-Length: digits and nothing else (RFC 3261 section 20.14).
@@ -96,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_name_may_be_followed_by_spaces_but_not_by_a_fold() {
-        assert_eq!(split(b"l \t:  5 "), Some(Parts { name: 1, value: 6, value_end: 7 }));
+        assert_eq!(
+            split(b"l \t:  5 "),
+            Some(Parts { name: Name::ContentLength, name_length: 1, value: 6, value_end: 7 })
+        );
         assert_eq!(split(b"l\r\n : 5"), None);
         assert_eq!(split(b": 5"), None);
         assert_eq!(split(b"l 5"), None);

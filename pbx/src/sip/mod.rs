@@ -23,6 +23,8 @@ mod name;
 mod params;
 mod parse;
 mod path;
+#[cfg(test)]
+mod properties;
 mod salvage;
 mod scan;
 mod status;

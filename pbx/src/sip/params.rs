@@ -9,10 +9,15 @@ use std::fmt;
 pub struct Params<'a>(pub &'a str);
 
 impl<'a> Params<'a> {
-    /// The parameters of a header value, without the first `;`. `None` when one of them is empty, has a name that is no
-    /// token, or a value that would be read as something else (RFC 3261 section 25.1, `generic-param`).
+    /// The parameters of a header value, without the first `;`; `None` unless they are well formed.
     pub(super) fn parse(text: &'a str) -> Option<Params<'a>> {
-        scan::split(text, b';').all(is_parameter).then_some(Params(text))
+        Some(Params(text)).filter(|params| !params.is_empty() && params.is_well_formed())
+    }
+
+    /// Whether none of the parameters of a header is empty, has a name that is no token, or a value that would be read as
+    /// something else (RFC 3261 section 25.1, `generic-param`).
+    pub fn is_well_formed(&self) -> bool {
+        self.is_empty() || scan::split(self.0, b';').all(is_parameter)
     }
 
     /// All of them; the value is `None` for a parameter without `=`. Quotes are left on.
@@ -89,7 +94,7 @@ mod tests {
 
     #[test]
     fn empty_or_broken_parameters_are_refused() {
-        for text in [";", "a;", "=1", "a b=1", "a=1 2", "a=\"", "a=\"x\"y", "a=1,b", "ä=1", "a=<"] {
+        for text in ["", ";", " ", "a;", "=1", "a b=1", "a=1 2", "a=\"", "a=\"x\"y", "a=1,b", "ä=1", "a=<"] {
             assert_eq!(Params::parse(text), None, "{text:?}");
         }
     }

@@ -94,13 +94,11 @@ impl Head {
     fn push(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), ParseError> {
         let text = &bytes[start..end];
         let bad = || ParseError::HeaderLine(excerpt(text));
-        let parts = line::split(text).ok_or_else(bad)?;
-        let name = Name::of_bytes(&text[..parts.name]);
+        let Parts { name, name_length, value, value_end } = line::split(text).ok_or_else(bad)?;
         if name == Name::ContentLength {
-            self.note_length(&text[parts.value..parts.value_end])?;
+            self.note_length(&text[value..value_end])?;
         }
-        let name_length = u16::try_from(parts.name).map_err(|_| bad())?;
-        let Parts { value, value_end, .. } = parts;
+        let name_length = u16::try_from(name_length).map_err(|_| bad())?;
         self.lines.push(Line {
             name,
             name_length,

@@ -22,7 +22,7 @@ pub fn salvage(bytes: &[u8]) -> Option<Request> {
     let mut request = Request::new(method, "");
     for line in lines(bytes).skip(1).take(MOST_LINES) {
         let Some(parts) = line::split(line) else { continue };
-        let name = Name::of_bytes(&line[..parts.name]);
+        let name = parts.name;
         let is_wanted = COPIED.contains(&name) && (name == Name::Via || !request.headers().has(name));
         if let Ok(value) = std::str::from_utf8(&line[parts.value..parts.value_end])
             && is_wanted

@@ -53,7 +53,11 @@ impl Request {
 
     /// Every Via can be read, and the first does not promise a unique branch and then have none.
     fn via_is_well_formed(&self) -> Result<(), Refusal> {
-        self.vias().try_for_each(|via| via.map(drop))?;
+        for via in self.vias() {
+            if !via?.params.is_well_formed() {
+                return Err(malformed(Name::Via));
+            }
+        }
         match self.via()?.branch() {
             Some(MAGIC_COOKIE) => Err(malformed(Name::Via)),
             _ => Ok(()),
@@ -86,8 +90,7 @@ impl Request {
         Ok(())
     }
 
-    /// A dialog needs one place to send its requests to (RFC 3261 section 8.1.1.8); only a registration may have several,
-    /// or `*`.
+    /// A dialog needs one place to send its requests to (RFC 3261 section 8.1.1.8). `*` is for registrations.
     fn contacts_fit(&self) -> Result<(), Refusal> {
         let contacts = self.contacts().map_err(|_| malformed(Name::Contact))?;
         let Contacts::These(contacts) = contacts else {
@@ -96,11 +99,10 @@ impl Request {
         for contact in &contacts {
             uri_of(Ok(*contact), Name::Contact)?;
         }
-        let begins_dialog = matches!(self.method, Method::Invite | Method::Subscribe | Method::Refer)
-            && self.to_header().is_ok_and(|to| to.tag().is_none());
-        match contacts.len() {
-            0 if begins_dialog => Err(ParseError::Missing(Name::Contact).into()),
-            2.. if self.method != Method::Register => Err(ParseError::Repeated(Name::Contact).into()),
+        let is_within_dialog = self.to_header().is_ok_and(|to| to.tag().is_some());
+        match (names_target(&self.method), contacts.len()) {
+            (true, 0) if !is_within_dialog => Err(ParseError::Missing(Name::Contact).into()),
+            (true, 2..) => Err(ParseError::Repeated(Name::Contact).into()),
             _ => Ok(()),
         }
     }
@@ -124,6 +126,11 @@ impl Response {
         self.via()?;
         if self.list(Name::Via).nth(1).is_some() { Err(ParseError::Repeated(Name::Via)) } else { Ok(()) }
     }
+}
+
+/// Whether Contact is the remote target of a dialog.
+fn names_target(method: &Method) -> bool {
+    matches!(method, Method::Invite | Method::Subscribe | Method::Refer)
 }
 
 /// All of `mandatory` are there, and nothing that may stand once stands twice.

@@ -388,8 +388,16 @@ fn both_want_a_change_at_once() {
     world.offer(alice, "sendonly");
     world.offer(bob, "sendrecv");
     world.pass(20 * SECOND);
-    assert!(world.seen(alice).contains("offer answered"), "{}", world.ladder);
+    // Who is later finds that the session has changed meanwhile: it is told 491 and asks again if it still wants to.
     assert!(world.seen(bob).contains("offer answered"), "{}", world.ladder);
+    assert!(
+        world.seen(alice).contains("offer refused 491, asked, answers sendrecv"),
+        "{}",
+        world.seen(alice)
+    );
+    world.offer(alice, "sendonly");
+    world.pass(2 * SECOND);
+    assert!(world.seen(alice).ends_with("offer answered"), "{}", world.ladder);
     world.hang_up(alice);
     world.rest();
 }

@@ -2,6 +2,13 @@
 //! ladder of what went over the wire is printed under it.
 
 mod calls;
+mod chaos;
+mod forks;
+mod offers;
+mod races;
+mod refresh;
+mod reliable;
+mod requests;
 
 use super::{Event, Invite, Output, SessionId, Settings, UserAgent};
 use crate::rng::Rng;
@@ -62,11 +69,13 @@ pub(super) struct Rig {
     pub(super) events: [VecDeque<Event>; 2],
     /// What went over the wire: when, from whom, the message.
     pub(super) sent: Vec<(Instant, usize, Message)>,
+    /// Where the user agents sent it.
+    pub(super) paths: Vec<Path>,
     /// Bob is played by the test: nothing is delivered to him.
     pub(super) bob_is_played: bool,
     in_flight: BTreeMap<(Instant, u64), (usize, Message)>,
     losses: Vec<(usize, &'static str, usize)>,
-    link: Link,
+    pub(super) link: Link,
     dice: Rng,
     number: u64,
     ladder: Vec<String>,
@@ -102,6 +111,7 @@ impl Rig {
             now: Instant::START,
             events: [VecDeque::new(), VecDeque::new()],
             sent: Vec::new(),
+            paths: Vec::new(),
             bob_is_played: false,
             in_flight: BTreeMap::new(),
             losses: Vec::new(),
@@ -297,7 +307,10 @@ impl Rig {
             while let Some(output) = self.agents[who].poll_output() {
                 match output {
                     Output::Event(event) => self.events[who].push_back(event),
-                    Output::Transmit { bytes, .. } => self.transmit(who, &bytes),
+                    Output::Transmit { bytes, path } => {
+                        self.paths.push(path);
+                        self.transmit(who, &bytes);
+                    }
                 }
             }
         }

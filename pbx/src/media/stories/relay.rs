@@ -22,6 +22,34 @@ fn what_one_says_the_other_hears_byte_for_byte() {
 }
 
 #[test]
+fn a_late_packet_finds_its_place_and_a_duplicate_is_heard_once() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    for n in [1, 2, 4, 3, 3, 4, 7] {
+        world.says(alice, n, &[n as u8; 160]);
+    }
+    let heard = world.heard(bob);
+    let first = heard[0].header.sequence;
+    let places: Vec<_> =
+        heard.iter().map(|packet| (packet.payload[0], packet.header.sequence.wrapping_sub(first))).collect();
+    assert_eq!(places, [(1, 0), (2, 1), (4, 3), (3, 2), (7, 6)], "what was lost stays a gap");
+}
+
+#[test]
+fn a_telephone_that_starts_over_is_heard_with_one_ssrc() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    (0..5).for_each(|n| world.says(alice, n, &[1; 160]));
+    world.pass(20);
+    for n in 0..5 {
+        let other = Header { ssrc: 77, timestamp: 9_000_000, ..header(alice, 40_000 + n) };
+        world.sends(alice, Header { timestamp: other.timestamp + u32::from(n) * 160, ..other }, &[2; 160]);
+    }
+    assert_numbers_follow(&world.heard(bob), 160);
+    assert_eq!(world.statistics(alice).packets_lost, 0);
+}
+
+#[test]
 fn payload_types_differ_on_the_two_sides() {
     let mut world = World::new();
     let (alice, bob) = (world.phone(), world.phone());

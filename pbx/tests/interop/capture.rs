@@ -1,0 +1,75 @@
+//! Everything on the wire of a story, and what tshark thinks of the PBX's share of it.
+
+use crate::becomes;
+use crate::network::{OFFICE, STRANGER, command};
+use crate::process::Process;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+
+/// A running capture.
+pub(crate) struct Capture {
+    dumpcap: Process,
+    file: PathBuf,
+}
+
+/// A packet that cannot come from anybody else tells that the capture reaches this far.
+const OPENING: &[u8] = b"the capture of this story begins here";
+const CLOSING: &[u8] = b"the capture of this story ends here";
+
+/// What the PBX sends: from its SIP port, or from its media ports.
+const FROM_THE_PBX: &str = "(udp.srcport == 5060 || tcp.srcport == 5060 || \
+    (udp.srcport >= 10000 && udp.srcport <= 20000)) && (ip.src == 10.9.0.1 || ip.src == 127.0.0.1)";
+const PROTOCOLS: &str = "(sip || sdp || rtp || rtcp || rtpevent)";
+
+impl Capture {
+    /// Returns when packets are really captured.
+    pub(crate) fn start(file: &Path) -> Capture {
+        let mut dumpcap = command("dumpcap");
+        dumpcap.args(["-i", "lo", "-f", "udp or tcp", "-B", "16", "-w"]).arg(file);
+        let dumpcap = Process::start("dumpcap", &mut dumpcap);
+        let capture = Capture { dumpcap, file: file.to_owned() };
+        capture.dumpcap.prints("the name of its file", |line| line.starts_with("File: "));
+        capture.mark(OPENING);
+        capture
+    }
+
+    /// Ends the capture and fails with what tshark calls malformed, or an error, in what the PBX has sent.
+    pub(crate) fn finds_nothing_malformed(mut self) {
+        self.mark(CLOSING);
+        self.dumpcap.signal(libc::SIGINT);
+        self.dumpcap.ended();
+
+        let sent = self.packets(&format!("({FROM_THE_PBX}) && {PROTOCOLS}"));
+        assert!(!sent.is_empty(), "the capture holds nothing that the PBX has sent");
+        let wrong = "(_ws.malformed || _ws.expert.severity >= \"Error\")";
+        let malformed = self.packets(&format!("({FROM_THE_PBX}) && {PROTOCOLS} && {wrong}"));
+        assert!(
+            malformed.is_empty(),
+            "tshark finds malformed what the PBX has sent:\n{}",
+            malformed.join("\n")
+        );
+    }
+
+    /// The packets that a filter lets through, one line each.
+    fn packets(&self, filter: &str) -> Vec<String> {
+        let mut tshark = command("tshark");
+        tshark.arg("-r").arg(&self.file).args(["-Y", filter]);
+        tshark.args(["-T", "fields", "-E", "occurrence=a"]);
+        for field in ["frame.number", "ip.src", "udp.srcport", "_ws.col.Info", "_ws.expert.message"] {
+            tshark.args(["-e", field]);
+        }
+        let output = tshark.output().expect("tshark is installed");
+        assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Sends a packet of our own until it is in the file.
+    fn mark(&self, text: &[u8]) {
+        let socket = UdpSocket::bind((STRANGER, 0)).expect("the network is up");
+        let is_captured = becomes(|| {
+            let _ = socket.send_to(text, (OFFICE, 9));
+            std::fs::read(&self.file).is_ok_and(|bytes| memchr::memmem::find(&bytes, text).is_some())
+        });
+        assert!(is_captured, "the capture does not reach {}", String::from_utf8_lossy(text));
+    }
+}

@@ -1,0 +1,145 @@
+//! Sound files: one tone written, the tone of a recording found.
+//!
+//! The measure is Goertzel's: how much of the energy of a piece of sound is at one frequency.
+
+use std::f64::consts::TAU;
+use std::path::Path;
+
+/// Samples a second, in all files here.
+const RATE: u32 = 8000;
+/// What is measured at a time: 100 ms, so that neighbouring frequencies are 10 Hz apart.
+const PIECE: usize = 800;
+
+/// Writes a tone of that frequency.
+pub(crate) fn write(path: &Path, frequency: f64, seconds: u32) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = hound::WavWriter::create(path, spec).expect("our folder can be written");
+    for sample in sine(frequency, (seconds * RATE) as usize) {
+        file.write_sample(sample).expect("our folder can be written");
+    }
+    file.finalize().expect("our folder can be written");
+}
+
+/// What was heard, in pieces of 100 ms.
+pub(crate) struct Recording {
+    /// For each piece the frequency that was the most of it; none where there was no tone.
+    pieces: Vec<Option<u32>>,
+}
+
+impl Recording {
+    pub(crate) fn read(path: &Path) -> Recording {
+        let mut file =
+            hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!((file.spec().sample_rate, file.spec().channels), (RATE, 1), "{}", path.display());
+        // A telephone that was killed leaves half a sample; what came before it counts.
+        Recording::of(&file.samples::<i16>().map_while(Result::ok).collect::<Vec<_>>())
+    }
+
+    fn of(samples: &[i16]) -> Recording {
+        Recording { pieces: samples.chunks_exact(PIECE).map(dominant).collect() }
+    }
+
+    /// Fails unless that tone was heard for so many seconds, and no other tone.
+    pub(crate) fn is(&self, frequency: u32, seconds: f64) {
+        let heard = self.pieces.iter().filter(|piece| **piece == Some(frequency)).count();
+        assert!(heard as f64 >= seconds * 10.0, "{frequency} Hz for {seconds} s was not heard: {self}");
+        let others = self.pieces.iter().flatten().filter(|piece| **piece != frequency).count();
+        // Where a tone begins or breaks off a piece may look like its neighbour.
+        assert!(others <= 2, "more than {frequency} Hz was heard: {self}");
+    }
+
+    /// Of the pieces from the first to the last with this tone, the share that has it: 1 when nothing was lost.
+    pub(crate) fn continuity(&self, frequency: u32) -> f64 {
+        let is_it = |piece: &Option<u32>| *piece == Some(frequency);
+        let Some(first) = self.pieces.iter().position(is_it) else { return 0.0 };
+        let last = self.pieces.iter().rposition(is_it).unwrap_or(first);
+        let span = &self.pieces[first..=last];
+        span.iter().filter(|piece| is_it(piece)).count() as f64 / span.len() as f64
+    }
+}
+
+impl std::fmt::Display for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} s of sound:", self.pieces.len() as f64 / 10.0)?;
+        for same in self.pieces.chunk_by(|a, b| a == b) {
+            let time = same.len() as f64 / 10.0;
+            match same[0] {
+                Some(frequency) => write!(f, " {frequency} Hz for {time} s,")?,
+                None => write!(f, " no tone for {time} s,")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The frequency, in steps of 10 Hz, that holds more than half of the energy.
+fn dominant(samples: &[i16]) -> Option<u32> {
+    let energy = samples.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>();
+    // Below this it is silence, or what a codec makes of it.
+    if energy / (samples.len() as f64) < 100.0_f64.powi(2) {
+        return None;
+    }
+    let loudest = (30..=340).map(|step| (step * 10, power(samples, f64::from(step * 10))));
+    let (frequency, power) = loudest.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    (power > 0.5 * energy).then_some(frequency)
+}
+
+/// The energy at one frequency; that of a pure tone is all there is.
+fn power(samples: &[i16], frequency: f64) -> f64 {
+    let coefficient = 2.0 * (TAU * frequency / f64::from(RATE)).cos();
+    let (mut before, mut last) = (0.0, 0.0);
+    for &sample in samples {
+        (before, last) = (last, f64::from(sample) + coefficient * last - before);
+    }
+    2.0 * (last.powi(2) + before.powi(2) - coefficient * last * before) / samples.len() as f64
+}
+
+fn sine(frequency: f64, samples: usize) -> impl Iterator<Item = i16> {
+    let step = TAU * frequency / f64::from(RATE);
+    (0..samples).map(move |n| ((n as f64 * step).sin() * 8000.0) as i16)
+}
+
+#[test]
+fn a_tone_is_found() {
+    let recording = Recording::of(&sine(440.0, 8000).chain([0; 8000]).collect::<Vec<_>>());
+
+    recording.is(440, 1.0);
+    assert_eq!(recording.to_string(), "2 s of sound: 440 Hz for 1 s, no tone for 1 s,");
+}
+
+#[test]
+#[should_panic(expected = "440 Hz for 1 s was not heard")]
+fn another_tone_is_not_it() {
+    Recording::of(&sine(1000.0, 16000).collect::<Vec<_>>()).is(440, 1.0);
+}
+
+#[test]
+#[should_panic(expected = "more than 440 Hz was heard")]
+fn a_second_tone_is_not_overheard() {
+    Recording::of(&sine(440.0, 8000).chain(sine(1000.0, 4000)).collect::<Vec<_>>()).is(440, 1.0);
+}
+
+#[test]
+fn noise_is_no_tone() {
+    let mut state = 1_u32;
+    let noise = (0..8000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 17) as i16
+    });
+
+    assert_eq!(Recording::of(&noise.collect::<Vec<_>>()).pieces, [None; 10]);
+}
+
+#[test]
+fn a_gap_is_counted() {
+    let sound = sine(440.0, 8000).chain([0; 1600]).chain(sine(440.0, 6400)).collect::<Vec<_>>();
+
+    let continuity = Recording::of(&sound).continuity(440);
+
+    assert!((0.85..0.92).contains(&continuity), "{continuity}");
+}
