@@ -11,7 +11,7 @@
 //! | [`ear`] | what is in a recording: tones, silence |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
-//! | [`trace`] | everything that was sent, in order |
+//! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
 pub mod dice;
@@ -21,6 +21,7 @@ pub mod network;
 pub mod ear;
 pub mod phone;
 
+pub mod ladder;
 pub mod office;
 pub mod trace;
 

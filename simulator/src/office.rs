@@ -12,7 +12,9 @@ use pbx::shell::media_host::HostMedia;
 use pbx::shell::program::{self, Handle, Running};
 use pbx::time::{Duration, Instant};
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
@@ -74,6 +76,34 @@ impl Plan {
         &mut self.extensions[at]
     }
 
+    /// Sets a key of `[behavior]`.
+    pub fn behave(&mut self, key: &str, value: impl ToString) {
+        self.behavior.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Sets a key of `[media]`.
+    pub fn talk(&mut self, key: &str, value: impl ToString) {
+        self.media.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Sets a text of an extension.
+    pub fn extend(&mut self, number: &str, key: &str, text: &str) {
+        self.extension(number).more.push((key.to_owned(), format!("\"{text}\"")));
+    }
+
+    /// Numbers of this pattern go out over these systems, one after the other.
+    pub fn trunk(&mut self, pattern: &str, targets: &[IpAddr]) {
+        let target = |(priority, host)| format!("{{ host = \"{host}\", priority = {priority} }}");
+        let targets: Vec<String> = (1..).zip(targets).map(target).collect();
+        let _ = write!(
+            self.tables,
+            "\n[[trunks]]\nname = \"city\"\ntargets = [{}]\ntry_timeout_ms = 1000\n\n\
+             [[routes]]\nname = \"out\"\nto_user = \"{pattern}\"\napp = \"trunk\"\n\
+             app_params = {{ trunks = [\"city\"] }}\n",
+            targets.join(", ")
+        );
+    }
+
     /// The configuration as an operator would write it, for a PBX at `host`.
     pub fn toml(&self, host: &SimHost) -> String {
         let address = host.address();
@@ -127,7 +157,7 @@ pub struct Office {
 /// A PBX that runs.
 struct AtWork {
     handle: Handle<SimHost>,
-    running: Running<SimHost>,
+    ended: Arc<AtomicBool>,
     core: Watched,
 }
 
@@ -168,7 +198,9 @@ impl Office {
             media_events,
         );
         let core = core.expect("a PBX that starts has a core");
-        self.at_work = Some(AtWork { handle: running.handle.clone(), running, core });
+        let ended = Arc::new(AtomicBool::new(false));
+        self.at_work = Some(AtWork { handle: running.handle.clone(), ended: ended.clone(), core });
+        self.host.spawn(wait_for_the_end(running, ended));
     }
 
     /// Another configuration holds from now on, as after a reload.
@@ -188,22 +220,33 @@ impl Office {
         }
     }
 
-    /// Waits until the PBX has ended by itself.
-    pub async fn ended(&mut self) {
-        if let Some(mut at_work) = self.at_work.take() {
-            at_work.running.ended().await;
-        }
-    }
-
     /// The machine loses its power and is on again, with no PBX running.
     pub fn crash(&mut self) {
         self.host.network().bounce(self.host.address());
         self.at_work = None;
     }
 
+    /// Whether the PBX has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.at_work.as_ref().is_some_and(|at_work| at_work.ended.load(Ordering::Relaxed))
+    }
+
     /// Whether nothing is left over in it: no call, dialog, transaction, port.
     pub fn is_idle(&self) -> bool {
-        self.at_work.as_ref().is_none_or(|at_work| at_work.core.pbx().is_idle())
+        self.left_over().is_empty()
+    }
+
+    /// What is left over in it, in words.
+    pub fn left_over(&self) -> Vec<String> {
+        let Some(at_work) = &self.at_work else { return Vec::new() };
+        let pbx = at_work.core.pbx();
+        let Counters { calls_active, ports_in_use, .. } = pbx.counters();
+        let left = [
+            (calls_active > 0, format!("the PBX has {calls_active} calls")),
+            (ports_in_use > 0, format!("the PBX has {ports_in_use} ports in use")),
+            (!pbx.is_idle(), "the PBX has calls, dialogs or transactions left".to_owned()),
+        ];
+        left.into_iter().filter_map(|(is_left, what)| is_left.then_some(what)).collect()
     }
 
     /// What it has counted.
@@ -221,6 +264,10 @@ impl Office {
         let bytes = self.host.disk().contents(Path::new(RECORDS)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+async fn wait_for_the_end(mut running: Running<SimHost>, ended: Arc<AtomicBool>) {
+    ended.store(running.ended().await, Ordering::Relaxed);
 }
 
 /// The core, with a window in it: it acts as it always does, and others may look.

@@ -15,6 +15,9 @@ pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 /// The last byte of the first address that is given out.
 const FIRST: u8 = 2;
 
+/// After this nothing is left of anything: twice 64 * T1, and a little.
+const REST: Duration = Duration::from_secs(70);
+
 /// How long one look of [`Stage::until`] waits for the next.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -28,6 +31,7 @@ pub struct Stage {
     pub office: Office,
     phones: BTreeMap<String, Phone>,
     names: BTreeMap<IpAddr, String>,
+    weather: Link,
     trace: Trace,
     seed: u64,
 }
@@ -43,7 +47,8 @@ impl Stage {
         network.name(DOMAIN, &[PBX]);
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
-        Stage { network, plan: Plan::new(), office, phones: BTreeMap::new(), names, trace, seed }
+        let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
+        Stage { network, plan, office, phones, names, weather, trace, seed }
     }
 
     /// What everything follows from.
@@ -125,9 +130,35 @@ impl Stage {
         &self.phones
     }
 
+    /// What all links do.
+    pub fn weather(&self) -> &Link {
+        &self.weather
+    }
+
     /// What all links do from now on.
-    pub fn weather(&mut self, link: Link) {
-        self.network.set_default_link(link);
+    pub fn set_weather(&mut self, link: Link) {
+        self.network.set_default_link(link.clone());
+        self.weather = link;
+    }
+
+    /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
+    pub async fn come_to_rest(&mut self) -> Vec<String> {
+        self.set_weather(Link::default());
+        for phone in self.phones.values() {
+            while phone.is_in_call() {
+                phone.hang_up();
+            }
+        }
+        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        self.left_over()
+    }
+
+    fn left_over(&self) -> Vec<String> {
+        let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
+        let mut left: Vec<String> =
+            phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
+        left.extend(self.office.left_over());
+        left
     }
 
     /// Virtual time passes.

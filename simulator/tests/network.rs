@@ -32,7 +32,13 @@ fn one_seed_has_one_story_and_another_seed_another() {
         let kept = story.clone();
         world(seed, |network, alice, bob| async move {
             network.watch(move |packet| kept.lock().expect("one thread").push(packet.clone()));
-            network.set_default_link(Link { loss: 0.2, jitter: ms(30), duplicate: 0.1, corrupt: 0.1, ..Link::default() });
+            network.set_default_link(Link {
+                loss: 0.2,
+                jitter: ms(30),
+                duplicate: 0.1,
+                corrupt: 0.1,
+                ..Link::default()
+            });
             let (a, b) = (alice.udp(at(ALICE, 5060)).await?, bob.udp(at(BOB, 5060)).await?);
             for number in 0..200_u8 {
                 a.try_send_to(&[number; 20], at(BOB, 5060))?;
@@ -136,7 +142,10 @@ fn a_stream_survives_a_short_partition_and_not_a_long_one() {
 fn a_refused_connection_takes_a_round_trip_and_a_dead_address_15_seconds() {
     world(1, |network, alice, _| async move {
         let refused = alice.connect(at(BOB, 81)).await.err().map(|e| e.kind());
-        assert_eq!((refused, network.elapsed()), (Some(ErrorKind::ConnectionRefused), Instant::from_millis(2)));
+        assert_eq!(
+            (refused, network.elapsed()),
+            (Some(ErrorKind::ConnectionRefused), Instant::from_millis(2))
+        );
         let dead = alice.connect(at("10.0.0.99", 80)).await.err().map(|e| e.kind());
         assert_eq!(dead, Some(ErrorKind::TimedOut));
         let waited = network.elapsed().as_nanos() / 1_000_000_000;
@@ -186,7 +195,9 @@ fn nobody_listening_is_told_by_icmp() {
     world(1, |network, alice, _| async move {
         let told = Arc::new(Mutex::new(0));
         let counted = told.clone();
-        network.watch(move |packet| *counted.lock().expect("one thread") += u32::from(packet.kind == Kind::Reset));
+        network.watch(move |packet| {
+            *counted.lock().expect("one thread") += u32::from(packet.kind == Kind::Reset)
+        });
         let socket = alice.udp(at(ALICE, 1)).await?;
         socket.try_send_to(b"hello?", at(BOB, 9))?;
         tokio::time::sleep(ms(10)).await;

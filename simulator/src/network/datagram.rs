@@ -96,7 +96,8 @@ fn port_for(state: &mut State, host: IpAddr, port: u16) -> io::Result<u16> {
     if port != 0 {
         return Ok(port);
     }
-    let free = state.ephemeral_port(host, |state, port| state.datagrams.is_bound(SocketAddr::new(host, port)));
+    let free =
+        state.ephemeral_port(host, |state, port| state.datagrams.is_bound(SocketAddr::new(host, port)));
     free.ok_or_else(|| io::ErrorKind::AddrInUse.into())
 }
 

@@ -178,7 +178,11 @@ impl Flows {
     }
 
     /// The next connection, or who is woken when there is one; `Err` when the host is gone.
-    pub(super) fn accept(&mut self, address: SocketAddr, waker: &Waker) -> io::Result<Option<(FlowId, SocketAddr)>> {
+    pub(super) fn accept(
+        &mut self,
+        address: SocketAddr,
+        waker: &Waker,
+    ) -> io::Result<Option<(FlowId, SocketAddr)>> {
         let listening = self.listeners.get_mut(&address).ok_or(io::ErrorKind::NetworkDown)?;
         while let Some(id) = listening.backlog.pop_front() {
             if let Some(flow) = self.flows.get(&id) {
@@ -210,7 +214,12 @@ impl Flows {
 
 impl State {
     /// Begins the handshake.
-    pub(super) fn connect(&mut self, from: IpAddr, to: SocketAddr, now: Instant) -> io::Result<(FlowId, SocketAddr)> {
+    pub(super) fn connect(
+        &mut self,
+        from: IpAddr,
+        to: SocketAddr,
+        now: Instant,
+    ) -> io::Result<(FlowId, SocketAddr)> {
         let taken = |state: &State, port| state.flows.uses(SocketAddr::new(from, port));
         let port = self.ephemeral_port(from, taken).ok_or(io::ErrorKind::AddrInUse)?;
         self.flows.last += 1;
@@ -332,7 +341,10 @@ impl State {
                 self.schedule(at, Due::Segment(segment));
             }
             None if matches!(segment.what, What::Reset) => {}
-            None => self.schedule(now + wait * 2_u32.pow(attempt.min(16)), Due::Again { segment, attempt: attempt + 1 }),
+            None => self.schedule(
+                now + wait * 2_u32.pow(attempt.min(16)),
+                Due::Again { segment, attempt: attempt + 1 },
+            ),
         }
     }
 
@@ -382,7 +394,8 @@ impl State {
             }
             // Linux drops what does not fit into the backlog; the SYN comes again.
             Some(_) => {
-                let segment = Segment { flow: id, to: Side::Server, index: 0, what: What::Syn, first_sent: now };
+                let segment =
+                    Segment { flow: id, to: Side::Server, index: 0, what: What::Syn, first_sent: now };
                 self.schedule(now + SYN_AGAIN, Due::Again { segment, attempt: 1 });
             }
             None => self.put(id, Side::Client, What::Reset, now),
@@ -391,7 +404,11 @@ impl State {
 
     fn on_reset(&mut self, id: FlowId, side: Side) {
         if let Ok(end) = self.end(id, side) {
-            let why = if end.established { io::ErrorKind::ConnectionReset } else { io::ErrorKind::ConnectionRefused };
+            let why = if end.established {
+                io::ErrorKind::ConnectionReset
+            } else {
+                io::ErrorKind::ConnectionRefused
+            };
             end.inbox.clear();
             end.fail(why);
         }

@@ -81,7 +81,8 @@ impl Host for SimHost {
 
     fn seed(&self) -> Seed {
         let starts = self.network.state().starts(self.address);
-        let dice = Dice::new(self.network.shared.seed).named("host").named(&self.address.to_string()).at(starts);
+        let dice =
+            Dice::new(self.network.shared.seed).named("host").named(&self.address.to_string()).at(starts);
         let mut seed = Seed::default();
         for (place, chunk) in seed.chunks_mut(8).enumerate() {
             chunk.copy_from_slice(&dice.at(place as u64).bits().to_le_bytes());

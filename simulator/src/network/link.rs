@@ -84,7 +84,8 @@ impl Link {
     /// change of one setting changes what that setting does and nothing else.
     pub fn fate(&self, dice: Dice, number: u64, now: Instant) -> Fate {
         let packet = dice.at(number);
-        let lost = packet.at(0).share() < self.loss || self.bursts.is_some_and(|bursts| bursts.lose(dice, packet, now));
+        let lost = packet.at(0).share() < self.loss
+            || self.bursts.is_some_and(|bursts| bursts.lose(dice, packet, now));
         let jitter = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
         let mut delay = Duration::from_nanos(packet.at(1).below(jitter));
         if packet.at(2).share() < self.reorder {
@@ -99,7 +100,9 @@ impl Link {
     /// How long `bytes` take to go out at the link's rate.
     pub fn transmission(&self, bytes: usize) -> Duration {
         match self.rate {
-            Some(rate) if rate > 0 => Duration::from_nanos((bytes as u64 * 8).saturating_mul(1_000_000_000) / rate),
+            Some(rate) if rate > 0 => {
+                Duration::from_nanos((bytes as u64 * 8).saturating_mul(1_000_000_000) / rate)
+            }
             _ => Duration::ZERO,
         }
     }
@@ -122,7 +125,8 @@ mod tests {
         let both = Link { loss: 0.1, jitter: Duration::from_millis(20), duplicate: 0.1, ..Link::default() };
         let calm = Link { loss: 0.0, ..both.clone() };
         for number in 0..10_000 {
-            let (with, without) = (both.fate(dice, number, Instant::START), calm.fate(dice, number, Instant::START));
+            let (with, without) =
+                (both.fate(dice, number, Instant::START), calm.fate(dice, number, Instant::START));
             assert_eq!((with.delay, with.duplicate), (without.delay, without.duplicate));
             assert!(!without.lost);
         }
@@ -142,7 +146,8 @@ mod tests {
     fn bursts_come_together() {
         let bursts = Bursts { slot: Duration::from_millis(100), bad: 0.1, loss: 1.0 };
         let (dice, link) = (Dice::new(3), Link { bursts: Some(bursts), ..Link::default() });
-        let lost: Vec<_> = (0..10_000).map(|i| link.fate(dice, i, Instant::from_millis(i * 20)).lost).collect();
+        let lost: Vec<_> =
+            (0..10_000).map(|i| link.fate(dice, i, Instant::from_millis(i * 20)).lost).collect();
         let changes = lost.windows(2).filter(|pair| pair[0] != pair[1]).count();
         let total = lost.iter().filter(|lost| **lost).count();
         assert!((700..1_300).contains(&total), "{total}");

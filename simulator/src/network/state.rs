@@ -103,7 +103,13 @@ impl State {
     pub(super) fn add_host(&mut self, address: IpAddr, name: &str) {
         let host = self.hosts.entry(address).or_default();
         if host.name.is_empty() {
-            *host = HostState { name: name.to_owned(), up: true, starts: 1, next_port: EPHEMERAL.0, tasks: Vec::new() };
+            *host = HostState {
+                name: name.to_owned(),
+                up: true,
+                starts: 1,
+                next_port: EPHEMERAL.0,
+                tasks: Vec::new(),
+            };
         }
     }
 
@@ -152,7 +158,11 @@ impl State {
     }
 
     /// A port that is free for `taken` to take.
-    pub(super) fn ephemeral_port(&mut self, address: IpAddr, taken: impl Fn(&State, u16) -> bool) -> Option<u16> {
+    pub(super) fn ephemeral_port(
+        &mut self,
+        address: IpAddr,
+        taken: impl Fn(&State, u16) -> bool,
+    ) -> Option<u16> {
         for _ in 0..EPHEMERAL.1 {
             let host = self.hosts.get_mut(&address)?;
             let port = host.next_port;

@@ -48,12 +48,13 @@ impl Listener for TcpListener {
     }
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (flow, peer) = poll_fn(|context| match self.network.state().flows.accept(self.bound, context.waker()) {
-            Ok(Some(accepted)) => Poll::Ready(Ok(accepted)),
-            Ok(None) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
-        })
-        .await?;
+        let (flow, peer) =
+            poll_fn(|context| match self.network.state().flows.accept(self.bound, context.waker()) {
+                Ok(Some(accepted)) => Poll::Ready(Ok(accepted)),
+                Ok(None) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            })
+            .await?;
         let network = self.network.clone();
         Ok((TcpStream { network, flow, side: Side::Server, local: self.bound, peer }, peer))
     }
@@ -75,7 +76,11 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    pub(super) async fn connect(network: &Network, host: IpAddr, remote: SocketAddr) -> io::Result<TcpStream> {
+    pub(super) async fn connect(
+        network: &Network,
+        host: IpAddr,
+        remote: SocketAddr,
+    ) -> io::Result<TcpStream> {
         let (flow, local) = network.with(|state, now| state.connect(host, remote, now))?;
         let stream = TcpStream { network: network.clone(), flow, side: Side::Client, local, peer: remote };
         poll_fn(|context| match network.state().flows.is_established(flow, context.waker()) {
@@ -99,14 +104,18 @@ impl TcpStream {
 }
 
 impl AsyncRead for TcpStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
         let (flow, side) = (self.flow, self.side);
-        let read = self.network.with(|state, now| {
-            state.read(flow, side, buffer.initialize_unfilled(), context.waker(), now)
-        });
+        let read = self
+            .network
+            .with(|state, now| state.read(flow, side, buffer.initialize_unfilled(), context.waker(), now));
         match read {
             Ok(Some(length)) => {
                 buffer.advance(length);

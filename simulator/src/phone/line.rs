@@ -95,8 +95,7 @@ impl Line {
     /// The voice follows what was agreed.
     pub(super) fn settle(&mut self, now: Instant) {
         if let Some(agreement) = self.negotiation.agreed() {
-            self.facts.held =
-                matches!(agreement.remote.direction, Direction::SendOnly | Direction::Inactive);
+            self.facts.held = matches!(agreement.remote.direction, Direction::SendOnly | Direction::Inactive);
             self.voice.agree(agreement, now);
         }
     }

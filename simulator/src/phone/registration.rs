@@ -153,8 +153,11 @@ impl Registration {
         headers.push(Name::To, format_args!("<sip:{user}@{domain}>"));
         headers.push(Name::CallId, call_id);
         headers.push(Name::CSeq, format_args!("{cseq} REGISTER"));
-        let transport =
-            if path.transport.is_reliable() { format!(";transport={}", path.transport) } else { String::new() };
+        let transport = if path.transport.is_reliable() {
+            format!(";transport={}", path.transport)
+        } else {
+            String::new()
+        };
         headers.push(Name::Contact, format_args!("<sip:{user}@{}{transport}>", path.local));
         headers.push(Name::Expires, expires);
         request
@@ -169,14 +172,16 @@ impl Registration {
         let challenge = Challenge::of(response);
         let may_try = !challenged || challenge.as_ref().is_some_and(|(_, challenge)| challenge.stale);
         match (challenge, status) {
-            (Some((header, challenge)), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
-                if may_try =>
-            {
+            (
+                Some((header, challenge)),
+                StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            ) if may_try => {
                 self.challenge = Some((header, challenge, 0));
                 self.ask(expires, true, now);
             }
             (_, StatusCode::INTERVAL_TOO_BRIEF) if expires > 0 => {
-                let least = response.headers().get(Name::MinExpires).and_then(|text| text.trim().parse().ok());
+                let least =
+                    response.headers().get(Name::MinExpires).and_then(|text| text.trim().parse().ok());
                 self.ask(least.unwrap_or(3_600), challenged, now);
             }
             (_, status) if status.is_success() => {
