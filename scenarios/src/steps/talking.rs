@@ -8,6 +8,7 @@ use pbx::sdp::Codec;
 use pbx::time::Duration;
 use simulator::ear;
 use simulator::phone::{Phone, Sound};
+use simulator::stage::Stage;
 
 /// How long somebody listens before saying what there is to hear.
 const LISTEN: Duration = Duration::from_millis(200);
@@ -24,6 +25,22 @@ async fn knows_only(scene: &mut Scene, actor: Actor, name: String) {
 #[when(expr = "{actor} puts {actor} on hold")]
 async fn puts_on_hold(scene: &mut Scene, actor: Actor, _other: Actor) {
     scene.phone(actor, Phone::hold).await;
+}
+
+#[given(expr = "{actor} puts {actor} on hold for {span}")]
+async fn puts_on_hold_for(scene: &mut Scene, actor: Actor, _other: Actor, time: Span) {
+    scene.phone(actor, Phone::hold).await;
+    scene.world.pass(time.0).await;
+}
+
+#[when(expr = "{actor} and {actor} put each other on hold at once")]
+async fn put_each_other_on_hold(scene: &mut Scene, one: Actor, other: Actor) {
+    let both = async move |stage: &mut Stage| {
+        let (one, other) = (stage.phone(&one.0).await, stage.phone(&other.0).await);
+        one.hold();
+        other.hold();
+    };
+    scene.world.play(both).await;
 }
 
 #[when(expr = "{actor} takes {actor} off hold")]
@@ -67,6 +84,11 @@ async fn hears(scene: &mut Scene, listener: Actor, speaker: Actor) {
     };
     let heard = scene.phone(listener.clone(), |phone| phone.heard_lately(LISTEN)).await;
     assert_hears(&listener, &heard, voice);
+}
+
+#[then(expr = "{actor} hears herself/himself")]
+async fn hears_itself(scene: &mut Scene, actor: Actor) {
+    hears(scene, actor.clone(), actor).await;
 }
 
 #[then(expr = "{actor} and {actor} hear each other")]
