@@ -117,6 +117,7 @@ fn agreement(rtp: SocketAddr) -> Agreement {
         remote,
         codecs: vec![codec],
         telephone_event: None,
+        renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
     }

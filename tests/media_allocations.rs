@@ -112,6 +112,7 @@ fn agreement(stream: StreamId) -> Agreement {
         remote,
         codecs: vec![codec],
         telephone_event: None,
+        renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
     }

@@ -233,6 +233,7 @@ fn agreement(phone: &Phone) -> Agreement {
         remote,
         codecs: vec![codec],
         telephone_event: None,
+        renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
     }

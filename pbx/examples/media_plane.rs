@@ -63,7 +63,14 @@ fn open(media: &Media, room: RoomId, stream: StreamId, local: u16, peer: u16) {
         maxptime: None,
     };
     let direction = Direction::SendRecv;
-    let agreement = Agreement { remote, codecs: vec![codec], telephone_event: None, direction, ptime: 20 };
+    let agreement = Agreement {
+        remote,
+        codecs: vec![codec],
+        telephone_event: None,
+        renumbered: Vec::new(),
+        direction,
+        ptime: 20,
+    };
     media.send(
         room,
         Command::Agree { stream, agreement: Box::new(agreement), timeout: None, detect_dtmf: false },

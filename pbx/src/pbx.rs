@@ -331,9 +331,11 @@ impl Pbx {
         context.registrar.reconfigure(&config, context.now);
         self.auth.reconfigure(&config);
         self.limits.message = config.limits.message_bytes;
-        // Sockets stay as they are until the next start.
-        context.config =
-            Config { sip: config::Sip { listen: context.config.sip.listen.clone(), ..config.sip }, ..config };
+        // Sockets, and what we call ourselves where we were not told, stay as they are until the next start.
+        let (listen, external_address) =
+            (context.config.sip.listen.clone(), context.config.sip.external_address);
+        let external_address = config.sip.external_address.or(external_address);
+        context.config = Config { sip: config::Sip { listen, external_address, ..config.sip }, ..config };
     }
 
     /// Hands on what has been produced within, until nothing is left.

@@ -168,7 +168,6 @@ fn blank(text: &str, unwanted: fn(Part) -> bool) -> String {
 }
 
 fn next_part(rest: &str, inside_name: bool) -> (Part, usize) {
-    let first = rest.chars().next().map_or(1, char::len_utf8);
     if rest.starts_with("//") {
         return (Part::Comment, rest.find('\n').unwrap_or(rest.len()));
     }
@@ -187,7 +186,10 @@ fn next_part(rest: &str, inside_name: bool) -> (Part, usize) {
     if let Some(length) = character(rest) {
         return (Part::Literal, length);
     }
-    (Part::Code, first)
+    // Up to where something else may begin.
+    let first = rest.chars().next().map_or(1, char::len_utf8);
+    let length = rest[first..].find(['/', '"', '\'', 'r']).map_or(rest.len(), |at| first + at);
+    (Part::Code, length)
 }
 
 fn block_comment(rest: &str) -> usize {

@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 /// How long the media engine may take to give ports back before the call is closed without its figures.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// How much of a call's time is lost at most when the PBX is killed.
+const JOURNAL_EVERY: Duration = Duration::from_secs(60);
+
 /// What a call waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
@@ -28,6 +31,8 @@ pub(super) enum Timer {
     Ring,
     /// The call has lasted as long as any may.
     Limit,
+    /// What would be left behind if the PBX were killed is written down anew.
+    Journal,
     /// The media engine owes us closed ports.
     Closing,
 }
@@ -68,6 +73,7 @@ pub(super) struct Invitation {
 
 /// What a call does.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a call lies in a box, and what most calls do is the large one")]
 pub(super) enum Stage {
     /// The caller's port is being opened.
     Preparing(Decision),
@@ -196,6 +202,7 @@ impl Call {
             Timer::Answer => self.answer_by_application(context),
             Timer::Ring => self.on_nobody_answers(context),
             Timer::Limit => self.end(EndedBy::Pbx, "the call has lasted as long as any may", None, context),
+            Timer::Journal => self.write_journal(context),
             Timer::Closing => self.give_up_ports(context),
         }
     }
@@ -235,9 +242,14 @@ impl Call {
         self.facts.answered = Some((context.now, by.clone()));
         context.counters.calls_answered += 1;
         context.tell(&self.facts.call_id, What::CallAnswered { by });
-        let legs = std::iter::once(&self.caller);
-        let record = self.facts.record(legs, &context.clock, context.now);
+        self.write_journal(context);
+    }
+
+    /// The record as it would be if the call were cut off now; again every minute, so that a killed PBX loses no more of it.
+    fn write_journal(&mut self, context: &mut Context) {
+        let record = self.facts.record(std::iter::once(&self.caller), &context.clock, context.now);
         context.out.push_back(Output::Journal(Box::new(record)));
+        self.set_timer(Timer::Journal, JOURNAL_EVERY, context);
     }
 
     /// The caller hears that it rings, told once.
@@ -417,7 +429,7 @@ impl Call {
             Stage::Dialling(dial) => dial.give_up(&end, &mut self.leaving, context),
             Stage::Preparing(_) | Stage::Alerting(_) | Stage::Served(_) | Stage::Over => {}
         }
-        for timer in [Timer::Answer, Timer::Ring, Timer::Limit] {
+        for timer in [Timer::Answer, Timer::Ring, Timer::Limit, Timer::Journal] {
             self.cancel_timer(timer, context);
         }
         let (status, reason) = (end.status, end.reason.clone());

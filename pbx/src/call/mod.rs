@@ -8,7 +8,9 @@
 //! |---|---|
 //! | `calls.rs` | all calls, and which session, stream, request belongs to which |
 //! | `call.rs` | one call: its stages from INVITE to record |
-//! | `dial.rs` | ringing extensions and trunk targets, forwarding, choosing the one who answers |
+//! | `dial.rs`, `ring.rs` | who is rung, and the ringing: extensions, trunk targets |
+//! | `forward.rs` | what becomes of a call that nobody answered |
+//! | `join.rs` | the one who answered and the caller hear each other |
 //! | `application.rs` | tone and echo |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
@@ -22,11 +24,14 @@ mod calls;
 mod context;
 mod dial;
 mod facts;
+mod forward;
+mod join;
 mod leg;
 mod mapping;
 mod passage;
 mod ports;
 mod reoffer;
+mod ring;
 
 pub(crate) use calls::{Calls, Incoming};
 pub(crate) use context::Context;

@@ -127,7 +127,7 @@ pub(super) fn passing_headers(request: &Request) -> ExtraHeaders {
         .chain(
             request
                 .headers()
-                .get_named("Info-Package")
+                .named("Info-Package")
                 .map(|value| ("Info-Package".to_owned(), value.to_owned())),
         )
         .collect()

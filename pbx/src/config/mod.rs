@@ -1,9 +1,18 @@
 //! The configuration: one TOML text that becomes a value or is refused with its line.
 
+mod accounts;
 mod error;
 mod parse;
 mod raw;
+mod reader;
+mod routes;
 mod values;
+mod warnings;
+
+#[cfg(test)]
+mod documentation;
+#[cfg(test)]
+mod properties;
 
 pub use error::ConfigError;
 pub use values::Pattern;
@@ -40,25 +49,6 @@ pub struct Config {
 impl Config {
     /// The text of the configuration that holds when none is given.
     pub const DEFAULT: &str = include_str!("default.toml");
-
-    /// What is allowed but may surprise.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let is_open = self.sip.listen.iter().any(|(_, address)| !address.ip().is_loopback());
-        if is_open && self.behavior.auto_answer {
-            warnings.push(
-                "auto_answer is on and the PBX listens beyond this machine: anybody may call the tone".into(),
-            );
-        }
-        if self.sip.listen.iter().any(|(_, address)| address.ip().is_unspecified())
-            && self.sip.external_address.is_none()
-        {
-            warnings.push(
-                "bind_address is unspecified and external_address is not set: our address is guessed".into(),
-            );
-        }
-        warnings
-    }
 }
 
 impl Default for Config {
@@ -109,7 +99,8 @@ pub struct Media {
     pub rtp_port_start: u16,
     /// Last port of the range, inclusive.
     pub rtp_port_end: u16,
-    /// Encoding names in order of preference: PCMU, PCMA (others are relayed when both sides know them).
+    /// Encoding names in order of preference, PCMU or PCMA among them: what the PBX itself speaks. Others are relayed where
+    /// both sides know them.
     pub preferred_codecs: Vec<String>,
     /// Whether `telephone-event` is offered and DTMF detected.
     pub enable_dtmf: bool,

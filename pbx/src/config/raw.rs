@@ -1,4 +1,4 @@
-//! The file as it is written, before it is checked.
+//! The file as it is written, before it is checked. The names of the fields are the keys.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -6,10 +6,10 @@ use toml::Spanned;
 pub(super) type S<T> = Spanned<T>;
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) sip: Sip,
-    pub(super) behavior: Option<Behavior>,
+    pub(super) behavior: Behavior,
     pub(super) media: Media,
     pub(super) auth: Auth,
     pub(super) limits: Limits,
@@ -21,12 +21,12 @@ pub(super) struct File {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Sip {
     pub(super) bind_address: Option<S<String>>,
     pub(super) port: Option<S<i64>>,
     pub(super) transport: Option<S<String>>,
-    pub(super) listen: Option<Vec<S<String>>>,
+    pub(super) listen: Option<S<Vec<S<String>>>>,
     pub(super) domain: Option<S<String>>,
     pub(super) external_address: Option<S<String>>,
     pub(super) user_agent: Option<S<String>>,
@@ -36,7 +36,7 @@ pub(super) struct Sip {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Behavior {
     pub(super) auto_answer: Option<bool>,
     pub(super) auto_answer_delay_ms: Option<S<i64>>,
@@ -46,11 +46,11 @@ pub(super) struct Behavior {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Media {
     pub(super) rtp_port_range_start: Option<S<i64>>,
     pub(super) rtp_port_range_end: Option<S<i64>>,
-    pub(super) preferred_codecs: Option<Vec<S<String>>>,
+    pub(super) preferred_codecs: Option<S<Vec<S<String>>>>,
     pub(super) enable_dtmf: Option<bool>,
     pub(super) audio_sample_rate: Option<S<i64>>,
     pub(super) rtp_timeout_seconds: Option<S<i64>>,
@@ -58,10 +58,10 @@ pub(super) struct Media {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Auth {
     pub(super) realm: Option<S<String>>,
-    pub(super) algorithms: Option<Vec<S<String>>>,
+    pub(super) algorithms: Option<S<Vec<S<String>>>>,
     pub(super) nonce_lifetime_seconds: Option<S<i64>>,
     pub(super) max_failures: Option<S<i64>>,
     pub(super) block_window_seconds: Option<S<i64>>,
@@ -70,7 +70,7 @@ pub(super) struct Auth {
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Limits {
     pub(super) calls: Option<S<i64>>,
     pub(super) contacts_per_aor: Option<S<i64>>,
@@ -82,19 +82,19 @@ pub(super) struct Limits {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Http {
     pub(super) listen: S<String>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Cdr {
     pub(super) file: Option<S<String>>,
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Extension {
     pub(super) number: S<String>,
     pub(super) password: S<String>,
@@ -106,12 +106,11 @@ pub(super) struct Extension {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Trunk {
     pub(super) name: S<String>,
-    pub(super) targets: Vec<Target>,
-    #[serde(default)]
-    pub(super) accept_from: Vec<S<String>>,
+    pub(super) targets: S<Vec<Target>>,
+    pub(super) accept_from: Option<Vec<S<String>>>,
     pub(super) username: Option<S<String>>,
     pub(super) password: Option<S<String>>,
     pub(super) try_timeout_ms: Option<S<i64>>,
@@ -119,7 +118,7 @@ pub(super) struct Trunk {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Target {
     pub(super) host: S<String>,
     pub(super) port: Option<S<i64>>,
@@ -129,7 +128,7 @@ pub(super) struct Target {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Route {
     pub(super) name: S<String>,
     pub(super) to_user: S<String>,
@@ -140,10 +139,10 @@ pub(super) struct Route {
 
 /// The parameters of all applications; which of them an application takes is checked after.
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct AppParams {
     pub(super) extension: Option<S<String>>,
-    pub(super) trunks: Option<Vec<S<String>>>,
+    pub(super) trunks: Option<S<Vec<S<String>>>>,
     pub(super) strip: Option<S<i64>>,
     pub(super) prefix: Option<S<String>>,
     pub(super) frequency: Option<S<f64>>,

@@ -35,7 +35,20 @@ impl FromStr for Network {
         if prefix > bits {
             return Err(EXPECTED);
         }
-        Ok(Network { address, prefix })
+        Ok(Network { address: without_host_bits(address, prefix), prefix })
+    }
+}
+
+fn without_host_bits(address: IpAddr, prefix: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V4((u32::from(ip) & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V6((u128::from(ip) & mask).into())
+        }
     }
 }
 
@@ -45,7 +58,8 @@ impl fmt::Display for Network {
     }
 }
 
-/// What a dialled number looks like: `9197`, `91??` (any one character each), `0[1-9]*` (any rest).
+/// What a dialled number looks like: `9197`, `91??` (any one character each), `0[1-9]*` (any rest). A backslash takes the
+/// meaning from what follows: `\*99`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     text: String,
@@ -70,10 +84,10 @@ impl Pattern {
         let mut characters = text.chars();
         while let Some(character) = characters.next() {
             if open_ended {
-                return Err("`*` stands for any rest and goes last");
+                return Err("`*` stands for any rest and goes last; a star on the keypad is `\\*`");
             }
             match character {
-                '*' if text.len() > 1 || parts.is_empty() => open_ended = true,
+                '*' => open_ended = true,
                 '?' => parts.push(Part::Any),
                 '[' => parts.push(Part::OneOf(one_of(&mut characters)?)),
                 '\\' => parts.push(Part::Exactly(characters.next().ok_or("`\\` stands before a character")?)),
@@ -88,6 +102,21 @@ impl Pattern {
         let mut characters = number.chars();
         let begins = self.parts.iter().all(|part| characters.next().is_some_and(|c| part.matches(c)));
         begins && (self.open_ended || characters.next().is_none())
+    }
+
+    /// Whether it surely takes every number that `other` takes; `false` also where that takes a longer look.
+    pub(super) fn covers(&self, other: &Pattern) -> bool {
+        let takes_anything = self.open_ended && self.parts.is_empty();
+        takes_anything || self == other || other.only_number().is_some_and(|number| self.matches(&number))
+    }
+
+    /// The number, where it takes exactly one.
+    fn only_number(&self) -> Option<String> {
+        let character = |part: &Part| match part {
+            Part::Exactly(character) => Some(*character),
+            Part::Any | Part::OneOf(_) => None,
+        };
+        if self.open_ended { None } else { self.parts.iter().map(character).collect() }
     }
 }
 
@@ -165,6 +194,7 @@ mod tests {
         assert!(all.contains("2001:db8::1".parse().expect("an address")));
         let v4: Network = "0.0.0.0/0".parse().expect("a network");
         assert!(v4.contains("203.0.113.9".parse().expect("an address")));
+        assert_eq!("10.1.2.3/8".parse::<Network>().expect("a network").to_string(), "10.0.0.0/8");
         assert!("10.0.0.0/33".parse::<Network>().is_err() && "ten/8".parse::<Network>().is_err());
     }
 

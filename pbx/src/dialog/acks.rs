@@ -3,7 +3,7 @@
 //!
 //! This outlives the session: copies come for 64*T1 after the first, whatever has become of the call.
 
-use super::dialog::Origin;
+use super::dialog::Branches;
 use crate::sip::Name;
 use crate::time::Instant;
 use crate::transaction::{ClientId, Sent};
@@ -22,9 +22,10 @@ pub(super) struct Acks {
 
 #[derive(Debug)]
 struct Answered {
-    /// What a late branch makes its dialog of; a re-INVITE has no branches.
-    origin: Option<Origin>,
+    /// The other branches; a re-INVITE has none.
+    others: Option<Branches>,
     credentials: Vec<(Name, String)>,
+    /// Those that have answered.
     branches: Vec<Branch>,
 }
 
@@ -45,7 +46,7 @@ pub(super) enum Copy<'a> {
     /// Acknowledged soon, or one branch too many.
     Ignored,
     /// Another branch was quicker: acknowledge it and end it.
-    Late(&'a Origin),
+    Late(&'a Branches),
 }
 
 impl Acks {
@@ -56,20 +57,20 @@ impl Acks {
             Some(Branch { ack: Some(ack), .. }) => Copy::Repeated(ack),
             Some(Branch { ack: None, .. }) => Copy::Ignored,
             None if answered.branches.len() >= FORKS => Copy::Ignored,
-            None => answered.origin.as_ref().map_or(Copy::Ignored, Copy::Late),
+            None => answered.others.as_ref().map_or(Copy::Ignored, Copy::Late),
         }
     }
 
     /// The first 2xx has come. The ACK carries the credentials of the INVITE (RFC 3261 section 13.2.2.4).
     pub(super) fn open(&mut self, invite: ClientId, credentials: Vec<(Name, String)>, until: Instant) {
-        self.invites.insert(invite, Answered { origin: None, credentials, branches: Vec::new() });
+        self.invites.insert(invite, Answered { others: None, credentials, branches: Vec::new() });
         self.expiry.push_back((until, invite));
     }
 
-    /// From now on another branch makes its dialog of this.
-    pub(super) fn expect_branches(&mut self, invite: ClientId, origin: Origin) {
+    /// Other branches may answer, too.
+    pub(super) fn expect_branches(&mut self, invite: ClientId, others: Branches) {
         if let Some(answered) = self.invites.get_mut(&invite) {
-            answered.origin = Some(origin);
+            answered.others = Some(others);
         }
     }
 

@@ -3,9 +3,8 @@
 use super::{Body, ExtraHeaders, Reply};
 use crate::sip::{Headers, Name, Request, Response, StatusCode};
 
-/// The methods we take.
-pub(super) const ALLOW: &str =
-    "INVITE, ACK, CANCEL, BYE, PRACK, UPDATE, OPTIONS, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY, REGISTER";
+/// The methods we invite others to use. Others are passed on all the same, to be answered by whoever is above.
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE";
 
 /// The extensions we know.
 pub(super) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
@@ -14,7 +13,7 @@ pub(super) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
 pub(super) const SDP: &str = "application/sdp";
 
 /// Header names that a layer above must not write: the dialog, the transaction and the body own them.
-const OURS: [Name; 14] = [
+const OURS: [Name; 15] = [
     Name::Via,
     Name::From,
     Name::To,
@@ -23,6 +22,7 @@ const OURS: [Name; 14] = [
     Name::Contact,
     Name::MaxForwards,
     Name::ContentLength,
+    Name::ContentType,
     Name::Route,
     Name::RecordRoute,
     Name::Rseq,
@@ -34,13 +34,15 @@ const OURS: [Name; 14] = [
 /// How many extra lines one message takes along; more are left out.
 const EXTRA_LINES: usize = 64;
 
-/// Adds the lines that ride along. REGISTER's answers and NOTIFYs name contacts of their own: `contact` lets them.
-pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, contact: bool) {
+/// Adds the lines that ride along. Outside a dialog, who sends REGISTER or answers it names contacts and routes.
+pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, is_outside: bool) {
     for (name, value) in extra.iter().take(EXTRA_LINES) {
         let known = Name::of(name);
         let is_token =
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
-        if is_token && (!OURS.contains(&known) || (contact && known == Name::Contact)) {
+        if is_token
+            && (!OURS.contains(&known) || (is_outside && matches!(known, Name::Contact | Name::Route)))
+        {
             headers.push_named(name, value);
         }
     }
@@ -48,8 +50,15 @@ pub(super) fn add_extra(headers: &mut Headers, extra: &ExtraHeaders, contact: bo
 
 /// `Allow` and `Supported` (RFC 3261 section 13.2.1).
 pub(super) fn add_abilities(headers: &mut Headers) {
-    headers.push(Name::Allow, ALLOW);
-    headers.push(Name::Supported, SUPPORTED.join(", "));
+    add_missing(headers, Name::Allow, ALLOW);
+    add_missing(headers, Name::Supported, &SUPPORTED.join(", "));
+}
+
+/// Adds a line unless somebody above has said it better.
+pub(super) fn add_missing(headers: &mut Headers, name: Name, value: &str) {
+    if !headers.has(name) {
+        headers.push(name, value);
+    }
 }
 
 /// The answer to `request` with our name on it and no body yet.

@@ -20,6 +20,29 @@ pub(super) struct Origin {
     pub(super) path: Path,
 }
 
+/// The branches of an INVITE that nobody follows any more, should one of them answer all the same.
+#[derive(Clone, Debug)]
+pub(super) struct Branches {
+    pub(super) origin: Origin,
+    /// Early dialogs, which have numbers of their own.
+    pub(super) early: Vec<Dialog>,
+}
+
+impl Branches {
+    /// The dialog of the branch that has answered.
+    pub(super) fn dialog(&self, success: &Response) -> Option<Dialog> {
+        let tag = success.to_header().ok()?.tag().unwrap_or_default();
+        match self.early.iter().find(|dialog| dialog.remote_tag == tag) {
+            Some(early) => {
+                let mut dialog = early.clone();
+                dialog.refresh_target(success.contact().ok());
+                Some(dialog)
+            }
+            None => Dialog::of_response(&self.origin, success),
+        }
+    }
+}
+
 /// One peer-to-peer relation, early or confirmed.
 #[derive(Clone, Debug)]
 pub(super) struct Dialog {
@@ -145,9 +168,11 @@ impl Dialog {
     }
 
     /// The peer has sent from here: our next request goes there (see `target.rs`). Behind a proxy it is the route set
-    /// that says where requests go.
+    /// that says where requests go, and a request that took TCP only because it is long (RFC 3261 section 18.1.1) moves
+    /// nothing.
     pub(super) fn follow(&mut self, path: Path) {
-        if self.route_set.is_empty() || path.remote.ip() == self.path.remote.ip() {
+        let is_theirs = self.route_set.is_empty() || path.remote.ip() == self.path.remote.ip();
+        if is_theirs && path.transport == self.path.transport {
             self.path = path;
         }
     }

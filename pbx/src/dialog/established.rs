@@ -4,9 +4,9 @@ use super::leaving::Leaving;
 use super::offer::{Owed, Turn, Wanted};
 use super::peer::{Fate, Peer, refuse_interval};
 use super::prack;
-use super::session::Stage;
 use super::session_timer::SessionTimer;
 use super::shared::{Cx, Outcome, Purpose, T2};
+use super::stage::Stage;
 use super::{Cause, Event, compose, inspect};
 use crate::sip::{Method, Name, Request, Response, StatusCode};
 use crate::time::{Duration, Instant};
@@ -32,7 +32,7 @@ enum Inviting {
         why: Why,
     },
     /// Our 2xx is out, and no ACK yet.
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
 }
 
 /// What a re-INVITE of ours is for.
@@ -103,7 +103,7 @@ impl Accepted {
 impl Established {
     /// We were called and have answered: the ACK is awaited.
     pub(super) fn accepted(peer: Peer, accepted: Accepted, late_prack: Option<(u32, u32)>) -> Established {
-        Established { peer, inviting: Inviting::Accepted(accepted), late_prack }
+        Established { peer, inviting: Inviting::Accepted(Box::new(accepted)), late_prack }
     }
 
     /// We called and were answered.
@@ -130,10 +130,11 @@ impl Established {
 
     /// The earliest deadline has come.
     pub(super) fn handle_timeout(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
-        if let Inviting::Accepted(accepted) = &mut self.inviting {
-            if accepted.handle_timeout(cx) {
-                return self.end(Some(Cause::NoAck), true, cx);
-            }
+        if let Inviting::Accepted(accepted) = &mut self.inviting
+            && accepted.handle_timeout(cx)
+        {
+            self.inviting = Inviting::Idle;
+            return self.end(Some(Cause::NoAck), true, cx);
         }
         if self.peer.timer.is_expired(cx.now) {
             return self.end(Some(Cause::SessionExpired), true, cx);
@@ -246,7 +247,7 @@ impl Established {
     /// We answer what was offered.
     pub(super) fn answer(mut self: Box<Self>, description: Vec<u8>, cx: &mut Cx<'_>) -> Stage {
         if let Some(accepted) = self.peer.give(description, cx) {
-            self.inviting = Inviting::Accepted(accepted);
+            self.inviting = Inviting::Accepted(Box::new(accepted));
         }
         self.go_on(cx)
     }
@@ -278,15 +279,13 @@ impl Established {
 
     /// The request that carried our client id went out again under another.
     pub(super) fn renamed(&mut self, old: ClientId, new: ClientId) {
-        if let Inviting::Sent { client, .. } = &mut self.inviting {
-            if *client == old {
-                *client = new;
-            }
-        }
-        if let Some(updating) = &mut self.peer.updating {
-            if updating.client == old {
-                updating.client = new;
-            }
+        let reinvite = match &mut self.inviting {
+            Inviting::Sent { client, .. } => Some(client),
+            Inviting::Idle | Inviting::Accepted(_) => None,
+        };
+        let update = self.peer.updating.as_mut().map(|updating| &mut updating.client);
+        for client in [reinvite, update].into_iter().flatten().filter(|client| **client == old) {
+            *client = new;
         }
     }
 
@@ -416,10 +415,10 @@ impl Established {
 
     /// A re-INVITE tells that our 2xx arrived, though its ACK was lost (RFC 5407 section 3.1.4).
     fn take_as_acknowledged(&mut self, cx: &mut Cx<'_>) {
-        if let Inviting::Accepted(accepted) = std::mem::replace(&mut self.inviting, Inviting::Idle) {
-            if accepted.is_first {
-                cx.emit(Event::Confirmed { session: cx.session, answer: None });
-            }
+        if let Inviting::Accepted(accepted) = std::mem::replace(&mut self.inviting, Inviting::Idle)
+            && accepted.is_first
+        {
+            cx.emit(Event::Confirmed { session: cx.session, answer: None });
         }
     }
 
@@ -428,7 +427,7 @@ impl Established {
         if let Some(cause) = cause {
             cx.emit(Event::Ended { session: cx.session, cause });
         }
-        self.leave(None, say_bye, cx)
+        if say_bye { self.hang_up(None, cx) } else { self.leave(None, false, cx) }
     }
 
     /// BYE, and patience for what is still under way.

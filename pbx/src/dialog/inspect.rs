@@ -36,7 +36,7 @@ impl Refusal {
         let mut response = compose::response(request, status, tag, server);
         let headers = response.headers_mut();
         match self {
-            Refusal::Malformed(what) => headers.push(Name::Warning, format_args!("399 {server:?} {what:?}")),
+            Refusal::Malformed(what) => headers.push(Name::Warning, format_args!("399 pbx {what:?}")),
             Refusal::Method => headers.push(Name::Allow, ALLOW),
             Refusal::MediaType => headers.push(Name::Accept, SDP),
             Refusal::Encoding => headers.push(Name::AcceptEncoding, "identity"),

@@ -1,12 +1,13 @@
 //! A session that is over for everybody above and still has something to say: BYE, the ACK that BYE waits for, a CANCEL and
 //! the 2xx that may cross it (RFC 3261 sections 9.1 and 15, RFC 5407).
 
-use super::dialog::{Dialog, Origin};
+use super::dialog::Branches;
 use super::established::Accepted;
+use super::offer::Gate;
 use super::peer::Peer;
-use super::session::Stage;
 use super::shared::{Cx, Outcome, Purpose};
-use crate::sip::{Method, Name, Request, StatusCode};
+use super::stage::Stage;
+use crate::sip::{Method, Name, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
 
@@ -15,15 +16,17 @@ use crate::transaction::{ClientId, ServerId};
 pub(super) struct Leaving {
     pub(super) peer: Peer,
     /// Our 2xx and the Reason of the BYE that waits for its ACK.
-    unacknowledged: Option<(Accepted, Option<String>)>,
-    /// BYE, and a re-INVITE that is still to be acknowledged.
-    pending: Vec<ClientId>,
+    unacknowledged: Option<(Box<Accepted>, Option<String>)>,
+    bye: Option<ClientId>,
+    /// A re-INVITE that has no final response yet. The other side refuses it (487) when it hears BYE; should that be lost, or
+    /// a 2xx that crossed BYE, CANCEL makes an end of it.
+    reinvite: Option<ClientId>,
 }
 
 impl Leaving {
     /// BYE goes when the ACK to our 2xx has come, or 64*T1 are over.
-    pub(super) fn after_ack(peer: Peer, accepted: Accepted, reason: Option<String>) -> Leaving {
-        Leaving { peer, unacknowledged: Some((accepted, reason)), pending: Vec::new() }
+    pub(super) fn after_ack(peer: Peer, accepted: Box<Accepted>, reason: Option<String>) -> Leaving {
+        Leaving { peer, unacknowledged: Some((accepted, reason)), bye: None, reinvite: None }
     }
 
     /// BYE goes now, unless nobody is there to hear it.
@@ -34,9 +37,11 @@ impl Leaving {
         reason: Option<String>,
         cx: &mut Cx<'_>,
     ) -> Stage {
-        let mut leaving = Leaving { peer, unacknowledged: None, pending: reinvite.into_iter().collect() };
+        let mut leaving = Leaving { peer, unacknowledged: None, bye: None, reinvite };
         if say_bye {
             leaving.say_bye(reason, cx);
+        } else {
+            leaving.cancel_reinvite(cx);
         }
         Box::new(leaving).rest()
     }
@@ -48,10 +53,10 @@ impl Leaving {
 
     /// The earliest deadline has come.
     pub(super) fn handle_timeout(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
-        if let Some((accepted, _)) = &mut self.unacknowledged {
-            if accepted.handle_timeout(cx) {
-                self.bye_at_last(cx);
-            }
+        if let Some((accepted, _)) = &mut self.unacknowledged
+            && accepted.handle_timeout(cx)
+        {
+            self.bye_at_last(cx);
         }
         self.rest()
     }
@@ -77,6 +82,10 @@ impl Leaving {
         } else {
             cx.refuse(server, request, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
         }
+        if *request.method() == Method::Invite {
+            // Whoever wants to change the session has our 2xx, though its ACK was lost.
+            self.bye_at_last(cx);
+        }
         self.rest()
     }
 
@@ -95,13 +104,21 @@ impl Leaving {
             }
             Ok(_) | Err(_) => {}
         }
-        self.pending.retain(|pending| *pending != client);
+        if self.reinvite == Some(client) {
+            self.reinvite = None;
+        }
+        if self.bye == Some(client) {
+            self.bye = None;
+            self.cancel_reinvite(cx);
+        }
         self.rest()
     }
 
     /// The request went out again under another id.
     pub(super) fn renamed(&mut self, old: ClientId, new: ClientId) {
-        for client in self.pending.iter_mut().filter(|client| **client == old) {
+        for client in
+            [&mut self.bye, &mut self.reinvite].into_iter().flatten().filter(|client| **client == old)
+        {
             *client = new;
         }
     }
@@ -117,16 +134,18 @@ impl Leaving {
         if let Some(reason) = reason {
             bye.headers_mut().push(Name::Reason, reason);
         }
-        let client = cx.send(&self.peer.dialog, bye, Purpose::Bye);
-        self.pending.push(client);
+        self.bye = Some(cx.send(&self.peer.dialog, bye, Purpose::Bye));
+    }
+
+    fn cancel_reinvite(&mut self, cx: &mut Cx<'_>) {
+        if let Some(reinvite) = self.reinvite {
+            cx.ua.transactions.cancel(reinvite, &[], cx.now);
+        }
     }
 
     fn rest(self: Box<Self>) -> Stage {
-        if self.unacknowledged.is_none() && self.pending.is_empty() {
-            Stage::Over
-        } else {
-            Stage::Leaving(self)
-        }
+        let is_over = self.unacknowledged.is_none() && self.bye.is_none() && self.reinvite.is_none();
+        if is_over { Stage::Over } else { Stage::Leaving(self) }
     }
 }
 
@@ -134,21 +153,22 @@ impl Leaving {
 #[derive(Debug)]
 pub(super) struct Cancelling {
     client: ClientId,
-    origin: Origin,
+    branches: Branches,
+    reason: Option<String>,
 }
 
 impl Cancelling {
     /// Cancels; the transaction waits for a provisional response by itself.
     pub(super) fn new(
         client: ClientId,
-        origin: Origin,
+        branches: Branches,
         reason: Option<String>,
         cx: &mut Cx<'_>,
     ) -> Cancelling {
         let headers: Vec<(String, String)> =
-            reason.into_iter().map(|reason| ("Reason".to_owned(), reason)).collect();
+            reason.iter().map(|reason| ("Reason".to_owned(), reason.clone())).collect();
         cx.ua.transactions.cancel(client, &headers, cx.now);
-        Cancelling { client, origin }
+        Cancelling { client, branches, reason }
     }
 
     /// The INVITE has ended: by a 2xx that crossed the CANCEL, which is acknowledged and followed by BYE, or as it should.
@@ -156,18 +176,21 @@ impl Cancelling {
         if client != self.client {
             return Stage::Cancelling(self);
         }
-        let Ok(response) = outcome else { return Stage::Over };
-        if response.status().is_provisional() {
-            return Stage::Cancelling(self);
+        match outcome {
+            Ok(response) if response.status().is_provisional() => Stage::Cancelling(self),
+            Ok(response) if response.status().is_success() => self.on_success(response, cx),
+            Ok(_) | Err(_) => Stage::Over,
         }
-        if !response.status().is_success() {
-            return Stage::Over;
-        }
-        if let Some(mut dialog) = Dialog::of_response(&self.origin, response) {
-            cx.ua.acknowledge(client, &dialog, self.origin.cseq, None);
-            cx.ua.dismiss(&mut dialog, cx.now);
-        }
-        cx.ua.acks.expect_branches(client, self.origin);
-        Stage::Over
+    }
+
+    fn on_success(self: Box<Self>, response: &Response, cx: &mut Cx<'_>) -> Stage {
+        let Cancelling { client, branches, reason } = *self;
+        let dialog = branches.dialog(response);
+        let cseq = branches.origin.cseq;
+        cx.ua.acks.expect_branches(client, branches);
+        let Some(dialog) = dialog else { return Stage::Over };
+        cx.ua.acknowledge(client, &dialog, cseq, None);
+        let peer = Peer::new(dialog, Gate::of_sent(None), response.headers(), cx);
+        Leaving::now(peer, None, true, reason, cx)
     }
 }

@@ -5,14 +5,20 @@
 //! (100, ACK, the 200 to CANCEL, PRACK and BYE, 481, 491, 405, 420, ...) and tells the rest as [`Event`]s. It does not know
 //! that two sessions may belong to one call, and does not look into descriptions.
 //!
-//! Where to start reading: [`user_agent`](UserAgent) takes what comes and hands it to a session (`session.rs`), which is in one
-//! of four stages: we ring (`uas.rs`), we call (`uac.rs`), it is answered (`established.rs`), it ends (`leaving.rs`). What
-//! the stages have in common is the other end of a dialog (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the
-//! offer/answer gate (`offer.rs`), the session timer (`session_timer.rs`).
+//! Where to start reading: [`UserAgent`] takes wishes and messages (`user_agent.rs`, `arrivals.rs`) and hands them to a
+//! session (`session.rs`), which is in one of four stages (`stage.rs`): we ring (`uas.rs`), we call (`uac.rs`), it is
+//! answered (`established.rs`), it ends (`leaving.rs`). What the stages have in common is the other end of a dialog
+//! (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the offer/answer gate (`offer.rs`), the session timer
+//! (`session_timer.rs`).
 
 mod acks;
+mod arrivals;
 mod challenge;
 mod compose;
+#[expect(
+    clippy::module_inception,
+    reason = "the dialog is one of the things in this room, and its name is the RFC's"
+)]
 mod dialog;
 mod established;
 mod glare;
@@ -24,6 +30,7 @@ mod prack;
 mod session;
 mod session_timer;
 mod shared;
+mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -112,7 +119,8 @@ pub struct Outgoing {
     pub from: String,
     /// Where it goes first.
     pub path: Path,
-    /// More header lines.
+    /// More header lines. Call-ID and CSeq, of which the number counts, are taken from here when they are given: a REGISTER
+    /// that refreshes a binding keeps the one and counts on in the other.
     pub headers: ExtraHeaders,
     /// The body.
     pub body: Option<Body>,
@@ -238,7 +246,9 @@ pub enum Event {
         /// The answer.
         answer: Vec<u8>,
     },
-    /// What we offered by [`UserAgent::offer`] was refused; the session is as it was. (491 is tried again by itself.)
+    /// What we offered by [`UserAgent::offer`] was refused; the session is as it was. 491 is tried again by itself, unless
+    /// the other side's offer comes first: then ours, made before it, is out of date, and this event with 491 comes just
+    /// before [`Event::Offered`]. Who still wants the change offers it anew.
     OfferRefused {
         /// The session.
         session: SessionId,
@@ -276,6 +286,7 @@ pub enum Event {
 
 /// What leaves the user agent.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an output is taken apart as soon as it is polled")]
 pub enum Output {
     /// Bytes to send.
     Transmit {

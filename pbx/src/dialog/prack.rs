@@ -39,7 +39,7 @@ pub(super) struct Provisional {
 #[derive(Debug)]
 pub(super) enum Due {
     /// Send it again.
-    Repeat(Response),
+    Repeat(Box<Response>),
     /// No PRACK in 64*T1: the INVITE is to be refused.
     GiveUp,
 }
@@ -120,7 +120,7 @@ impl Reliable {
         }
         out.interval *= 2;
         out.repeat_at = now + out.interval;
-        Some(Due::Repeat(out.response.clone()))
+        Some(Due::Repeat(Box::new(out.response.clone())))
     }
 }
 

@@ -2,11 +2,14 @@
 
 use super::Settings;
 use super::compose::leading_number;
-use crate::sip::{Headers, Name, NameAddr, Request, Response};
+use crate::sip::{Headers, Name, Params, Request, Response};
 use crate::time::{Duration, Instant};
 
 /// Where there is no Min-SE (RFC 4028 section 5).
 const DEFAULT_MIN_SE: Duration = Duration::from_secs(90);
+
+/// A peer that writes `Session-Expires: 1` must not make us refresh every half second.
+const FLOOR: Duration = Duration::from_secs(20);
 
 /// The session timer of one dialog.
 #[derive(Clone, Debug)]
@@ -158,17 +161,16 @@ impl SessionTimer {
             self.state = State::Off;
             return true;
         }
-        if let Refresher::We(refresh @ Refresh::At(_)) = refresher {
-            if matches!(refresh, Refresh::At(at) if *at <= now) {
-                *refresh = Refresh::Due;
-            }
+        if let Refresher::We(refresh) = refresher
+            && matches!(refresh, Refresh::At(at) if *at <= now)
+        {
+            *refresh = Refresh::Due;
         }
         false
     }
 
     fn start(&mut self, interval: Duration, we_refresh: bool, now: Instant) {
-        // A peer that writes `Session-Expires: 1` must not make us refresh every half second.
-        let interval = interval.max(self.own_min.min(DEFAULT_MIN_SE)).max(Duration::from_secs(2));
+        let interval = interval.max(FLOOR);
         let margin = (interval / 3).min(Duration::from_secs(32));
         let refresher =
             if we_refresh { Refresher::We(Refresh::At(now + interval / 2)) } else { Refresher::They };
@@ -203,9 +205,10 @@ fn session_expires(headers: &Headers) -> Option<(Duration, Option<Role>)> {
     Some((interval, role))
 }
 
-/// The parameter of `90;refresher=uac`, read as that of an address whose URI is the number.
+/// The parameter of `90;refresher=uac`.
 fn refresher(value: &str) -> Option<&str> {
-    NameAddr::parse(value).ok()?.params.get("refresher")
+    let (_, params) = value.split_once(';')?;
+    Params(params).get("refresher")
 }
 
 fn min_se(headers: &Headers) -> Option<Duration> {

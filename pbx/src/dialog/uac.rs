@@ -2,14 +2,14 @@
 //! sections 8.1.3 and 13.2.2, RFC 3262 section 4).
 
 use super::acks::FORKS;
-use super::dialog::{Dialog, Origin};
+use super::dialog::{Branches, Dialog, Origin};
 use super::established::Established;
 use super::leaving::{Cancelling, Leaving};
 use super::offer::{Gate, Owed, Turn, Wanted};
 use super::peer::Peer;
-use super::session::Stage;
 use super::session_timer::SessionTimer;
 use super::shared::{Credentials, Cx, Outcome, Purpose};
+use super::stage::Stage;
 use super::{Cause, Description, Event, Invite, compose, inspect, prack, target};
 use crate::sip::{Method, Name, Request, Response, StatusCode, Uri};
 use crate::time::Instant;
@@ -41,6 +41,8 @@ struct Branch {
     peer: Peer,
     /// The last reliable provisional response.
     rseq: Option<u32>,
+    /// The first description in a provisional response that was not reliable.
+    preview: Option<Vec<u8>>,
 }
 
 /// An INVITE may be sent this often: once, with credentials, with another interval.
@@ -204,6 +206,9 @@ impl Calling {
             branch.rseq = Some(rseq);
         }
         let description = describe(&mut branch.peer, &response, rseq, self.origin.cseq, cx);
+        if let (None, Some(Description::Answer(answer))) = (rseq, &description) {
+            branch.preview.get_or_insert_with(|| answer.clone());
+        }
         if description.is_some() {
             self.described = Some(branch.peer.dialog.remote_tag().to_owned());
         }
@@ -220,7 +225,7 @@ impl Calling {
             return None;
         }
         let peer = self.new_peer(response, cx)?;
-        self.branches.push(Branch { peer, rseq: None });
+        self.branches.push(Branch { peer, rseq: None, preview: None });
         Some(self.branches.len() - 1)
     }
 
@@ -235,25 +240,34 @@ impl Calling {
     fn on_success(mut self: Box<Self>, response: Response, cx: &mut Cx<'_>) -> Stage {
         let tag = response.to_header().ok().and_then(|to| to.tag()).unwrap_or_default();
         let known = self.branches.iter().position(|branch| branch.peer.dialog.remote_tag() == tag);
-        let peer = match known {
-            Some(index) => Some(self.branches.swap_remove(index).peer),
-            None => self.new_peer(&response, cx),
+        let (peer, preview) = match known.map(|index| self.branches.swap_remove(index)) {
+            Some(Branch { peer, preview, .. }) => (Some(peer), preview),
+            None => (self.new_peer(&response, cx), None),
         };
         // Every response has a To, or the transaction would not have taken it.
         let Some(mut peer) = peer else { return self.refused(StatusCode::BAD_REQUEST, Some(response), cx) };
         self.abandon(cx);
-        cx.ua.acks.expect_branches(self.client, self.origin.clone());
+        let others = self.branches();
+        cx.ua.acks.expect_branches(self.client, others);
         peer.note(response.headers());
         peer.dialog.refresh_target(response.contact().ok());
         peer.timer.decided(&response, cx.now);
         peer.wanted = peer.wanted.take().or(self.wanted.take());
-        self.establish(peer, response, cx)
+        self.establish(peer, response, preview, cx)
     }
 
-    fn establish(self: Box<Self>, mut peer: Peer, response: Response, cx: &mut Cx<'_>) -> Stage {
+    fn establish(
+        self: Box<Self>,
+        mut peer: Peer,
+        response: Response,
+        preview: Option<Vec<u8>>,
+        cx: &mut Cx<'_>,
+    ) -> Stage {
         let (session, client, cseq) = (cx.session, self.client, self.origin.cseq);
         let is_updating = peer.updating.is_some_and(|updating| updating.is_offer);
-        let described = inspect::description(response.headers(), response.body());
+        // The answer belongs into the 2xx, but a UAC treats the first description as the answer (RFC 3261 section 13.2.1), and
+        // some gateways rely on that.
+        let described = inspect::description(response.headers(), response.body()).or(preview);
         let description = match (peer.gate.turn(), described) {
             (Turn::Offered(_), Some(answer)) if !is_updating => {
                 peer.gate.answered(answer.clone());
@@ -340,7 +354,14 @@ impl Calling {
 
     fn cancel(mut self: Box<Self>, reason: Option<String>, cx: &mut Cx<'_>) -> Stage {
         self.abandon(cx);
-        Stage::Cancelling(Box::new(Cancelling::new(self.client, self.origin, reason, cx)))
+        let branches = self.branches();
+        Stage::Cancelling(Box::new(Cancelling::new(self.client, branches, reason, cx)))
+    }
+
+    /// What becomes of the branches that nobody follows any more.
+    fn branches(&mut self) -> Branches {
+        let early = self.branches.drain(..).map(|branch| branch.peer.dialog).collect();
+        Branches { origin: self.origin.clone(), early }
     }
 
     fn abandon(&mut self, cx: &mut Cx<'_>) {

@@ -5,8 +5,8 @@ use super::established::{Accepted, Established};
 use super::offer::{Owed, Turn};
 use super::peer::Peer;
 use super::prack::{Due, Provisional, Reliable};
-use super::session::Stage;
 use super::shared::{Cx, Outcome, Purpose};
+use super::stage::Stage;
 use super::{Cause, Event, ExtraHeaders, Reply, compose, inspect};
 use crate::sip::{Name, Request, Response, StatusCode};
 use crate::time::{Duration, Instant};
@@ -70,7 +70,7 @@ impl Ringing {
     /// The earliest deadline has come.
     pub(super) fn handle_timeout(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
         match self.reliable.due(cx.now) {
-            Some(Due::Repeat(response)) => cx.respond(self.server, response),
+            Some(Due::Repeat(response)) => cx.respond(self.server, *response),
             Some(Due::GiveUp) => return self.end(StatusCode::SERVER_TIME_OUT, Some(Cause::NoPrack), cx),
             None => {}
         }
@@ -115,8 +115,8 @@ impl Ringing {
     pub(super) fn reject(mut self: Box<Self>, reply: &Reply, cx: &mut Cx<'_>) -> Stage {
         self.peer.abandon(cx);
         let mut response = compose::reply(&self.invite, reply, cx.tag, &cx.ua.settings.user_agent);
-        if reply.status == StatusCode::METHOD_NOT_ALLOWED && !response.headers().has(Name::Allow) {
-            response.headers_mut().push(Name::Allow, compose::ALLOW);
+        if reply.status == StatusCode::METHOD_NOT_ALLOWED {
+            compose::add_missing(response.headers_mut(), Name::Allow, compose::ALLOW);
         }
         cx.respond(self.server, response);
         Stage::Over
@@ -208,10 +208,10 @@ impl Ringing {
 
     /// Sends what has waited for a PRACK or for an answer.
     fn go_on(mut self: Box<Self>, cx: &mut Cx<'_>) -> Stage {
-        if self.may_accept() {
-            if let Some(acceptance) = self.acceptance.take() {
-                return self.send_success(acceptance, cx);
-            }
+        if self.may_accept()
+            && let Some(acceptance) = self.acceptance.take()
+        {
+            return self.send_success(acceptance, cx);
         }
         if let Some(provisional) = self.reliable.next() {
             self.send_reliably(provisional, cx);

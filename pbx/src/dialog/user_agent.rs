@@ -1,29 +1,27 @@
-//! Everything of SIP below the calls: which session a message is for, what is outside all of them, and the earliest deadline.
+//! Everything of SIP below the calls: the wishes of those above, the table of sessions, the earliest deadline. What comes from
+//! the transactions stands in `arrivals.rs`.
 
-use super::acks::Copy;
-use super::dialog::Dialog;
-use super::inspect::Refusal;
 use super::prack::Provisional;
 use super::session::Session;
-use super::shared::{Asked, Inbound, Owner, Shared};
+use super::shared::{Inbound, Owner, Shared};
 use super::{
-    Body, Event, ExtraHeaders, Invite, Outgoing, Output, Reply, RequestId, SessionId, Settings, challenge,
-    compose, inspect, target,
+    Body, Event, ExtraHeaders, Invite, Outgoing, Output, Reply, RequestId, SessionId, Settings, compose,
+    target,
 };
 use crate::rng::Rng;
-use crate::sip::{ConnectionId, Message, Method, Name, Path, Request, Response, StatusCode};
+use crate::sip::{ConnectionId, Message, Method, Name, Path, Request, StatusCode};
 use crate::time::Instant;
-use crate::transaction::{self, ClientId, Failure, ServerId, Transactions};
+use crate::transaction::{self, ServerId, Transactions};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything of SIP below the calls.
 pub struct UserAgent {
-    shared: Shared,
-    sessions: BTreeMap<SessionId, Entry>,
+    pub(super) shared: Shared,
+    pub(super) sessions: BTreeMap<SessionId, Entry>,
     /// Sessions by our tag, which every request within a dialog carries.
     by_tag: BTreeMap<String, SessionId>,
     /// Sessions by the INVITE that a CANCEL may come for.
-    by_invite: BTreeMap<ServerId, SessionId>,
+    pub(super) by_invite: BTreeMap<ServerId, SessionId>,
     /// Sessions by the stream their requests go over.
     by_connection: BTreeSet<(ConnectionId, SessionId)>,
     deadlines: BTreeSet<(Instant, SessionId)>,
@@ -31,7 +29,7 @@ pub struct UserAgent {
 }
 
 /// A session, and how it stands in the tables.
-struct Entry {
+pub(super) struct Entry {
     session: Box<Session>,
     deadline: Option<Instant>,
     open_invite: Option<ServerId>,
@@ -213,7 +211,7 @@ impl UserAgent {
         // What an INVITE would be told (RFC 3261 section 11.2).
         if *request.method() == Method::Options && reply.status.is_success() {
             compose::add_abilities(response.headers_mut());
-            response.headers_mut().push(Name::Accept, compose::SDP);
+            compose::add_missing(response.headers_mut(), Name::Accept, compose::SDP);
         }
         self.shared.transactions.respond(server, response, now);
         if let Some(session) = session {
@@ -248,176 +246,17 @@ impl UserAgent {
         }
     }
 
-    fn on_event(&mut self, event: transaction::Event, now: Instant) {
-        match event {
-            transaction::Event::Request { id, request, path } => self.on_request(id, request, path, now),
-            transaction::Event::Ack { request, path } => {
-                if let Some(session) = self.session_of(&request) {
-                    self.within(session, |session, shared| session.on_ack(&request, path, shared, now));
-                }
-            }
-            transaction::Event::Cancelled { invite, cancel } => {
-                if let Some(session) = self.by_invite.get(&invite).copied() {
-                    self.within(session, |session, shared| session.on_cancel(&cancel, shared, now));
-                }
-            }
-            transaction::Event::Response { id, response } => self.on_response(id, response, now),
-            transaction::Event::Failed { id, why } => {
-                let status = match why {
-                    Failure::TimedOut => StatusCode::REQUEST_TIMEOUT,
-                    Failure::Transport => StatusCode::SERVICE_UNAVAILABLE,
-                };
-                if let Some(asked) = self.shared.asked.remove(&id) {
-                    self.tell(id, asked, Err(status), now);
-                }
-            }
-            transaction::Event::AckTimedOut { .. } => {}
-        }
-    }
-
-    fn on_request(&mut self, server: ServerId, request: Request, path: Path, now: Instant) {
-        let has_tag = request.to_header().is_ok_and(|to| to.tag().is_some());
-        match self.session_of(&request) {
-            Some(session) => {
-                self.within(session, |session, shared| {
-                    session.on_request(server, request, path, shared, now)
-                });
-            }
-            None if has_tag || belongs_to_dialog(request.method()) => {
-                self.refuse(server, &request, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now);
-            }
-            None => match inspect::outside(&request) {
-                Ok(()) if *request.method() == Method::Invite => self.on_invite(server, request, path, now),
-                Ok(()) => self.pass_on(server, request, path),
-                Err(refusal) => self.refuse_by(server, &request, &refusal, now),
-            },
-        }
-    }
-
-    fn on_invite(&mut self, server: ServerId, invite: Request, path: Path, now: Instant) {
-        if self.sessions.len() >= self.shared.settings.max_transactions {
-            return self.refuse(server, &invite, StatusCode::SERVICE_UNAVAILABLE, now);
-        }
-        let id = self.next_session();
-        if let Some(session) = Session::incoming(id, server, invite, path, &mut self.shared, now) {
-            self.add(id, session);
-        }
-    }
-
-    fn pass_on(&mut self, server: ServerId, request: Request, path: Path) {
-        let id = self.shared.next_request();
-        let tag = self.shared.rng.token(12);
-        let event = Event::Request { id, session: None, request: request.clone(), path };
-        self.shared.inbound.insert(id, Inbound { server, request, session: None, tag });
-        self.shared.emit(event);
-    }
-
-    fn on_response(&mut self, client: ClientId, response: Response, now: Instant) {
-        let is_invite = response.cseq().is_ok_and(|cseq| cseq.method() == Method::Invite);
-        if is_invite && response.status().is_success() && self.is_copy(client, &response, now) {
-            return;
-        }
-        if response.status().is_provisional() {
-            let Some(Owner::Session(session, purpose)) =
-                self.shared.asked.get(&client).map(|asked| asked.owner)
-            else {
-                return;
-            };
-            let outcome = Ok(response);
-            return self.within(session, |session, shared| {
-                session.on_outcome(client, purpose, outcome, None, shared, now);
-            });
-        }
-        let Some(asked) = self.shared.asked.remove(&client) else { return };
-        if is_invite && response.status().is_success() {
-            let until = now + self.shared.patience();
-            self.shared.acks.open(client, asked.authorization.clone(), until);
-        }
-        self.tell(client, asked, Ok(response), now);
-    }
-
-    /// Whether a 2xx was acknowledged before, and so again, or comes from a branch that was too late.
-    fn is_copy(&mut self, client: ClientId, response: &Response, now: Instant) -> bool {
-        let tag = response.to_header().ok().and_then(|to| to.tag()).unwrap_or_default();
-        let origin = match self.shared.acks.look(client, tag) {
-            Copy::First => return false,
-            Copy::Ignored => return true,
-            Copy::Repeated(ack) => {
-                self.shared.transactions.repeat(ack);
-                return true;
-            }
-            Copy::Late(origin) => origin.clone(),
-        };
-        if let Some(mut dialog) = Dialog::of_response(&origin, response) {
-            self.shared.acknowledge(client, &dialog, origin.cseq, None);
-            self.shared.dismiss(&mut dialog, now);
-        }
-        true
-    }
-
-    /// Tells whoever waits how a request ended.
-    fn tell(&mut self, client: ClientId, asked: Asked, outcome: Result<Response, StatusCode>, now: Instant) {
-        match asked.owner {
-            Owner::Session(session, purpose) => {
-                self.within(session, |session, shared| {
-                    session.on_outcome(client, purpose, outcome, Some(asked), shared, now);
-                });
-            }
-            Owner::Outside(id) => {
-                if !self.answers_challenge(asked, &outcome, now) {
-                    self.shared.emit(Event::Response { id, session: None, response: outcome });
-                }
-            }
-            Owner::Nobody => {}
-        }
-    }
-
-    fn answers_challenge(
-        &mut self,
-        asked: Asked,
-        outcome: &Result<Response, StatusCode>,
-        now: Instant,
-    ) -> bool {
-        let (Ok(refusal), Some(mut retry)) = (outcome, asked.retry) else { return false };
-        let is_challenge =
-            matches!(refusal.status(), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-        let request = &mut retry.request;
-        if !is_challenge || !challenge::answer(request, refusal, &retry.credentials, &mut self.shared.rng) {
-            return false;
-        }
-        let number = request.cseq().map_or(1, |cseq| cseq.number + 1);
-        let value = format!("{number} {}", request.method());
-        request.headers_mut().set(Name::CSeq, value);
-        self.shared.resend(retry.request, retry.path, asked.owner, now);
-        true
-    }
-
-    fn refuse(&mut self, server: ServerId, request: &Request, status: StatusCode, now: Instant) {
-        let tag = self.shared.rng.token(12);
-        let mut response = compose::response(request, status, &tag, &self.shared.settings.user_agent);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().push(Name::RetryAfter, 5);
-        }
-        self.shared.transactions.respond(server, response, now);
-    }
-
-    fn refuse_by(&mut self, server: ServerId, request: &Request, refusal: &Refusal, now: Instant) {
-        let tag = self.shared.rng.token(12);
-        let response = refusal.response(request, &tag, &self.shared.settings.user_agent);
-        self.shared.transactions.respond(server, response, now);
-    }
-
     /// The session whose tag a request within a dialog carries.
-    fn session_of(&self, request: &Request) -> Option<SessionId> {
+    pub(super) fn session_of(&self, request: &Request) -> Option<SessionId> {
         self.by_tag.get(request.to_header().ok()?.tag()?).copied()
     }
 
-    fn next_session(&mut self) -> SessionId {
+    pub(super) fn next_session(&mut self) -> SessionId {
         self.ids += 1;
         SessionId(self.ids)
     }
 
-    fn add(&mut self, id: SessionId, session: Session) {
+    pub(super) fn add(&mut self, id: SessionId, session: Session) {
         self.by_tag.insert(session.tag().to_owned(), id);
         self.sessions.insert(
             id,
@@ -435,7 +274,7 @@ impl UserAgent {
     }
 
     /// Does something with a session and brings the tables up to date. A session that is gone hears nothing.
-    fn within(&mut self, id: SessionId, step: impl FnOnce(&mut Session, &mut Shared)) {
+    pub(super) fn within(&mut self, id: SessionId, step: impl FnOnce(&mut Session, &mut Shared)) {
         let Some(entry) = self.sessions.get_mut(&id) else { return };
         step(&mut entry.session, &mut self.shared);
         self.settle(id);
@@ -473,24 +312,22 @@ impl UserAgent {
     }
 }
 
-/// Methods that mean nothing outside a dialog (RFC 3261 section 15.1.2, RFC 3262, RFC 3311, RFC 6086 section 4.2.1).
-fn belongs_to_dialog(method: &Method) -> bool {
-    matches!(method, Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Cancel)
-}
-
 fn compose_outside(outgoing: &Outgoing, tag: &str, shared: &mut Shared) -> Request {
     let method = &outgoing.method;
     let mut request = Request::new(method.clone(), &compose::clean_uri(&outgoing.uri));
-    let call_id = shared.rng.token(22);
+    let given =
+        |name| outgoing.headers.iter().find(|(given, _)| Name::of(given) == name).map(|(_, value)| value);
+    // Who registers again keeps the Call-ID and counts on (RFC 3261 section 10.2).
+    let call_id = given(Name::CallId).cloned().unwrap_or_else(|| shared.rng.token(22));
+    let number = given(Name::CSeq).and_then(|value| compose::leading_number(value)).unwrap_or(1);
     let headers = request.headers_mut();
     headers.push(Name::MaxForwards, 70);
     headers.push(Name::From, format_args!("{};tag={tag}", outgoing.from));
     headers.push(Name::To, &outgoing.to);
     headers.push(Name::CallId, call_id);
-    headers.push(Name::CSeq, format_args!("1 {method}"));
-    let names_contact = outgoing.headers.iter().any(|(name, _)| Name::of(name) == Name::Contact);
+    headers.push(Name::CSeq, format_args!("{number} {method}"));
     // MESSAGE must not have one (RFC 3428 section 4).
-    if !names_contact && *method != Method::Message {
+    if given(Name::Contact).is_none() && *method != Method::Message {
         let contact = target::contact(&outgoing.path, shared.settings.external_address, false);
         headers.push(Name::Contact, contact);
     }

@@ -46,17 +46,15 @@ pub(super) struct Agreed {
     pub(super) packet_time: Duration,
     /// Its codecs, best first, then telephone-event.
     formats: SmallVec<[Format; 4]>,
+    /// What it may send besides: ours, where we had given them other numbers.
+    renumbered: SmallVec<[Format; 2]>,
 }
 
 impl Agreed {
     pub(super) fn of(agreement: &Agreement) -> Agreed {
         let direction = agreement.direction;
         let codecs = agreement.codecs.iter().map(Format::of_codec);
-        let event = agreement.telephone_event.iter().map(|codec| Format {
-            payload_type: codec.payload_type,
-            clock_rate: codec.clock_rate.max(1),
-            meaning: Meaning::Event,
-        });
+        let event = agreement.telephone_event.iter().map(Format::of_codec);
         Agreed {
             rtp: agreement.remote.rtp,
             rtcp: agreement.remote.rtcp,
@@ -66,12 +64,19 @@ impl Agreed {
             // G.711 has a sample in 125 µs; 1 to 200 ms keep a packet below any MTU.
             packet_time: Duration::from_millis(u64::from(agreement.ptime).clamp(1, 200)),
             formats: codecs.chain(event).collect(),
+            renumbered: agreement.renumbered.iter().map(Format::of_codec).collect(),
         }
     }
 
-    /// What a payload type of the other side means.
+    /// What a payload type in a packet of the other side means: a number it listed, or one we had offered (RFC 3264
+    /// section 6.1 wants ours, not all telephones do).
     pub(super) fn format(&self, payload_type: u8) -> Option<Format> {
-        self.formats.iter().copied().find(|format| format.payload_type == payload_type)
+        // Its own numbers go first: 96 of its answer is not the 96 of our offer.
+        self.formats
+            .iter()
+            .chain(&self.renumbered)
+            .copied()
+            .find(|format| format.payload_type == payload_type)
     }
 
     /// What we make audio in: the best codec we can make.
@@ -105,6 +110,7 @@ impl Format {
             Some(law) if codec.channels == 1 && codec.clock_rate == crate::audio::NARROWBAND => {
                 Meaning::Law(law)
             }
+            _ if codec.is_telephone_event() => Meaning::Event,
             Some(_) | None => Meaning::Other(fingerprint(codec)),
         };
         Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }

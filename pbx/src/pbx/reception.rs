@@ -266,7 +266,10 @@ fn reply_to_options(request: &Request, path: Path, context: &mut Context) -> Rep
         return call::options_reply();
     }
     let caller = route::caller(&context.config, source);
-    match context.route(&dialled, &caller, source).decision {
+    let routed = context.route(&dialled, &caller, source);
+    match routed.decision {
+        // Whoever may not call a number does not learn whether it exists.
+        _ if route::access(&routed, &caller) != Access::Open => call::options_reply(),
         Decision::Reject { status, .. } => Reply::new(status),
         Decision::NotFound => Reply::new(StatusCode::NOT_FOUND),
         _ => call::options_reply(),
@@ -284,7 +287,7 @@ fn outgoing(request: &Request, context: &Context) -> Result<Outgoing, StatusCode
     headers.extend(binding.route.iter().map(|route| (Name::Route.as_str().to_owned(), route.clone())));
     Ok(Outgoing {
         method,
-        uri: binding.uri.clone(),
+        uri: binding.request_uri().to_owned(),
         to: format!("<sip:{number}@{}>", context.config.sip.domain),
         from: format!(
             "<sip:{}@{}>",

@@ -35,7 +35,8 @@ pub(super) fn agreement(common: Vec<Codec>, remote: &RemoteAudio, wanted: Direct
     let first = codecs.first().filter(|codec| codec.is_audio())?;
     let telephone_event = events.into_iter().find(|event| event.clock_rate == first.clock_rate);
     let direction = wanted.limited_by(remote.direction);
-    Some(Agreement { remote: remote.clone(), telephone_event, direction, ptime: packet_time(remote), codecs })
+    let (renumbered, ptime) = (Vec::new(), packet_time(remote));
+    Some(Agreement { remote: remote.clone(), codecs, telephone_event, renumbered, direction, ptime })
 }
 
 /// What the other side asks for, in steps of 10 ms and never above its maximum (RFC 8866 section 6.4).

@@ -13,8 +13,6 @@ mod read;
 mod write;
 
 #[cfg(test)]
-mod corpus;
-#[cfg(test)]
 mod properties;
 
 pub use codec::offerable;
@@ -94,6 +92,9 @@ pub struct Agreement {
     pub codecs: Vec<Codec>,
     /// `telephone-event`, when both listed it, with the other side's payload type.
     pub telephone_event: Option<Codec>,
+    /// What of it we had offered under another number: the other side sends with ours (RFC 3264 section 6.1), though some
+    /// send with theirs.
+    pub renumbered: Vec<Codec>,
     /// Who sends, seen from us.
     pub direction: Direction,
     /// Packet time in milliseconds that we send with.

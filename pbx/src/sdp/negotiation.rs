@@ -147,7 +147,14 @@ impl Negotiation {
         // The numbers and the order are those of the answer: what we send with (RFC 3264 section 7).
         let (_, mut theirs) = agree::common(&local.codecs, &remote.codecs);
         theirs.sort_by_key(|codec| remote.codecs.iter().position(|listed| listed == codec));
-        agree::agreement(theirs, remote, local.direction).ok_or(NegotiationError::NoCommonCodec)
+        let agreement =
+            agree::agreement(theirs, remote, local.direction).ok_or(NegotiationError::NoCommonCodec)?;
+        let other_number = |ours: &&Codec| {
+            let mut agreed = agreement.codecs.iter().chain(&agreement.telephone_event);
+            agreed.any(|theirs| theirs.matches(ours) && theirs.payload_type != ours.payload_type)
+        };
+        let renumbered = local.codecs.iter().filter(other_number).cloned().collect();
+        Ok(Agreement { renumbered, ..agreement })
     }
 
     /// The open offer, whoever made it, was refused: everything is as before (RFC 6337 section 3.4).

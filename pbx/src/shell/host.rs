@@ -34,6 +34,9 @@ pub trait Host: Clone + Send + Sync + 'static {
     /// The addresses of a name, in the order to try; none when there is no such name.
     fn resolve(&self, name: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send;
 
+    /// The address of ours that packets to `remote` leave from; `None` when there is no way there.
+    fn local_ip(&self, remote: IpAddr) -> Option<IpAddr>;
+
     /// Runs `task` until it ends or the host crashes.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 

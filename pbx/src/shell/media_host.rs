@@ -396,6 +396,7 @@ mod tests {
             remote,
             codecs: vec![pcma],
             telephone_event: None,
+            renumbered: Vec::new(),
             direction: Direction::SendRecv,
             ptime: 20,
         };

@@ -17,7 +17,7 @@ use crate::sip::Transport;
 use crate::time::{Duration, WallClock};
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -67,6 +67,10 @@ pub async fn bind<H: Host>(
             }
         }
     }
+    let open_to_all = config.sip.listen.iter().find(|(_, address)| address.ip().is_unspecified());
+    if let (Some((_, address)), None) = (open_to_all, config.sip.external_address) {
+        config.sip.external_address = Some(our_address(&host, address.ip()));
+    }
     let http = bind_http(&host, &mut config).await?;
     if let Some(file) = &config.cdr.file {
         let recovered = journal::recover(&host.disk(), file)
@@ -82,6 +86,17 @@ pub async fn bind<H: Host>(
         }
     }
     Ok(Bound { host, config, source, wished, sockets, listeners, http })
+}
+
+/// What we call ourselves when we listen on all addresses and were not told: the address we would reach the world from, or
+/// the loopback where there is no world. A socket bound to all addresses answers on each of them.
+fn our_address<H: Host>(host: &H, listening: IpAddr) -> IpAddr {
+    // Addresses of the networks for documentation (RFC 5737, RFC 3849): nobody is there, everybody has a way there.
+    let (somewhere, loopback): (IpAddr, IpAddr) = match listening {
+        IpAddr::V4(_) => ([192, 0, 2, 1].into(), Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(_) => ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1].into(), Ipv6Addr::LOCALHOST.into()),
+    };
+    host.local_ip(somewhere).unwrap_or(loopback)
 }
 
 async fn bind_http<H: Host>(host: &H, config: &mut Config) -> Result<Option<H::Listener>, StartError> {

@@ -83,6 +83,14 @@ impl Host for RealHost {
         Ok(addresses)
     }
 
+    fn local_ip(&self, remote: IpAddr) -> Option<IpAddr> {
+        // To connect a datagram socket sends nothing: the OS only looks up the way.
+        let any: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((remote, 9)).ok()?;
+        socket.local_addr().ok().map(|local| local.ip())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is the host through which tasks are spawned")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);

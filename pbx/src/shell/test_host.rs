@@ -135,6 +135,10 @@ impl Host for TestHost {
         }
     }
 
+    fn local_ip(&self, _: IpAddr) -> Option<IpAddr> {
+        Some([10, 0, 0, 1].into())
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         tokio::spawn(task);

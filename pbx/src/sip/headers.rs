@@ -45,7 +45,7 @@ impl Headers {
     }
 
     /// The value of the first line of a name that [`Name`] does not list; names are compared without case.
-    pub fn get_named(&self, name: &str) -> Option<&str> {
+    pub fn named(&self, name: &str) -> Option<&str> {
         self.lines_named(name).next().map(|line| self.text(line.value))
     }
 
@@ -233,8 +233,8 @@ mod tests {
         headers.push_named("x-room", "2");
         headers.push_named("t", "sip:a@b");
         assert_eq!(headers.all_named("X-ROOM").collect::<Vec<_>>(), ["1", "2"]);
-        assert_eq!(headers.get_named("to"), Some("sip:a@b"));
-        assert_eq!(headers.get_named("X-Floor"), None);
+        assert_eq!(headers.named("to"), Some("sip:a@b"));
+        assert_eq!(headers.named("X-Floor"), None);
     }
 
     fn lines(headers: &Headers) -> Vec<&str> {

@@ -201,3 +201,95 @@ fn is_version(text: &str) -> bool {
 fn span(start: usize, end: usize) -> Span {
     Span { start: start as u32, end: end as u32 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_its_parts() {
+        let Ok(Message::Request(request)) =
+            parse("\r\n\r\nINVITE sip:b SIP/2.0\r\nt : x\r\n y\r\nl:2\r\n\r\nhimore")
+        else {
+            panic!("a request")
+        };
+        assert_eq!((request.method(), request.uri()), (&Method::Invite, "sip:b"));
+        assert_eq!(request.headers().iter().collect::<Vec<_>>(), [("t", "x\r\n y"), ("l", "2")]);
+        assert_eq!(request.body(), b"hi");
+    }
+
+    #[test]
+    fn a_response_may_lack_its_reason() {
+        for (text, code, reason) in [
+            ("SIP/2.0 200 Well done\r\n\r\n", 200, "Well done"),
+            ("SIP/2.0 404 \r\n\r\n", 404, ""),
+            ("sip/2.0 699\r\n\r\n", 699, ""),
+        ] {
+            let Ok(Message::Response(response)) = parse(text) else { panic!("a response: {text}") };
+            assert_eq!((response.status().code(), response.reason()), (code, reason));
+        }
+    }
+
+    #[test]
+    fn without_a_length_the_body_reaches_to_the_end() {
+        let message = parse("BYE sip:b SIP/2.0\r\nX: \r\n\r\n body\r\n").expect("a message");
+        assert_eq!(message.body(), b" body\r\n");
+    }
+
+    #[test]
+    fn a_body_need_not_be_text() {
+        let bytes = b"BYE sip:b SIP/2.0\r\nl: 3\r\n\r\n\xff\0\xfe...";
+        let message = Message::parse(bytes, &Limits::default()).expect("a message");
+        assert_eq!(message.body(), b"\xff\0\xfe");
+        assert_eq!(message.to_bytes(), &bytes[..bytes.len() - 3]);
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused_by_what_is_wrong() {
+        for (text, error) in [
+            ("\r\n\r\n", ParseError::Empty),
+            ("BYE sip:b SIP/2.0\r\nTo: x\r\n", ParseError::Incomplete),
+            ("BYE sip:b SIP/2.0", ParseError::Incomplete),
+            ("BYE sip:b SIP/2.0\nTo: x\n\n", ParseError::LineBreak),
+            ("BYE sip:b SIP/3.0\r\n\r\n", ParseError::Version("SIP/3.0".into())),
+            ("SIP/1.0 200 OK\r\n\r\n", ParseError::Version("SIP/1.0".into())),
+            ("BYE sip:b HTTP/1.1\r\n\r\n", ParseError::StartLine("BYE sip:b HTTP/1.1".into())),
+            ("BYE sip:b\r\n\tSIP/2.0\r\n\r\n", ParseError::StartLine("BYE sip:b\r\n\tSIP/2.0".into())),
+            ("B,E sip:b SIP/2.0\r\n\r\n", ParseError::StartLine("B,E sip:b SIP/2.0".into())),
+            ("SIP/2.0 099 x\r\n\r\n", ParseError::StartLine("SIP/2.0 099 x".into())),
+            ("SIP/2.0 200 O\r\n K\r\n\r\n", ParseError::StartLine("SIP/2.0 200 O\r\n K".into())),
+            ("BYE sip:b SIP/2.0\r\nTo x\r\n\r\n", ParseError::HeaderLine("To x".into())),
+            ("BYE sip:b SIP/2.0\r\nl: 9\r\n\r\nx", ParseError::Truncated { expected: 9, present: 1 }),
+            ("BYE sip:b SIP/2.0\r\nl: 1\r\nl: 0\r\n\r\nx", ParseError::value(Name::ContentLength, "0")),
+        ] {
+            assert_eq!(parse(text).err(), Some(error), "{text:?}");
+        }
+        let latin = b"BYE sip:b SIP/2.0\r\nSubject: \xfc\r\n\r\n";
+        assert_eq!(Message::parse(latin, &Limits::default()).err(), Some(ParseError::NotUtf8));
+    }
+
+    #[test]
+    fn a_limit_may_be_reached_but_not_passed() {
+        let text = "BYE sip:b SIP/2.0\r\nA: 1\r\nBcdefghijklmnop: 1\r\n\r\n";
+        let exact = Limits { message: text.len(), line: 18, lines: 2 };
+        assert!(Message::parse(text.as_bytes(), &exact).is_ok());
+        for limits in [
+            Limits { message: exact.message - 1, ..exact },
+            Limits { line: exact.line - 1, ..exact },
+            Limits { lines: exact.lines - 1, ..exact },
+        ] {
+            let error = Message::parse(text.as_bytes(), &limits).err();
+            assert!(matches!(error, Some(ParseError::TooLong(_))), "{limits:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_repeats_only_the_beginning_of_what_was_wrong() {
+        let error = parse(&format!("BYE sip:b SIP/2.0\r\n{}\r\n\r\n", "x".repeat(8000))).err();
+        assert_eq!(error, Some(ParseError::HeaderLine(format!("{}...", "x".repeat(120)))));
+    }
+
+    fn parse(text: &str) -> Result<Message, ParseError> {
+        Message::parse(text.as_bytes(), &Limits::default())
+    }
+}

@@ -170,12 +170,6 @@ impl Telephone {
         self.heard.iter().filter(|news| news["type"] == "CALL_DTMF_START").count()
     }
 
-    pub(crate) fn is_refused_registration(&mut self) -> String {
-        self.process.prints("why it is not registered", |line| {
-            line.contains(&self.number) && (line.contains(" 401 ") || line.contains(" 403 "))
-        })
-    }
-
     pub(crate) fn is_registered(&self) -> bool {
         self.process.has_printed("200 OK")
     }

@@ -211,7 +211,7 @@ fn both_hang_up_at_once() {
     });
 }
 
-/// The carrier calls in on one side and is called on the other, so that both ends of the call are in our hands.
+/// SIPp is the extension that calls and the carrier that is called, so that both ends of the call are in our hands.
 #[test]
 fn bye_crosses_bye() {
     play(&[SIPP], |stage| {
@@ -219,8 +219,8 @@ fn bye_crosses_bye() {
         let mut callee =
             Sipp::scenario(stage, "bye_crossing_callee.xml").with(&["-m", "1"]).waits_at(CARRIER);
 
-        let caller = ["-s", "0777", "-m", "1", "-i", CARRIER, "-p", "7000"];
-        Sipp::scenario(stage, "bye_crossing_caller.xml").with(&caller).calls("10.9.0.1:5060");
+        let caller = ["-s", "0777", "-m", "1", "-au", "1001", "-ap", "secret1001", "-p", "7000"];
+        Sipp::scenario(stage, "bye_crossing_caller.xml").with(&caller).succeeds("10.9.0.1:5060");
 
         assert_eq!(callee.ended(), Some(0), "the callee's call went otherwise than its scenario says");
         pbx.is_told_to_end();

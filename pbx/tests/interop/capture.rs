@@ -3,6 +3,7 @@
 use crate::becomes;
 use crate::network::{OFFICE, STRANGER, command};
 use crate::process::Process;
+use crate::stage::{TSHARK, play_uncaptured};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,12 @@ pub(crate) struct Capture {
 const OPENING: &[u8] = b"the capture of this story begins here";
 const CLOSING: &[u8] = b"the capture of this story ends here";
 
-/// What the PBX sends: from its SIP port, or from its media ports.
+/// What the PBX sends: from its SIP port, or from its media ports. An ICMP message quotes what somebody else has sent,
+/// and cuts it.
 const FROM_THE_PBX: &str = "(udp.srcport == 5060 || tcp.srcport == 5060 || \
-    (udp.srcport >= 10000 && udp.srcport <= 20000)) && (ip.src == 10.9.0.1 || ip.src == 127.0.0.1)";
+    (udp.srcport >= 10000 && udp.srcport <= 20000)) && (ip.src == 10.9.0.1 || ip.src == 127.0.0.1) && !icmp";
 const PROTOCOLS: &str = "(sip || sdp || rtp || rtcp || rtpevent)";
+const WRONG: &str = "(_ws.malformed || _ws.expert.severity >= \"Error\")";
 
 impl Capture {
     /// Returns when packets are really captured.
@@ -35,19 +38,25 @@ impl Capture {
 
     /// Ends the capture and fails with what tshark calls malformed, or an error, in what the PBX has sent.
     pub(crate) fn finds_nothing_malformed(mut self) {
-        self.mark(CLOSING);
-        self.dumpcap.signal(libc::SIGINT);
-        self.dumpcap.ended();
-
-        let sent = self.packets(&format!("({FROM_THE_PBX}) && {PROTOCOLS}"));
+        self.end();
+        let sent = self.packets(&format!("{FROM_THE_PBX} && {PROTOCOLS}"));
         assert!(!sent.is_empty(), "the capture holds nothing that the PBX has sent");
-        let wrong = "(_ws.malformed || _ws.expert.severity >= \"Error\")";
-        let malformed = self.packets(&format!("({FROM_THE_PBX}) && {PROTOCOLS} && {wrong}"));
+        let malformed = self.malformed();
         assert!(
             malformed.is_empty(),
             "tshark finds malformed what the PBX has sent:\n{}",
             malformed.join("\n")
         );
+    }
+
+    fn end(&mut self) {
+        self.mark(CLOSING);
+        self.dumpcap.signal(libc::SIGINT);
+        self.dumpcap.ended();
+    }
+
+    fn malformed(&self) -> Vec<String> {
+        self.packets(&format!("{FROM_THE_PBX} && {PROTOCOLS} && {WRONG}"))
     }
 
     /// The packets that a filter lets through, one line each.
@@ -72,4 +81,44 @@ impl Capture {
         });
         assert!(is_captured, "the capture does not reach {}", String::from_utf8_lossy(text));
     }
+}
+
+/// What the PBX would look like if it sent nonsense: from its ports, in a session that is set up as usual.
+#[test]
+fn what_is_malformed_is_found() {
+    play_uncaptured(&[TSHARK], |stage| {
+        let mut capture = Capture::start(&stage.path("wire.pcapng"));
+        let (sip, rtp) = (from(5060), from(10000));
+        let session = "v=0\r\no=- 1 1 IN IP4 10.9.0.1\r\ns=-\r\nc=IN IP4 10.9.0.1\r\nt=0 0\r\nm=audio 10000 RTP/AVP 0\r\n";
+
+        send(&sip, &message(session));
+        send(&sip, &message("v=0\r\no=\r\n"));
+        send(&rtp, b"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff");
+        // Fifteen contributing sources, and none of them there.
+        send(&rtp, b"\x8f\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x01");
+        capture.end();
+
+        let malformed = capture.malformed();
+        assert_eq!(malformed.len(), 2, "{malformed:?}");
+        assert!(malformed[0].contains("Invalid SDP line"), "{malformed:?}");
+        assert!(malformed[1].contains("Malformed"), "{malformed:?}");
+    });
+}
+
+fn from(port: u16) -> UdpSocket {
+    UdpSocket::bind((OFFICE, port)).expect("in a network of one's own every port is free")
+}
+
+fn send(socket: &UdpSocket, bytes: &[u8]) {
+    socket.send_to(bytes, (OFFICE, 10000)).expect("the network is up");
+}
+
+fn message(body: &str) -> Vec<u8> {
+    format!(
+        "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 10.9.0.1;branch=z9hG4bK1\r\nFrom: <sip:a@10.9.0.1>;tag=1\r\n\
+         To: <sip:b@10.9.0.1>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }

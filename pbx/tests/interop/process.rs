@@ -42,7 +42,10 @@ impl Process {
                 return line.clone();
             }
             let left = PATIENCE.saturating_sub(begun.elapsed());
-            assert!(!left.is_zero(), "{} never printed {what}", self.name);
+            if left.is_zero() {
+                drop(lines);
+                panic!("{} never printed {what}", self.name);
+            }
             (lines, _) = self.printed.more.wait_timeout(lines, left).expect("no reader panics");
         }
     }

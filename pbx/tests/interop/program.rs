@@ -19,6 +19,11 @@ impl Program {
         Program { process }
     }
 
+    /// It writes a line with this in it into its log.
+    pub(crate) fn logs(&self, part: &str) {
+        self.process.prints(part, |line| line.contains(part));
+    }
+
     pub(crate) fn is_told_to_end(&self) {
         self.process.signal(libc::SIGTERM);
     }

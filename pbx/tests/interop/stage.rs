@@ -18,7 +18,7 @@ pub(crate) struct Tool {
 
 pub(crate) const SIPP: Tool = Tool { program: "sipp", package: "sip-tester", probe: "-v" };
 pub(crate) const BARESIP: Tool = Tool { program: "baresip", package: "baresip", probe: "-h" };
-const TSHARK: Tool = Tool { program: "tshark", package: "tshark", probe: "-v" };
+pub(crate) const TSHARK: Tool = Tool { program: "tshark", package: "tshark", probe: "-v" };
 const IP: Tool = Tool { program: "ip", package: "iproute2", probe: "-V" };
 
 impl Tool {
@@ -35,15 +35,28 @@ pub(crate) struct Stage {
 }
 
 /// Plays a story, unless a program it needs is missing; then looks through the capture.
-pub(crate) fn play(needs: &[Tool], story: fn(&Stage)) {
-    let thread = std::thread::current();
-    let name = thread.name().unwrap_or("story");
+pub(crate) fn play(needs: &[Tool], story: impl FnOnce(&Stage)) {
+    play_uncaptured(needs, |stage| {
+        let capture = TSHARK.is_installed().then(|| Capture::start(&stage.path("wire.pcapng")));
+        if capture.is_none() {
+            skip("the look at the capture: tshark is not installed (apt install tshark)");
+        }
+        story(stage);
+        if let Some(capture) = capture {
+            capture.finds_nothing_malformed();
+        }
+    });
+}
+
+/// The same without a capture.
+pub(crate) fn play_uncaptured(needs: &[Tool], story: impl FnOnce(&Stage)) {
     if let Some(tool) = [IP].iter().chain(needs).find(|tool| !tool.is_installed()) {
-        return skip(name, &format!("{} is not installed (apt install {})", tool.program, tool.package));
+        return skip(&format!("{} is not installed (apt install {})", tool.program, tool.package));
     }
-    match network::enter(name) {
-        Entered::Not(why) => skip(name, &why),
-        Entered::Inside => play_here(name, story),
+    let name = story_name();
+    match network::enter(&name) {
+        Entered::Not(why) => skip(&why),
+        Entered::Inside => story(&Stage::new(&name)),
         Entered::Elsewhere(output) => {
             // What it says it says in the words of this very file.
             eprint!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -52,21 +65,14 @@ pub(crate) fn play(needs: &[Tool], story: fn(&Stage)) {
     }
 }
 
-fn play_here(name: &str, story: fn(&Stage)) {
-    let stage = Stage::new(name);
-    let capture = TSHARK.is_installed().then(|| Capture::start(&stage.path("wire.pcapng")));
-    if capture.is_none() {
-        skip(name, "the look at the capture: tshark is not installed (apt install tshark)");
-    }
-    story(&stage);
-    if let Some(capture) = capture {
-        capture.finds_nothing_malformed();
-    }
+/// The test that runs: its thread has its name.
+fn story_name() -> String {
+    std::thread::current().name().unwrap_or("story").to_owned()
 }
 
 /// Past the test harness, which shows nothing of a test that passes.
-fn skip(name: &str, why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why} [{name}]");
+fn skip(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why} [{}]", story_name());
 }
 
 impl Stage {

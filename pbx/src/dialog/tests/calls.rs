@@ -203,6 +203,18 @@ fn a_2xx_without_an_answer_ends_the_call() {
 }
 
 #[test]
+fn an_answer_that_came_in_183_alone_is_taken() {
+    let mut rig = Rig::alone();
+    rig.calls(Some(sdp("a")));
+    let invite = rig.request(ALICE, "INVITE");
+    rig.bob_answers(&invite, 183, "b", "Contact: <sip:bob@10.0.0.2>", &sdp("b"));
+    rig.event(ALICE);
+    rig.bob_answers(&invite, 200, "b", "Contact: <sip:bob@10.0.0.2>", b"");
+    let Event::Answered { description, .. } = rig.event(ALICE) else { panic!("not answered") };
+    assert_eq!(description, Some(Description::Answer(sdp("b"))));
+}
+
+#[test]
 fn a_challenge_is_answered_once() {
     let mut rig = Rig::alone();
     let credentials = Some(("alice".to_owned(), "secret".to_owned()));

@@ -52,12 +52,18 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..60)
 }
 
+fn session_expires() -> impl Strategy<Value = Option<Duration>> {
+    prop_oneof![Just(None), (90..200u64).prop_map(|seconds| Some(Duration::from_secs(seconds)))]
+}
+
 /// What each side knows of its sessions, and whether it may still be told of them.
 #[derive(Default)]
 struct Memory {
     sessions: Vec<SessionId>,
     gone: BTreeSet<SessionId>,
     answered: BTreeSet<SessionId>,
+    /// Those where an offer waits for our answer.
+    owing: BTreeSet<SessionId>,
     requests: Vec<RequestId>,
     described: u32,
 }
@@ -80,9 +86,11 @@ impl Memory {
             Event::Refused { session, .. } | Event::Ended { session, .. } => {
                 self.gone.insert(*session);
             }
+            Event::Offered { session, .. } => {
+                assert!(self.owing.insert(*session), "a second offer before the first is answered");
+            }
             Event::Request { id, .. } => self.requests.push(*id),
             Event::Provisional { .. }
-            | Event::Offered { .. }
             | Event::OfferAnswered { .. }
             | Event::OfferRefused { .. }
             | Event::Response { .. } => {}
@@ -122,6 +130,9 @@ fn play(rig: &mut Rig, memory: &mut [Memory; 2], step: Move) {
         mine.sessions.push(session);
     } else if let Some(session) = mine.sessions.iter().rev().nth(which).copied() {
         let request = mine.requests.pop();
+        if let Verb::Answer | Verb::RefuseOffer = verb {
+            mine.owing.remove(&session);
+        }
         rig.act(who, |agent, now| match verb {
             Verb::Ring { described, reliably } => {
                 let description = described.then_some(description);
@@ -223,8 +234,50 @@ fn check_wire(rig: &Rig) {
     }
 }
 
+/// What a stranger may do to a message: leave lines out, write them twice, put those of another message there.
+#[derive(Clone, Copy, Debug)]
+enum Twist {
+    Drop(usize),
+    Double(usize),
+    Borrow(usize, usize),
+    Cut(usize),
+}
+
+fn twist() -> impl Strategy<Value = Twist> {
+    prop_oneof![
+        (1..20usize).prop_map(Twist::Drop),
+        (1..20usize).prop_map(Twist::Double),
+        (1..20usize, 0..400usize).prop_map(|(line, from)| Twist::Borrow(line, from)),
+        (0..400usize).prop_map(Twist::Cut),
+    ]
+}
+
+fn twisted(message: &Message, twists: &[Twist], sent: &[(Instant, usize, Message)]) -> Vec<u8> {
+    let text = String::from_utf8(message.to_bytes()).unwrap();
+    let mut lines: Vec<String> = text.split("\r\n").map(str::to_owned).collect();
+    for twist in twists {
+        let count = lines.len();
+        match *twist {
+            Twist::Drop(line) if count > 4 => drop(lines.remove(line % (count - 3))),
+            Twist::Double(line) => lines.insert(line % count, lines[line % count].clone()),
+            Twist::Borrow(line, from) => {
+                let other = String::from_utf8(sent[from % sent.len()].2.to_bytes()).unwrap();
+                if let Some(borrowed) = other.split("\r\n").nth(line) {
+                    lines[line % count] = borrowed.to_owned();
+                }
+            }
+            Twist::Cut(at) => {
+                let line = &mut lines[at % count];
+                line.truncate(line.len() / 2);
+            }
+            Twist::Drop(_) => {}
+        }
+    }
+    lines.join("\r\n").into_bytes()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_come_to_rest(
@@ -233,15 +286,55 @@ proptest! {
         lost_percent in 0..40u64,
         doubled_percent in 0..30u64,
         jitter in prop_oneof![Just(0u64), 0..700u64],
+        is_talking in any::<bool>(),
+        intervals in (session_expires(), session_expires()),
     ) {
         let jitter = Duration::from_millis(jitter);
-        let mut rig = Rig::over(Link { lost_percent, doubled_percent, jitter, ..Link::GOOD }, seed);
+        let wishing = |session_expires| Settings { session_expires, ..settings() };
+        let mut rig = Rig::with(wishing(intervals.0), wishing(intervals.1));
+        rig.dice = crate::rng::Rng::from_number(seed);
         let mut memory = [Memory::default(), Memory::default()];
+        if is_talking {
+            let (a, b) = rig.talking();
+            memory[ALICE].sessions.push(a);
+            memory[BOB].sessions.push(b);
+        }
+        rig.link = Link { lost_percent, doubled_percent, jitter, ..Link::GOOD };
         for step in moves {
             play(&mut rig, &mut memory, step);
         }
         go_home(&mut rig, &mut memory);
         check_wire(&rig);
+        rig.assert_idle();
+    }
+
+    /// Messages of a lively evening, twisted and sent again to both: nothing panics, and all come to rest.
+    #[test]
+    fn nothing_a_stranger_sends_leaves_anything_behind(
+        moves in moves(),
+        strange in prop::collection::vec((0..400usize, prop::collection::vec(twist(), 0..4), 0..2usize), 1..80),
+    ) {
+        let mut rig = Rig::new();
+        let mut memory = [Memory::default(), Memory::default()];
+        let (a, b) = rig.talking();
+        memory[ALICE].sessions.push(a);
+        memory[BOB].sessions.push(b);
+        let half = moves.len() / 2;
+        for step in &moves[..half] {
+            play(&mut rig, &mut memory, *step);
+        }
+        for (which, twists, to) in strange {
+            let bytes = twisted(&rig.sent[which % rig.sent.len()].2, &twists, &rig.sent);
+            if let Ok(message) = Message::parse(&bytes, &Limits::default()) {
+                rig.deliver(to, message);
+                rig.collect();
+                listen(&mut rig, &mut memory);
+            }
+        }
+        for step in &moves[half..] {
+            play(&mut rig, &mut memory, *step);
+        }
+        go_home(&mut rig, &mut memory);
         rig.assert_idle();
     }
 }

@@ -76,6 +76,21 @@ fn a_branch_that_answers_after_we_hung_up_is_ended_too() {
 }
 
 #[test]
+fn a_branch_that_was_acknowledged_early_goes_on_counting() {
+    let mut rig = Rig::alone();
+    let a = rig.calls(Some(sdp("a")));
+    let invite = rig.request(ALICE, "INVITE");
+    for tag in ["one", "two"] {
+        rig.bob_answers(&invite, 183, tag, &format!("{CONTACT}\nRequire: 100rel\nRSeq: 1"), b"");
+    }
+    rig.act(ALICE, |alice, now| alice.hang_up(a, None, now));
+    for tag in ["one", "two"] {
+        rig.bob_answers(&invite, 200, tag, CONTACT, &sdp("b"));
+        assert_eq!(rig.request(ALICE, "BYE").cseq().unwrap().number, 3, "after INVITE and PRACK");
+    }
+}
+
+#[test]
 fn more_branches_than_anybody_has_telephones_are_not_followed() {
     let mut rig = Rig::alone();
     rig.calls(Some(sdp("a")));

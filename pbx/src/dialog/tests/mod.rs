@@ -76,7 +76,7 @@ pub(super) struct Rig {
     in_flight: BTreeMap<(Instant, u64), (usize, Message)>,
     losses: Vec<(usize, &'static str, usize)>,
     pub(super) link: Link,
-    dice: Rng,
+    pub(super) dice: Rng,
     number: u64,
     ladder: Vec<String>,
 }
@@ -126,13 +126,6 @@ impl Rig {
     pub(super) fn alone() -> Rig {
         let mut rig = Rig::new();
         rig.bob_is_played = true;
-        rig
-    }
-
-    pub(super) fn over(link: Link, seed: u64) -> Rig {
-        let mut rig = Rig::new();
-        rig.link = link;
-        rig.dice = Rng::from_number(seed);
         rig
     }
 

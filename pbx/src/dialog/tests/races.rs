@@ -107,6 +107,31 @@ fn the_callee_waits_for_the_ack_before_it_says_bye() {
     rig.assert_idle();
 }
 
+/// The same rule when it is not us who end it.
+#[test]
+fn a_session_that_is_lost_before_the_ack_is_not_ended_by_bye_at_once() {
+    let mut rig = Rig::alone();
+    rig.bob_sends(
+        &incoming("x").replace(
+            "Content-Length: 0\r\n\r\n",
+            "Content-Type: application/sdp\r\nContent-Length: 1\r\n\r\nb",
+        ),
+    );
+    let Event::Incoming { session, .. } = rig.event(ALICE) else { panic!("no call") };
+    rig.act(ALICE, |alice, now| alice.accept(session, sdp("a"), Vec::new(), now));
+    rig.act(ALICE, |alice, now| {
+        alice.request_within(session, crate::sip::Method::Info, Vec::new(), None, now)
+    });
+    let info = rig.request(ALICE, "INFO");
+    rig.bob_answers(&info, 408, "", "", b"");
+    rig.event(ALICE);
+    assert!(matches!(rig.event(ALICE), Event::Ended { cause: Cause::Lost, .. }));
+    rig.pass_millis(31_900);
+    assert_eq!(rig.count(ALICE, "BYE"), 0);
+    rig.pass_millis(200);
+    assert_eq!(rig.count(ALICE, "BYE"), 1);
+}
+
 /// RFC 5407 section 3.1.4.
 #[test]
 fn a_change_tells_that_the_2xx_arrived_though_its_ack_was_lost() {

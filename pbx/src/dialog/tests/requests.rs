@@ -3,7 +3,7 @@
 use super::offers::{answered_by_hand, from_bob};
 use super::*;
 use crate::dialog::{Body, Outgoing, Reply};
-use crate::sip::{Method, Name};
+use crate::sip::{ConnectionId, Method, Name};
 
 fn outgoing(method: Method) -> Outgoing {
     Outgoing {
@@ -61,6 +61,21 @@ fn a_challenged_request_is_sent_again_with_credentials() {
     assert_eq!((second.cseq().unwrap().number, second.call_id()), (2, first.call_id()));
     rig.bob_answers(&second, 407, "b", "Proxy-Authenticate: Digest realm=\"bob\", nonce=\"2\"", b"");
     assert!(matches!(rig.event(ALICE), Event::Response { .. }));
+}
+
+#[test]
+fn a_register_that_refreshes_counts_on() {
+    let mut rig = Rig::alone();
+    let headers = vec![
+        ("Call-ID".to_owned(), "mine".to_owned()),
+        ("CSeq".to_owned(), "8".to_owned()),
+        ("Contact".to_owned(), "<sip:trunk@10.0.0.1>".to_owned()),
+    ];
+    rig.act(ALICE, |alice, now| alice.request(Outgoing { headers, ..outgoing(Method::Register) }, now));
+    let register = rig.request(ALICE, "REGISTER");
+    assert_eq!((register.call_id(), register.cseq().unwrap().number), ("mine", 8));
+    assert_eq!(register.headers().get(Name::Contact), Some("<sip:trunk@10.0.0.1>"));
+    assert_eq!((register.headers().count(Name::CallId), register.headers().count(Name::CSeq)), (1, 1));
 }
 
 #[test]
@@ -156,9 +171,28 @@ fn a_telephone_behind_a_nat_is_answered_where_it_is() {
     assert!(matches!(rig.event(ALICE), Event::Confirmed { answer: Some(_), .. }));
     rig.act(ALICE, |alice, now| alice.hang_up(session, None, now));
     assert_eq!(rig.request(ALICE, "BYE").uri(), "sip:bob@192.168.1.7");
-    assert!(
-        rig.paths.last().unwrap().remote.to_string() == "10.0.0.2:5060",
-        "sent to {:?}",
-        rig.paths.last()
-    );
+    assert_eq!(rig.paths.last().unwrap().remote.to_string(), "10.0.0.2:5060");
+}
+
+#[test]
+fn a_bye_takes_another_way_when_the_stream_of_a_call_is_gone() {
+    let mut rig = Rig::alone();
+    let mut stream = path("10.0.0.1:5060", "10.0.0.2:40000");
+    stream.transport = Transport::Tcp;
+    stream.connection = Some(ConnectionId(7));
+    let invite = super::races::incoming("t")
+        .replace("/UDP", "/TCP")
+        .replace("<sip:bob@10.0.0.2>\r\nContent", "<sip:bob@10.0.0.2;transport=tcp>\r\nContent");
+    let now = rig.now;
+    rig.agents[ALICE].receive(Message::Request(parse_request(&invite)), stream, now);
+    rig.act(ALICE, |_, _| ());
+    let Event::Incoming { session, .. } = rig.event(ALICE) else { panic!("no call") };
+    rig.act(ALICE, |alice, now| alice.accept(session, sdp("a"), Vec::new(), now));
+    assert_eq!(rig.paths.last().unwrap().connection, Some(ConnectionId(7)));
+    rig.act(ALICE, |alice, now| alice.path_failed(stream, now));
+    rig.act(ALICE, |alice, now| alice.hang_up(session, None, now));
+    rig.pass_millis(33_000);
+    assert!(rig.count(ALICE, "BYE") > 0);
+    let last = rig.paths.last().unwrap();
+    assert_eq!((last.remote.to_string(), last.connection), ("10.0.0.2:5060".to_owned(), None));
 }

@@ -169,6 +169,7 @@ impl World {
             },
             codecs: vec![codec("PCMU", 0)],
             telephone_event: Some(codec("telephone-event", 101)),
+            renumbered: Vec::new(),
             direction: Direction::SendRecv,
             ptime: 20,
         });

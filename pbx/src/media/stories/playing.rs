@@ -111,3 +111,21 @@ fn who_was_kept_from_sending_does_not_make_up_for_it() {
     assert!(heard.len() <= before + 1, "{} packets in 100 ms", heard.len());
     assert!(heard[0].header.marker);
 }
+
+#[test]
+fn what_is_played_at_once_after_the_end_keeps_the_distance() {
+    let mut world = World::new();
+    let alice = world.phone();
+    world.agree(alice, |_| {});
+    for _ in 0..3 {
+        let source = tone(Some(Duration::from_millis(100)));
+        world.order(Command::Play { stream: alice, source });
+        while world.told(|event| matches!(event, Event::Finished(_))).is_empty() {
+            world.pass(1);
+        }
+    }
+    let heard = world.heard(alice);
+    assert_eq!(heard.len(), 15);
+    assert_numbers_follow(&heard, 160);
+    assert!(heard.windows(2).all(|pair| pair[1].at - pair[0].at == Duration::from_millis(20)));
+}

@@ -1,13 +1,14 @@
 //! Every offer of `fixtures/sdp` is understood and answered as the file beside it says.
 
-use super::*;
+use pbx::sdp::{Codec, Direction, LocalAudio, Negotiation, NegotiationError, RemoteAudio};
 use std::fmt::Write as _;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 
 #[test]
 fn offers_of_all_kinds_are_understood_and_answered() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/sdp");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sdp");
     let mut names: Vec<_> = fs::read_dir(folder)
         .expect("a folder of fixtures")
         .map(|entry| entry.expect("a file").path())

@@ -1,0 +1,316 @@
+//! Ringing: the contacts of an extension all at once, the targets of trunks one after the other.
+
+use super::Context;
+use super::call::{Call, Stage, Timer};
+use super::dial::{Attempt, Branch, Dial, Target, trunk_uri};
+use super::forward::DEFLECTION;
+use super::join::without_media;
+use super::leg::{Leg, Port};
+use crate::dialog::{Description, SessionId};
+use crate::media::StreamId;
+use crate::route::{self, Callee, Outcome};
+use crate::sdp::{Direction, Negotiation};
+use crate::sip::{Name, Path, Response, StatusCode};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+/// How many addresses of one trunk target are tried.
+const ADDRESSES: usize = 8;
+
+impl Call {
+    /// Rings all contacts of an extension.
+    pub(super) fn dial_extension(&mut self, number: &str, context: &mut Context) {
+        let mut dial = self.take_dial(Attempt::Extension { number: number.to_owned() });
+        dial.tried.push(number.to_owned());
+        self.stage = Stage::Dialling(dial);
+        let Some(extension) = context.config.extensions.iter().find(|e| e.number == number) else {
+            return self.give_up_attempt(Outcome::Answered(StatusCode::NOT_FOUND), context);
+        };
+        let (ring_timeout, max_calls) = (extension.ring_timeout, extension.max_calls);
+        if max_calls.is_some_and(|max| context.busy_with(number) >= max) {
+            return self.give_up_attempt(Outcome::Answered(StatusCode::BUSY_HERE), context);
+        }
+        let targets = context.contacts_of(number);
+        if targets.is_empty() {
+            return self.give_up_attempt(Outcome::Answered(StatusCode::TEMPORARILY_UNAVAILABLE), context);
+        }
+        self.occupy(number.to_owned(), context);
+        self.set_timer(Timer::Ring, ring_timeout, context);
+        let mut opened = 0;
+        for target in targets {
+            opened += usize::from(self.open_branch(number.to_owned(), target, context));
+        }
+        if opened == 0 {
+            self.give_up_attempt(Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE), context);
+        }
+    }
+
+    /// Tries the targets of trunks one after the other.
+    pub(super) fn dial_trunk(&mut self, number: String, targets: Vec<route::Target>, context: &mut Context) {
+        let targets = targets.into();
+        let mut dial =
+            self.take_dial(Attempt::Trunk { number, targets, waiting: None, addresses: VecDeque::new() });
+        dial.tried.push(self.facts.dialled.clone());
+        self.stage = Stage::Dialling(dial);
+        self.dial_first_target(context);
+    }
+
+    /// The addresses of a trunk target are known; none when there is no such name.
+    pub(super) fn on_resolved(&mut self, query: u64, found: Vec<SocketAddr>, context: &mut Context) {
+        let Some(Dial { attempt: Attempt::Trunk { waiting, addresses, .. }, .. }) = self.dial() else {
+            return;
+        };
+        if *waiting != Some(query) {
+            return;
+        }
+        *waiting = None;
+        *addresses = found.into_iter().take(ADDRESSES).collect();
+        self.dial_next_address(context);
+    }
+
+    /// A branch has its port: the INVITE goes out.
+    pub(super) fn on_branch_opened(&mut self, stream: StreamId, context: &mut Context) {
+        let dtmf = context.config.media.enable_dtmf;
+        let preferred = context.config.media.preferred_codecs.clone();
+        let codecs = match self.caller.negotiation.remote() {
+            Some(remote) if self.invitation.has_offer => crate::sdp::offerable(remote, &preferred, dtmf),
+            _ => context.own_codecs(),
+        };
+        let invitation = self.invitation.clone();
+        let direction =
+            self.caller.negotiation.remote().map_or(Direction::SendRecv, |remote| remote.direction);
+        let Some(dial) = self.dial() else {
+            return;
+        };
+        let diversions = dial.diversions.clone();
+        let Some(branch) = dial.branches.iter_mut().find(|branch| branch.leg.has_stream(stream)) else {
+            return;
+        };
+        let local = branch.leg.local_audio(codecs, direction, context.advertised());
+        let offer = branch.leg.negotiation.offer(&local);
+        let invite = branch.target.invite(&invitation, &diversions, offer);
+        let session = context.agent.invite(invite, context.now);
+        context.own_session(session);
+        branch.leg.session = Some(session);
+    }
+
+    /// A branch cannot be rung at all.
+    pub(super) fn on_branch_failed(&mut self, stream: StreamId, status: StatusCode, context: &mut Context) {
+        let Some(dial) = self.dial() else {
+            return;
+        };
+        if let Some(index) =
+            dial.branches.iter().position(|b| b.leg.port == Port::Closed || b.leg.has_stream(stream))
+        {
+            self.drop_branch(index, Outcome::Answered(status), context);
+        }
+    }
+
+    /// 180, 183, ...: the caller is told, and hears early media of the first who sends any.
+    pub(super) fn on_provisional(
+        &mut self,
+        session: SessionId,
+        response: &Response,
+        description: Option<Description>,
+        context: &mut Context,
+    ) {
+        self.is_ringing(context);
+        // One in a reliable response is the answer, one in a response that may be lost only says what it will be.
+        let reliable = response.lists(Name::Require, "100rel");
+        let early = description
+            .and_then(|description| self.hear_early_media(session, &description, reliable, context));
+        let Some(caller) = self.caller.session else {
+            return;
+        };
+        let status = if early.is_some() { response.status() } else { without_media(response.status()) };
+        let reliably = early.is_some();
+        context.agent.ring(caller, status, early, reliably, Vec::new(), context.now);
+    }
+
+    /// The first 2xx: this one talks to the caller, the others stop ringing.
+    pub(super) fn on_answered(
+        &mut self,
+        session: SessionId,
+        response: &Response,
+        description: Option<Description>,
+        context: &mut Context,
+    ) {
+        let Some(index) = self.branch_of(session) else {
+            return;
+        };
+        if let Err(status) = self.take_answer(index, description) {
+            tracing::info!(call_id = %self.facts.call_id, %status, "an answer could not be used");
+            return self.drop_branch(index, Outcome::Answered(status), context);
+        }
+        let Stage::Dialling(mut dial) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return;
+        };
+        let winner = dial.branches.remove(index);
+        self.cancel_timer(Timer::Ring, context);
+        if let Some(target) = &winner.target.trunk {
+            context.router.target_works(target);
+        }
+        for branch in dial.branches {
+            let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
+            branch.leave(Some(reason), &mut self.leaving, context);
+        }
+        tracing::debug!(call_id = %self.facts.call_id, by = %winner.leg.name, status = %response.status(), "answered");
+        self.stage = Stage::Talking(winner.leg);
+        self.answer_caller(context);
+    }
+
+    /// A branch was refused, or came to nothing.
+    pub(super) fn on_refused(
+        &mut self,
+        session: SessionId,
+        status: StatusCode,
+        response: Option<&Response>,
+        context: &mut Context,
+    ) {
+        context.forget_session(session);
+        let Some(index) = self.branch_of(session) else {
+            return;
+        };
+        if let Some(dial) = self.dial() {
+            dial.branches[index].leg.session = None;
+        }
+        // A telephone of ours may send a call elsewhere; what a trunk names is a number of its own.
+        let deflects = self.dial().is_some_and(|dial| dial.attempt.callee() == Callee::Extension);
+        if let Some(number) = response.filter(|_| deflects).and_then(route::redirected_to) {
+            return self.forward(&number, DEFLECTION, context);
+        }
+        // 408 and 503 without a response are of our own making: nobody said anything.
+        let outcome = if response.is_some() { Outcome::Answered(status) } else { Outcome::Silence };
+        self.drop_branch(index, outcome, context);
+    }
+
+    /// The ring time is over.
+    pub(super) fn on_nobody_answers(&mut self, context: &mut Context) {
+        self.give_up_attempt(Outcome::NoAnswer, context);
+    }
+
+    /// The ringing, while there is some.
+    pub(super) fn dial(&mut self) -> Option<&mut Dial> {
+        match &mut self.stage {
+            Stage::Dialling(dial) => Some(dial),
+            _ => None,
+        }
+    }
+
+    /// A new attempt, which remembers what was tried before.
+    fn take_dial(&mut self, attempt: Attempt) -> Dial {
+        let (tried, diversions) = match &mut self.stage {
+            Stage::Dialling(dial) => (std::mem::take(&mut dial.tried), std::mem::take(&mut dial.diversions)),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Dial { attempt, branches: Vec::new(), refusals: Vec::new(), tried, diversions }
+    }
+
+    /// Which branch has this session.
+    pub(super) fn branch_of(&mut self, session: SessionId) -> Option<usize> {
+        self.dial()?.branches.iter().position(|branch| branch.leg.session == Some(session))
+    }
+
+    fn open_branch(&mut self, name: String, target: Target, context: &mut Context) -> bool {
+        let negotiation = Negotiation::new(context.rng.u64() >> 2, "-");
+        let mut leg = Leg::new(name, None, target.path, negotiation);
+        if !leg.open(context, 0) {
+            return false;
+        }
+        if let Some(dial) = self.dial() {
+            dial.branches.push(Branch { leg, target, heard: false });
+        }
+        true
+    }
+
+    fn dial_first_target(&mut self, context: &mut Context) {
+        let Some(Dial { attempt: Attempt::Trunk { targets, waiting, addresses, .. }, .. }) = self.dial()
+        else {
+            return;
+        };
+        let Some(target) = targets.front() else {
+            let status = self.best_refusal();
+            return self.refuse_with(status, context);
+        };
+        let port = target.port.unwrap_or(target.transport.default_port());
+        match crate::sip::Host(&target.host).ip() {
+            Some(ip) => {
+                *addresses = VecDeque::from([SocketAddr::new(ip, port)]);
+                self.dial_next_address(context);
+            }
+            None => *waiting = Some(context.resolve(&target.host, port)),
+        }
+    }
+
+    pub(super) fn dial_next_address(&mut self, context: &mut Context) {
+        let Some(Dial { attempt: Attempt::Trunk { number, targets, addresses, .. }, .. }) = self.dial()
+        else {
+            return;
+        };
+        let Some(remote) = addresses.pop_front() else {
+            targets.pop_front();
+            return self.dial_first_target(context);
+        };
+        let Some(target) = targets.front().cloned() else {
+            return;
+        };
+        let Some(local) = context.local_for(target.transport, remote) else {
+            return self.dial_next_address(context);
+        };
+        let name = format!("trunk:{}", target.trunk);
+        let trunk = context.config.trunks.iter().find(|trunk| trunk.name == target.trunk);
+        let is_full =
+            trunk.and_then(|trunk| trunk.max_calls).is_some_and(|max| context.busy_with(&name) >= max);
+        if is_full {
+            return self.dial_next_address(context);
+        }
+        let uri = trunk_uri(number, &target);
+        let target = Target {
+            to: format!("<{uri}>"),
+            uri,
+            path: Path { transport: target.transport, local, remote, connection: None },
+            route: Vec::new(),
+            credentials: trunk.and_then(|trunk| trunk.credentials.clone()),
+            try_timeout: trunk.map(|trunk| trunk.try_timeout),
+            trunk: Some(target),
+        };
+        self.occupy(name.clone(), context);
+        if !self.open_branch(name, target, context) {
+            self.refuse_for_lack_of_ports(context);
+        }
+    }
+
+    /// One less rings; when it was the last, something else is tried.
+    fn drop_branch(&mut self, index: usize, outcome: Outcome, context: &mut Context) {
+        let Some(dial) = self.dial() else {
+            return;
+        };
+        let branch = dial.branches.remove(index);
+        let (callee, is_last) = (dial.attempt.callee(), dial.branches.is_empty());
+        dial.refusals.push(route::map_refusal(outcome, callee));
+        let tries_next = callee == Callee::Trunk && route::tries_next(outcome);
+        if let Some(target) = branch.target.trunk.as_ref().filter(|_| tries_next) {
+            context.router.target_failed(target, context.now);
+        }
+        let name = branch.leg.name.clone();
+        branch.leave(None, &mut self.leaving, context);
+        if callee == Callee::Trunk {
+            self.vacate(&name, context);
+        }
+        self.let_go_of_the_closed();
+        match (is_last, tries_next) {
+            (true, true) => self.dial_next_address(context),
+            (true, false) => self.give_up_attempt(outcome, context),
+            // A 6xx speaks for all contacts (RFC 3261 section 16.7, step 5).
+            (false, _) if matches!(outcome, Outcome::Answered(status) if status.code() >= 600) => {
+                self.give_up_attempt(outcome, context);
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// Legs that rang and whose ports are closed are of no more interest.
+    fn let_go_of_the_closed(&mut self) {
+        self.leaving.retain(Leg::holds_port);
+    }
+}

@@ -1,0 +1,99 @@
+//! Who there is: extensions and trunks.
+
+use super::raw::{self, S};
+use super::reader::{Reader, Result};
+use super::{Extension, Sip, Trunk, TrunkTarget};
+use crate::sip::Transport;
+
+impl Reader<'_> {
+    pub(super) fn extensions(&self, raw: Vec<raw::Extension>, sip: &Sip) -> Result<Vec<Extension>> {
+        let mut extensions: Vec<Extension> = Vec::with_capacity(raw.len());
+        let is_open = sip.listen.iter().any(|(_, address)| !address.ip().is_loopback());
+        for raw in raw {
+            let span = raw.number.span();
+            let extension = self.extension(raw, is_open)?;
+            if extensions.iter().any(|other| other.number == extension.number) {
+                return Err(self.wrong(span, format!("the extension `{}` stands twice", extension.number)));
+            }
+            extensions.push(extension);
+        }
+        Ok(extensions)
+    }
+
+    fn extension(&self, raw: raw::Extension, is_open: bool) -> Result<Extension> {
+        let number = self.user(&raw.number)?;
+        let password = self.password(&raw.password)?;
+        if is_open && password == number {
+            let message =
+                format!("the password of `{number}` is its number, and the PBX listens beyond this machine");
+            return Err(self
+                .wrong(raw.password.span(), message)
+                .hint("whoever reaches this address could call at your expense: take a long random one"));
+        }
+        Ok(Extension {
+            number,
+            password,
+            name: raw.name.map(|text| self.text(&text, "a name")).transpose()?,
+            ring_timeout: self.seconds(raw.ring_timeout_seconds, 30, 1..=600)?,
+            forward_busy: raw.forward_busy.map(|text| self.user(&text)).transpose()?,
+            forward_no_answer: raw.forward_no_answer.map(|text| self.user(&text)).transpose()?,
+            max_calls: self.maybe_count(raw.max_calls, 10_000)?,
+        })
+    }
+
+    pub(super) fn trunks(&self, raw: Vec<raw::Trunk>) -> Result<Vec<Trunk>> {
+        let mut trunks: Vec<Trunk> = Vec::with_capacity(raw.len());
+        for raw in raw {
+            let span = raw.name.span();
+            let trunk = self.trunk(raw)?;
+            if trunks.iter().any(|other| other.name == trunk.name) {
+                return Err(self.wrong(span, format!("the trunk `{}` stands twice", trunk.name)));
+            }
+            trunks.push(trunk);
+        }
+        Ok(trunks)
+    }
+
+    fn trunk(&self, raw: raw::Trunk) -> Result<Trunk> {
+        if raw.targets.as_ref().is_empty() {
+            return Err(self.wrong(raw.targets.span(), "expected at least one target: `{ host = \"...\" }`"));
+        }
+        let credentials = match (&raw.username, &raw.password) {
+            (Some(user), Some(password)) => {
+                Some((self.quotable(user, "a user name")?, self.password(password)?))
+            }
+            (None, None) => None,
+            (Some(alone), None) | (None, Some(alone)) => {
+                return Err(self.wrong(alone.span(), "expected both `username` and `password`, or neither"));
+            }
+        };
+        let targets = raw.targets.into_inner().into_iter().map(|target| self.target(target));
+        Ok(Trunk {
+            name: self.text(&raw.name, "a name")?,
+            targets: targets.collect::<Result<_>>()?,
+            accept_from: self.networks(raw.accept_from)?,
+            credentials,
+            try_timeout: self.millis(raw.try_timeout_ms, 4_000, 100..=32_000)?,
+            max_calls: self.maybe_count(raw.max_calls, 1_000_000)?,
+        })
+    }
+
+    fn target(&self, raw: raw::Target) -> Result<TrunkTarget> {
+        let transport = raw.transport.map(|text| self.transport(text.as_ref(), text.span())).transpose()?;
+        let host = self.host(&raw.host).map_err(|error| match raw.host.as_ref().rsplit_once(':') {
+            Some((_, port)) => error.hint(format!("a port stands apart: `port = {port}`")),
+            None => error,
+        })?;
+        Ok(TrunkTarget {
+            host,
+            port: raw.port.map(|port| self.port(&port, 1..=65_535)).transpose()?,
+            transport: transport.unwrap_or(Transport::Udp),
+            priority: self.number(raw.priority, 1, 0..=65_535)? as u16,
+            weight: self.number(raw.weight, 1, 0..=65_535)? as u16,
+        })
+    }
+
+    fn password(&self, text: &S<String>) -> Result<String> {
+        self.text(text, "a password")
+    }
+}

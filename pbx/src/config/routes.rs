@@ -1,0 +1,130 @@
+//! What a number leads to: routes and their applications.
+
+use super::raw::{self, S};
+use super::reader::{Reader, Result};
+use super::{App, Extension, Pattern, Route, Trunk};
+use std::ops::Range;
+
+const APPS: [&str; 5] = ["extension", "trunk", "tone", "echo", "reject"];
+
+/// What there is to route to.
+struct Known<'a> {
+    extensions: &'a [Extension],
+    trunks: &'a [Trunk],
+}
+
+impl Reader<'_> {
+    pub(super) fn routes(
+        &self,
+        raw: Vec<raw::Route>,
+        extensions: &[Extension],
+        trunks: &[Trunk],
+    ) -> Result<Vec<Route>> {
+        let known = Known { extensions, trunks };
+        let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
+        for raw in raw {
+            let span = raw.name.span();
+            let route = self.route(raw, &known)?;
+            if routes.iter().any(|other| other.name == route.name) {
+                return Err(self.wrong(span, format!("the route `{}` stands twice", route.name)));
+            }
+            routes.push(route);
+        }
+        Ok(routes)
+    }
+
+    fn route(&self, raw: raw::Route, known: &Known<'_>) -> Result<Route> {
+        let to_user =
+            Pattern::new(raw.to_user.as_ref()).map_err(|why| self.wrong(raw.to_user.span(), why))?;
+        let (span, params) = match raw.app_params {
+            Some(params) => (params.span(), params.into_inner()),
+            None => (raw.app.span(), raw::AppParams::default()),
+        };
+        Ok(Route {
+            name: self.text(&raw.name, "a name")?,
+            to_user,
+            from_network: raw.from_network.map(|text| self.network(&text)).transpose()?,
+            app: self.app(&raw.app, span, params, known)?,
+        })
+    }
+
+    fn app(
+        &self,
+        app: &S<String>,
+        span: Range<usize>,
+        params: raw::AppParams,
+        known: &Known<'_>,
+    ) -> Result<App> {
+        let name = app.as_ref().as_str();
+        if !APPS.contains(&name) {
+            let message = format!("unknown app `{name}`, expected one of `{}`", APPS.join("`, `"));
+            return Err(self.wrong(app.span(), message).did_you_mean(name, APPS));
+        }
+        self.only_its_own_params(name, &params)?;
+        match name {
+            "extension" => self.to_extension(params, known),
+            "trunk" => self.to_trunk(span, params, known),
+            "tone" => Ok(App::Tone {
+                frequency: self.frequency(params.frequency)?,
+                duration: self.real_seconds(params.duration_seconds)?,
+                answer_delay: match params.answer_delay_ms {
+                    Some(delay) => Some(self.millis(Some(delay), 0, 0..=60_000)?),
+                    None => None,
+                },
+            }),
+            "reject" => Ok(App::Reject {
+                status: self.number(params.status, 403, 400..=699)? as u16,
+                reason: params.reason.map(|text| self.text(&text, "a reason phrase")).transpose()?,
+            }),
+            _ => Ok(App::Echo),
+        }
+    }
+
+    fn to_extension(&self, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        let numbers = || known.extensions.iter().map(|extension| extension.number.as_str());
+        match params.extension {
+            Some(wanted) if numbers().all(|number| number != wanted.as_ref()) => {
+                let message = format!("there is no extension `{}`", wanted.as_ref());
+                Err(self.wrong(wanted.span(), message).did_you_mean(wanted.as_ref(), numbers()))
+            }
+            wanted => Ok(App::Extension(wanted.map(S::into_inner))),
+        }
+    }
+
+    fn to_trunk(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        let wanted = params.trunks.map(S::into_inner).unwrap_or_default();
+        if wanted.is_empty() {
+            return Err(self.wrong(span, "expected `app_params = { trunks = [\"NAME\", ...] }`"));
+        }
+        let names = || known.trunks.iter().map(|trunk| trunk.name.as_str());
+        if let Some(unknown) = wanted.iter().find(|wanted| names().all(|name| name != wanted.as_ref())) {
+            let message = format!("there is no trunk `{}`", unknown.as_ref());
+            return Err(self.wrong(unknown.span(), message).did_you_mean(unknown.as_ref(), names()));
+        }
+        Ok(App::Trunk {
+            trunks: wanted.into_iter().map(S::into_inner).collect(),
+            strip: self.number(params.strip, 0, 0..=64)? as usize,
+            prefix: params.prefix.map(|prefix| self.user(&prefix)).transpose()?.unwrap_or_default(),
+        })
+    }
+
+    fn only_its_own_params(&self, app: &str, params: &raw::AppParams) -> Result<()> {
+        let given = [
+            ("extension", "extension", params.extension.as_ref().map(S::span)),
+            ("trunk", "trunks", params.trunks.as_ref().map(S::span)),
+            ("trunk", "strip", params.strip.as_ref().map(S::span)),
+            ("trunk", "prefix", params.prefix.as_ref().map(S::span)),
+            ("tone", "frequency", params.frequency.as_ref().map(S::span)),
+            ("tone", "duration_seconds", params.duration_seconds.as_ref().map(S::span)),
+            ("tone", "answer_delay_ms", params.answer_delay_ms.as_ref().map(S::span)),
+            ("reject", "status", params.status.as_ref().map(S::span)),
+            ("reject", "reason", params.reason.as_ref().map(S::span)),
+        ];
+        for (of, name, span) in given {
+            if let Some(span) = span.filter(|_| of != app) {
+                return Err(self.wrong(span, format!("`{name}` belongs to the app `{of}`, not `{app}`")));
+            }
+        }
+        Ok(())
+    }
+}
