@@ -79,7 +79,7 @@ Feature: Calls that nobody takes
     And mallory calls bob
     And 2 seconds pass
     Then bob's telephone does not ring
-    And mallory is told forbidden (403)
+    And mallory is told proxy authentication required (407)
 
   Scenario: A dead telephone is given up
     Given alice and bob have registered

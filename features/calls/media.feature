@@ -7,7 +7,7 @@ Feature: What is agreed about the sound
     When alice puts bob on hold
     And 1 second passes
     Then bob is on hold
-    And alice hears nothing
+    And bob's telephone is silent
 
   Scenario: The other side waits no longer
     Given alice talks to bob

@@ -14,7 +14,7 @@ Feature: Registration
     When alice registers with a wrong password
     And 1 second passes
     Then alice is not registered
-    And the registration of alice was refused as forbidden (403)
+    And the registration of alice was refused as unauthorized (401)
 
   Scenario: A registration is refreshed in time
     Given alice has registered

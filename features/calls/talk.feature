@@ -44,6 +44,7 @@ Feature: Two people talk
     And the call record says 10.5 seconds
     And the call record says that the callee hung up
 
+  @slow
   Scenario: One talks for an hour
     Given alice talks to bob
     When 1 hour passes

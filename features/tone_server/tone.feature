@@ -139,4 +139,4 @@ Feature: The tone server
     Given alice has registered
     When alice calls the echo
     And 3 seconds pass
-    Then alice hears herself
+    Then alice hears an echo

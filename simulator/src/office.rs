@@ -238,7 +238,8 @@ impl Office {
 
     /// What is left over in it, in words.
     pub fn left_over(&self) -> Vec<String> {
-        let Some(at_work) = &self.at_work else { return Vec::new() };
+        // With the program ends whatever it had.
+        let Some(at_work) = self.at_work.as_ref().filter(|_| !self.has_ended()) else { return Vec::new() };
         let pbx = at_work.core.pbx();
         let Counters { calls_active, ports_in_use, .. } = pbx.counters();
         let left = [

@@ -145,6 +145,9 @@ impl Stage {
     pub async fn come_to_rest(&mut self) -> Vec<String> {
         self.set_weather(Link::default());
         for phone in self.phones.values() {
+            if !phone.is_plugged_in() {
+                phone.finds_its_network();
+            }
             while phone.is_in_call() {
                 phone.hang_up();
             }

@@ -86,8 +86,8 @@ async fn hears(scene: &mut Scene, listener: Actor, speaker: Actor) {
     assert_hears(&listener, &heard, voice);
 }
 
-#[then(expr = "{actor} hears herself/himself")]
-async fn hears_itself(scene: &mut Scene, actor: Actor) {
+#[then(expr = "{actor} hears an echo")]
+async fn hears_echo(scene: &mut Scene, actor: Actor) {
     hears(scene, actor.clone(), actor).await;
 }
 
@@ -97,8 +97,8 @@ async fn hear_each_other(scene: &mut Scene, one: Actor, other: Actor) {
     hears(scene, other, one).await;
 }
 
-#[then(expr = "{actor} hears nothing")]
-async fn hears_nothing(scene: &mut Scene, actor: Actor) {
+#[then(expr = "{actor}'s telephone is silent")]
+async fn is_silent(scene: &mut Scene, actor: Actor) {
     let heard = scene.phone(actor.clone(), |phone| phone.heard_lately(LISTEN)).await;
     let loudness = ear::loudness(&heard);
     assert!(ear::is_silent(&heard), "{} hears something, {loudness:.0} loud", actor.0);

@@ -65,6 +65,10 @@ impl Host for SimHost {
         Ok(self.network.state().names.get(&name.to_ascii_lowercase()).cloned().unwrap_or_default())
     }
 
+    fn local_ip(&self, _: IpAddr) -> Option<IpAddr> {
+        Some(self.address)
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned on behalf of a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let task = tokio::spawn(task);

@@ -152,6 +152,11 @@ impl Network {
         state.cuts.remove(&(b, a));
     }
 
+    /// Whether the host is on.
+    pub fn is_up(&self, address: IpAddr) -> bool {
+        self.state().is_up(address)
+    }
+
     /// The host is off from now on: its sockets are gone, its peers hear nothing. Its tasks are ended.
     pub fn crash(&self, address: IpAddr) {
         let tasks = self.state().crash(address);

@@ -3,8 +3,8 @@
 use pbx::audio::NARROWBAND;
 use pbx::time::{Duration, Instant};
 
-/// At most this is kept of one call.
-const LONGEST: usize = 3600 * NARROWBAND as usize;
+/// At most this is kept of one call, the last of it.
+const LONGEST: usize = 600 * NARROWBAND as usize;
 
 /// How far a timestamp may lead away from the clock before the stream counts as a new one, in samples.
 const JUMP: i64 = NARROWBAND as i64;
@@ -45,12 +45,13 @@ impl Hearing {
         }
         // What comes before the first packet that was heard is not worth moving everything.
         let Ok(at) = usize::try_from(place - self.begins) else { return };
-        for (at, sample) in (at..LONGEST).zip(samples) {
+        for (at, sample) in (at..).zip(samples) {
             if at >= self.samples.len() {
                 self.samples.resize(at + 1, 0);
             }
             self.samples[at] = sample;
         }
+        self.forget();
     }
 
     /// RTP packets of sound so far.
@@ -58,7 +59,7 @@ impl Hearing {
         self.packets
     }
 
-    /// All of it from the first packet on.
+    /// All of it from the first packet on; of a long call the last minutes.
     pub fn samples(&self) -> &[i16] {
         &self.samples
     }
@@ -69,6 +70,14 @@ impl Hearing {
         let end = place_of(now) - place_of(Instant::from_millis(60));
         let begin = end - i64::try_from(samples_in(length)).unwrap_or(i64::MAX);
         (begin..end).map(|place| self.at(place)).collect()
+    }
+
+    fn forget(&mut self) {
+        if self.samples.len() > 2 * LONGEST {
+            let oldest = self.samples.len() - LONGEST;
+            self.samples.drain(..oldest);
+            self.begins += oldest as i64;
+        }
     }
 
     fn at(&self, place: i64) -> i16 {

@@ -211,6 +211,11 @@ impl Phone {
         self.shared.plug_in();
     }
 
+    /// Whether it has a network.
+    pub fn is_plugged_in(&self) -> bool {
+        self.shared.host.network().is_up(self.shared.host.address())
+    }
+
     /// Whether the PBX has said that it knows where it is, and that still holds.
     pub fn is_registered(&self) -> bool {
         self.shared.look(|telephone, now| telephone.registration.is_registered(now))

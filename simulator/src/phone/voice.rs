@@ -155,7 +155,10 @@ impl Voice {
         let header = self.header(marker, agreed.payload_type, timestamp);
         let mut packet = header.to_bytes().to_vec();
         packet.resize(Header::LENGTH + SAMPLES, agreed.law.silence());
-        self.sound.fill(position, agreed.law, &mut packet[Header::LENGTH..]);
+        // Who lets the other side wait does not want to be overheard.
+        if agreed.direction == Direction::SendRecv {
+            self.sound.fill(position, agreed.law, &mut packet[Header::LENGTH..]);
+        }
         self.sequence = self.sequence.wrapping_add(1);
         Some(packet)
     }
