@@ -115,7 +115,14 @@ fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<
 fn look_back(scene: &mut Scene) -> Result<(), String> {
     let rest = scene.world.play(async |stage: &mut Stage| stage.come_to_rest().await);
     let left = block_on(AssertUnwindSafe(rest).catch_unwind()).map_err(|panic| words_of(panic.as_ref()))?;
-    if left.is_empty() { Ok(()) } else { Err(format!("something is left over: {}", left.join(", "))) }
+    if !left.is_empty() {
+        return Err(format!("A24 is broken: nothing is left over at the end, but {}", left.join(", ")));
+    }
+    let broken = block_on(scene.world.with(|stage: &mut Stage| stage.judge()));
+    if broken.is_empty() {
+        return Ok(());
+    }
+    Err(broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

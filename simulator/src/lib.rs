@@ -12,6 +12,7 @@
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
+//! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
 pub mod dice;
@@ -25,5 +26,6 @@ pub mod ladder;
 pub mod office;
 pub mod trace;
 
+pub mod rules;
 pub mod stage;
 pub mod world;

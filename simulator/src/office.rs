@@ -152,6 +152,7 @@ pub struct Office {
     host: SimHost,
     at_work: Option<AtWork>,
     events: Arc<Mutex<Vec<Event>>>,
+    has_crashed: bool,
 }
 
 /// A PBX that runs.
@@ -164,7 +165,7 @@ struct AtWork {
 impl Office {
     /// A host with no PBX on it yet.
     pub fn new(host: SimHost) -> Office {
-        Office { host, at_work: None, events: Arc::default() }
+        Office { host, at_work: None, events: Arc::default(), has_crashed: false }
     }
 
     /// The machine.
@@ -224,6 +225,12 @@ impl Office {
     pub fn crash(&mut self) {
         self.host.network().bounce(self.host.address());
         self.at_work = None;
+        self.has_crashed = true;
+    }
+
+    /// Whether it has ever lost its power.
+    pub fn has_crashed(&self) -> bool {
+        self.has_crashed
     }
 
     /// Whether the PBX has ended by itself.

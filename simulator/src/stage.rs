@@ -3,6 +3,7 @@
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
+use crate::rules::{Break, Evidence};
 use crate::trace::Trace;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
@@ -154,6 +155,13 @@ impl Stage {
         }
         self.until(REST, |stage| stage.left_over().is_empty()).await;
         self.left_over()
+    }
+
+    /// The rules that were broken so far. To be asked when everything has come to rest.
+    pub fn judge(&self) -> Vec<Break> {
+        let (packets, records) = (self.trace.packets(), self.office.records());
+        let is_whole = !self.office.has_crashed();
+        Evidence::new(&packets, PBX, is_whole, &records, Some(self.network.books())).judge()
     }
 
     fn left_over(&self) -> Vec<String> {

@@ -27,6 +27,7 @@ pub use stream::{TcpListener, TcpStream};
 pub use tap::{Kind, Packet, PacketNumber};
 
 use pbx::time::{Duration, Instant, WallClock};
+pub use state::Books;
 use state::State;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -179,6 +180,11 @@ impl Network {
     /// Overrides what is drawn: this packet of this link has this fate.
     pub fn script(&self, from: IpAddr, to: IpAddr, number: u64, fate: Fate) {
         self.state().scripted.insert((from, to, number), fate);
+    }
+
+    /// What became of all datagrams so far.
+    pub fn books(&self) -> Books {
+        self.state().books()
     }
 
     /// Moves what is under way, for as long as the network is used. Runs beside whatever uses the network.

@@ -34,6 +34,7 @@ pub(super) struct State {
     pub(super) datagrams: Datagrams,
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
+    pub(super) books: Books,
 }
 
 /// A machine.
@@ -44,6 +45,17 @@ struct HostState {
     starts: u64,
     next_port: u16,
     tasks: Vec<AbortHandle>,
+}
+
+/// What became of datagrams; copies that the network made count as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// They reached a socket.
+    pub delivered: u64,
+    /// They reached a host that is off, or a port where nobody listens.
+    pub undeliverable: u64,
+    /// They have not arrived yet.
+    pub under_way: u64,
 }
 
 /// What is under way.
@@ -75,6 +87,7 @@ impl State {
             datagrams: Datagrams::default(),
             flows: Flows::default(),
             disks: BTreeMap::new(),
+            books: Books::default(),
         }
     }
 
@@ -93,6 +106,12 @@ impl State {
                 Due::Again { segment, attempt } => self.transmit(segment, attempt, at),
             }
         }
+    }
+
+    /// What became of all datagrams so far.
+    pub(super) fn books(&self) -> Books {
+        let under_way = self.queue.values().filter(|due| matches!(due, Due::Datagram { .. })).count() as u64;
+        Books { under_way, ..self.books }
     }
 
     pub(super) fn schedule(&mut self, at: Instant, due: Due) {
@@ -211,7 +230,10 @@ impl State {
     }
 
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>, now: Instant) {
-        if !self.is_up(to.ip()) || self.datagrams.deliver(from, to, bytes) {
+        let is_up = self.is_up(to.ip());
+        let delivered = is_up && self.datagrams.deliver(from, to, bytes);
+        *if delivered { &mut self.books.delivered } else { &mut self.books.undeliverable } += 1;
+        if !is_up || delivered {
             return;
         }
         // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
