@@ -8,6 +8,12 @@ use std::f64::consts::TAU;
 /// Below this root mean square nobody hears anything: about -60 dBm0.
 const SILENCE: f64 = 25.0;
 
+/// 20 ms.
+const BLOCK: usize = 160;
+
+/// The share of the power that a tone has which is heard clearly; the rest is what the codec adds.
+const CLEARLY: f64 = 0.6;
+
 /// The root mean square.
 pub fn loudness(samples: &[i16]) -> f64 {
     power(samples).sqrt()
@@ -26,6 +32,14 @@ pub fn share(samples: &[i16], frequency: f64) -> f64 {
     let (real, imaginary) = goertzel(samples, frequency);
     let amplitude = 2.0 * real.hypot(imaginary) / samples.len() as f64;
     amplitude * amplitude / 2.0 / power(samples)
+}
+
+/// The share of the time in which there is a sine of `frequency` Hz and hardly anything else, looked at 20 ms at a time:
+/// a lost packet takes away its own time and no more.
+pub fn presence(samples: &[i16], frequency: f64) -> f64 {
+    let blocks = samples.chunks_exact(BLOCK);
+    let count = blocks.len().max(1);
+    blocks.filter(|block| share(block, frequency) > CLEARLY).count() as f64 / count as f64
 }
 
 /// The frequency of the sine near `frequency`, by how far its phase moves from the first half to the second.
@@ -87,6 +101,14 @@ mod tests {
             let measured = exact_frequency(&sine(frequency, 1_600), 440.0);
             assert!((measured - frequency).abs() < 0.02, "{frequency} measured as {measured}");
         }
+    }
+
+    #[test]
+    fn a_tone_with_holes_is_there_for_the_rest_of_the_time() {
+        let mut samples = sine(440.0, 1_600);
+        samples[320..640].fill(0);
+        assert_eq!(presence(&samples, 440.0), 0.8);
+        assert_eq!(presence(&samples, 500.0), 0.0);
     }
 
     #[test]

@@ -76,8 +76,19 @@ impl Log {
             (None, _) => 0,
         };
         let payload = || packets.iter().filter(|packet| is_payload(packet));
+        let mut messages: Vec<Sip> = Vec::new();
+        for sip in payload().filter_map(message) {
+            // TCP sends again what was lost; whoever wrote it has written it once.
+            let is_segment = |sent: &&mut Sip| {
+                !sip.over_udp && sent.arrived.is_none() && sent.from == sip.from && sent.bytes == sip.bytes
+            };
+            match messages.iter_mut().rev().find(is_segment) {
+                Some(sent) => sent.arrived = sip.arrived,
+                None => messages.push(sip),
+            }
+        }
         Log {
-            messages: payload().filter_map(message).collect(),
+            messages,
             rtp: payload().filter_map(rtp).collect(),
             is_calm: packets.iter().all(|packet| {
                 let fate = packet.fate;
