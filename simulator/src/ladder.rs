@@ -140,7 +140,7 @@ fn label(packet: &Packet) -> Option<String> {
         Kind::Syn => return Some("TCP opens".into()),
         Kind::Fin => return Some("TCP ends".into()),
         Kind::Reset if packet.bytes.is_empty() && packet.number > 0 => return Some("nobody is there".into()),
-        Kind::SynAck | Kind::Reset => return None,
+        Kind::SynAck | Kind::Reset | Kind::Again => return None,
         Kind::Datagram | Kind::Data => {}
     }
     if !is_payload(packet) || is_rtcp(&packet.bytes) {

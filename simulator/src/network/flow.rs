@@ -327,7 +327,11 @@ impl State {
             }
             return;
         }
-        let (fate, arrives, _) = self.send(from, to, segment.what.kind(), segment.what.bytes(), now);
+        let kind = match segment.what.kind() {
+            Kind::Data if attempt > 0 => Kind::Again,
+            kind => kind,
+        };
+        let (fate, arrives, _) = self.send(from, to, kind, segment.what.bytes(), now);
         // A flipped bit fails the checksum; a reset is not repeated, as nobody waits for it.
         match arrives.filter(|_| fate.flip.is_none()) {
             Some(at) => {

@@ -39,6 +39,8 @@ pub enum Kind {
     SynAck,
     /// Bytes of a stream.
     Data,
+    /// Bytes of a stream that did not get through the last time.
+    Again,
     /// No more bytes of this side.
     Fin,
     /// The stream is broken.

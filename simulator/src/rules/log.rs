@@ -77,14 +77,18 @@ impl Log {
         };
         let payload = || packets.iter().filter(|packet| is_payload(packet));
         let mut messages: Vec<Sip> = Vec::new();
-        for sip in payload().filter_map(message) {
-            // TCP sends again what was lost; whoever wrote it has written it once.
-            let is_segment = |sent: &&mut Sip| {
-                !sip.over_udp && sent.arrived.is_none() && sent.from == sip.from && sent.bytes == sip.bytes
+        for packet in packets {
+            let Some(sip) = message(packet) else { continue };
+            if packet.kind != Kind::Again {
+                messages.push(sip);
+                continue;
+            }
+            // Whoever wrote it has written it once; TCP carries it until it arrives.
+            let is_it = |sent: &&mut Sip| {
+                !sent.over_udp && sent.arrived.is_none() && sent.from == sip.from && sent.bytes == sip.bytes
             };
-            match messages.iter_mut().rev().find(is_segment) {
-                Some(sent) => sent.arrived = sip.arrived,
-                None => messages.push(sip),
+            if let Some(sent) = messages.iter_mut().find(is_it) {
+                sent.arrived = sip.arrived;
             }
         }
         Log {
@@ -109,6 +113,9 @@ impl Log {
 }
 
 fn message(packet: &Packet) -> Option<Sip> {
+    if !is_payload(packet) && packet.kind != Kind::Again {
+        return None;
+    }
     let message = Message::parse(&packet.bytes, &Limits::default()).ok()?;
     let (status, cseq, via, from, to) = match &message {
         Message::Request(request) => {
