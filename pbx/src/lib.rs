@@ -14,7 +14,8 @@
 //! | [`dialog`] | RFC 3261 sections 12 to 15, PRACK, UPDATE, session timers |
 //! | [`config`], [`registrar`], [`auth`], [`route`] | what was wished, who is where, who may, who is meant |
 //! | [`media`] | a port pair per leg: relay, play, collect DTMF |
-//! | [`cdr`], [`call`] | the call record; leg, bridge, call: the only room that knows two legs |
+//! | [`cdr`], [`boundary`] | the call record; what comes into the core and goes out of it |
+//! | [`call`] | leg, bridge, call: the only room that knows two legs |
 //! | [`pbx`] | all of it as one state machine |
 //! | [`shell`] | the seam to the world: sockets, HTTP, files, threads |
 
@@ -39,8 +40,10 @@ pub mod route;
 
 pub mod media;
 
-pub mod call;
+pub mod boundary;
 pub mod cdr;
+
+pub mod call;
 
 pub mod pbx;
 

@@ -2,185 +2,17 @@
 
 mod reception;
 
+pub use crate::boundary::{Counters, Event, Input, Output, What};
+
 use crate::auth::Authenticator;
 use crate::call::{Calls, Context};
-use crate::cdr;
 use crate::config::{self, Config};
 use crate::dialog::{self, Reply, Settings, UserAgent};
-use crate::media;
 use crate::registrar::{Becomes, Change, Registrar};
 use crate::rng::{Rng, Seed};
 use crate::sip::{self, Message, Method, ParseError, Path, StatusCode};
 use crate::time::{Duration, Instant, WallClock};
 use reception::{Reception, Visitor};
-use std::net::SocketAddr;
-
-/// What the world tells the PBX.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A datagram, or one framed message of a stream.
-    Received {
-        /// Where it came from.
-        path: Path,
-        /// The bytes.
-        bytes: Vec<u8>,
-    },
-    /// What was sent on this path could not be sent, or the connection broke.
-    PathFailed(Path),
-    /// A media engine has news.
-    Media(media::Event),
-    /// The answer to [`Output::Resolve`]; empty when there is no such name.
-    Resolved {
-        /// Which question.
-        query: u64,
-        /// The addresses, in the order to try.
-        addresses: Vec<SocketAddr>,
-    },
-    /// Another configuration holds from now on; running calls go on as they are.
-    Reconfigure(Box<Config>),
-    /// No new calls from now on (503 with Retry-After); when the grace time is over the running ones end by BYE.
-    Drain {
-        /// The grace time.
-        grace: crate::time::Duration,
-    },
-}
-
-/// What the PBX wants from the world.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Bytes to send.
-    Transmit {
-        /// Where; a stream is opened when there is none.
-        path: Path,
-        /// A whole message.
-        bytes: Vec<u8>,
-    },
-    /// For the media engine of `room`.
-    Media {
-        /// All commands of one room go to one engine, in order.
-        room: media::RoomId,
-        /// What to do.
-        command: media::Command,
-    },
-    /// Addresses of a name.
-    Resolve {
-        /// To know the answer by.
-        query: u64,
-        /// A host name.
-        host: String,
-        /// The port to put on each address.
-        port: u16,
-    },
-    /// A call is over (exactly one record a call).
-    Record(Box<cdr::Record>),
-    /// A call was answered or changed: what to leave behind if we are killed now.
-    Journal(Box<cdr::Record>),
-    /// Something people and programs may want to know.
-    Event(Event),
-    /// All calls have ended after [`Input::Drain`].
-    Drained,
-}
-
-/// Something people and programs may want to know; emitted by the change of state itself.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// When.
-    pub at: Instant,
-    /// The call it belongs to.
-    pub call_id: Option<String>,
-    /// What.
-    pub what: What,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq)]
-pub enum What {
-    /// A call came in.
-    CallIncoming {
-        /// The user part of From.
-        caller: String,
-        /// What was dialled.
-        dialled: String,
-    },
-    /// The callee rings.
-    CallRinging,
-    /// It was answered.
-    CallAnswered {
-        /// By whom.
-        by: String,
-    },
-    /// It is over.
-    CallEnded {
-        /// The final status the caller saw.
-        status: u16,
-        /// Why.
-        reason: String,
-    },
-    /// A key was pressed.
-    Dtmf {
-        /// Which.
-        digit: char,
-        /// `rfc4733`, `info`, `inband`.
-        by: &'static str,
-    },
-    /// An extension has another contact, or renewed one.
-    Registered {
-        /// The number.
-        extension: String,
-        /// The contact URI.
-        contact: String,
-    },
-    /// A contact is gone.
-    Unregistered {
-        /// The number.
-        extension: String,
-        /// The contact URI.
-        contact: String,
-    },
-    /// Somebody gave a wrong password or an unknown name.
-    AuthenticationFailed {
-        /// The name given.
-        user: String,
-        /// Where from.
-        source: SocketAddr,
-    },
-    /// A source is not listened to for a while.
-    Blocked {
-        /// Which.
-        source: std::net::IpAddr,
-    },
-}
-
-/// What has been counted since the start, for metrics and statistics.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Counters {
-    /// INVITEs that became calls.
-    pub calls_total: u64,
-    /// Calls now.
-    pub calls_active: u64,
-    /// Calls answered.
-    pub calls_answered: u64,
-    /// Calls that ended unanswered, cancelled ones among them.
-    pub calls_failed: u64,
-    /// INVITEs refused because of a limit or a shutdown, before they became calls.
-    pub calls_turned_away: u64,
-    /// Seconds from answer to end, summed.
-    pub talk_seconds: f64,
-    /// Contacts now.
-    pub registrations: u64,
-    /// Messages received.
-    pub messages_received: u64,
-    /// Messages sent.
-    pub messages_sent: u64,
-    /// Bytes that were no message.
-    pub messages_malformed: u64,
-    /// Wrong passwords, unknown names.
-    pub authentication_failures: u64,
-    /// RTP ports in use, in pairs.
-    pub ports_in_use: u64,
-    /// RTP port pairs in the range.
-    pub ports_total: u64,
-}
 
 /// The whole PBX.
 pub struct Pbx {
@@ -298,20 +130,16 @@ impl Pbx {
     fn on_bytes(&mut self, path: Path, bytes: &[u8]) {
         let context = &mut self.context;
         context.counters.messages_received += 1;
+        let is_blocked = self.auth.is_blocked(path.remote.ip(), context.now);
         match Message::parse(bytes, &self.limits) {
-            Ok(message) => {
-                if self.auth.is_blocked(path.remote.ip(), context.now) && is_from_a_stranger(&message) {
-                    return;
-                }
-                context.agent.receive(message, path, context.now);
-            }
+            Ok(message) if is_blocked && is_from_a_stranger(&message) => {}
+            Ok(message) => context.agent.receive(message, path, context.now),
             Err(ParseError::Empty) => {}
             Err(error) => {
                 tracing::debug!(remote = %path.remote, %error, "bytes that are no message");
                 context.counters.messages_malformed += 1;
-                if let Some(request) = sip::salvage(bytes) {
-                    let answer = sip::Refusal::from(error).answer(&request, &context.rng.token(8));
-                    context.out.push_back(Output::Transmit { path, bytes: answer.to_bytes() });
+                if let Some(request) = sip::salvage(bytes).filter(|_| !is_blocked) {
+                    context.agent.receive_spoilt(request, path, &error.into(), context.now);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::call::{Call, Stage, Timer};
+use super::leg::Carries;
 use crate::cdr::EndedBy;
 use crate::dialog::Reply;
 use crate::media::{Command, Source};
@@ -34,6 +35,14 @@ impl Application {
         match self {
             Application::Tone { .. } => "tone",
             Application::Echo => "echo",
+        }
+    }
+
+    /// What its media are for.
+    pub(super) fn carries(&self) -> Carries {
+        match self {
+            Application::Tone { .. } => Carries::Tone,
+            Application::Echo => Carries::Echo,
         }
     }
 
@@ -75,7 +84,7 @@ impl Call {
         let description = if self.invitation.has_offer {
             match self.caller.negotiation.answer(&local) {
                 Ok((description, agreement)) => {
-                    self.caller.agree(&agreement, matches!(application, Application::Echo), context);
+                    self.caller.agree(&agreement, application.carries(), context);
                     description
                 }
                 Err(error) => {
@@ -120,11 +129,8 @@ impl Context {
             .media
             .preferred_codecs
             .iter()
-            .filter_map(|name| match name.to_ascii_uppercase().as_str() {
-                "PCMU" => Some(Codec::pcmu()),
-                "PCMA" => Some(Codec::pcma()),
-                _ => None,
-            })
+            .filter_map(|name| Codec::by_name(name))
+            .filter(|codec| codec.matches(&Codec::pcmu()) || codec.matches(&Codec::pcma()))
             .collect();
         if self.config.media.enable_dtmf {
             codecs.push(Codec::telephone_event(101));

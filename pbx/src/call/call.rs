@@ -7,10 +7,10 @@ use super::facts::{End, Facts};
 use super::leg::{Leg, Port};
 use super::passage::Passages;
 use super::reoffer::Reoffer;
+use crate::boundary::{Output, What};
 use crate::cdr::EndedBy;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
 use crate::media::{self, StreamId};
-use crate::pbx::{Output, What};
 use crate::route::Decision;
 use crate::sip::{StatusCode, reason_phrase};
 use crate::time::{Duration, Instant};
@@ -73,7 +73,10 @@ pub(super) struct Invitation {
 
 /// What a call does.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a call lies in a box, and what most calls do is the large one")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a call lies in a box, and what most calls do is the large one"
+)]
 pub(super) enum Stage {
     /// The caller's port is being opened.
     Preparing(Decision),

@@ -2,10 +2,10 @@
 
 use super::Ports;
 use super::call::Timer;
+use crate::boundary::{Counters, Event, Output, What};
 use crate::config::Config;
 use crate::dialog::{RequestId, SessionId, UserAgent};
 use crate::media::{Command, RoomId, StreamId};
-use crate::pbx::{Counters, Event, Output, What};
 use crate::registrar::Registrar;
 use crate::rng::Rng;
 use crate::route::{Asked, Caller, Routed, Router};

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::call::{Call, Stage};
+use super::leg::Carries;
 use crate::cdr::EndedBy;
 use crate::dialog::{Description, Reply, SessionId};
 use crate::media::Command;
@@ -50,14 +51,14 @@ impl Call {
             return None;
         }
         branch.heard = true;
-        branch.leg.agree(&agreement, false, context);
+        branch.leg.agree(&agreement, Carries::Early, context);
         let callee = branch.leg.stream()?;
         if answered.is_none() {
             let mut codecs = agreement.codecs.clone();
             codecs.extend(agreement.telephone_event.clone());
             let local = self.caller.local_audio(codecs, agreement.remote.direction, context.advertised());
             let (description, own) = self.caller.negotiation.answer(&local).ok()?;
-            self.caller.agree(&own, false, context);
+            self.caller.agree(&own, Carries::Early, context);
             self.answer = Some(description);
         }
         let caller = self.caller.stream()?;
@@ -107,7 +108,7 @@ impl Call {
         };
         for leg in [&self.caller, callee] {
             if let Some(agreement) = leg.negotiation.agreed() {
-                leg.agree(agreement, true, context);
+                leg.agree(agreement, Carries::Talk, context);
             }
         }
         if let (Some(caller), Some(callee)) = (self.caller.stream(), callee.stream()) {

@@ -40,6 +40,19 @@ pub(super) enum Port {
     Closed,
 }
 
+/// What the media of a leg are for: what is to be watched and listened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carries {
+    /// Early media: nobody has to send yet.
+    Early,
+    /// Two people talk: who falls silent for long is gone.
+    Talk,
+    /// The caller talks to itself.
+    Echo,
+    /// The caller listens and need not send.
+    Tone,
+}
+
 impl Leg {
     /// A leg without a port.
     pub(super) fn new(name: String, session: Option<SessionId>, path: Path, negotiation: Negotiation) -> Leg {
@@ -151,14 +164,18 @@ impl Leg {
         Some(agreement.codecs.iter().chain(&agreement.telephone_event).cloned().collect())
     }
 
-    /// Tells the media engine what was agreed. RTP is waited for only where the other side is to send it and `watched`.
-    pub(super) fn agree(&self, agreement: &Agreement, watched: bool, context: &mut Context) {
+    /// Tells the media engine what was agreed.
+    pub(super) fn agree(&self, agreement: &Agreement, carries: Carries, context: &mut Context) {
         let Some(stream) = self.stream() else {
             return;
         };
         let receives = matches!(agreement.direction, Direction::SendRecv | Direction::RecvOnly);
-        let timeout = (watched && receives).then_some(context.config.media.rtp_timeout);
-        let detect_dtmf = context.config.media.enable_dtmf && agreement.telephone_event.is_none();
+        let is_watched = matches!(carries, Carries::Talk | Carries::Echo);
+        let timeout = (is_watched && receives).then_some(context.config.media.rtp_timeout);
+        // Keys within the audio are listened for where an application may want them; in a talk they pass by.
+        let is_listened_to = matches!(carries, Carries::Echo | Carries::Tone);
+        let can_send_events = agreement.telephone_event.is_some();
+        let detect_dtmf = context.config.media.enable_dtmf && is_listened_to && !can_send_events;
         context.media(Command::Agree {
             stream,
             agreement: Box::new(agreement.clone()),

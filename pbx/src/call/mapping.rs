@@ -16,7 +16,7 @@ pub(crate) fn options_reply() -> Reply {
         ("Accept".into(), "application/sdp".into()),
         ("Accept-Encoding".into(), "identity".into()),
         ("Accept-Language".into(), "en".into()),
-        ("Supported".into(), "100rel, timer, path".into()),
+        ("Supported".into(), "100rel, timer".into()),
     ];
     reply
 }

@@ -1,6 +1,6 @@
 //! Calls: the only room that knows that two legs belong together.
 //!
-//! A [`Call`](call::Call) begins with an INVITE that was let in, and ends with one record. What it does in between is its
+//! A `Call` begins with an INVITE that was let in, and ends with one record. What it does in between is its
 //! stage: an application answers it, or telephones and trunks are dialled and the first to answer is bridged to the
 //! caller. Commands from outside and messages of either leg change the stage; every change tells an event.
 //!

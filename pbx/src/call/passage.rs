@@ -2,8 +2,8 @@
 
 use super::Context;
 use super::call::{Call, Side, Stage};
+use crate::boundary::What;
 use crate::dialog::{Body, ExtraHeaders, Reply, RequestId, SessionId};
-use crate::pbx::What;
 use crate::sip::{Method, Name, Request, Response, StatusCode};
 
 /// How many may be under way at a time in one call.

@@ -5,6 +5,7 @@
 
 use super::Context;
 use super::call::{Call, Side, Stage};
+use super::leg::Carries;
 use crate::dialog::SessionId;
 use crate::sdp::{Codec, Direction, RemoteAudio, offerable};
 use crate::sip::StatusCode;
@@ -73,8 +74,10 @@ impl Call {
             if let Err(error) = self.caller.negotiation.receive_answer(&answer) {
                 return self.end(crate::cdr::EndedBy::Pbx, &error.to_string(), None, context);
             }
-            if let (Stage::Served(_), Some(agreement)) = (&self.stage, self.caller.negotiation.agreed()) {
-                self.caller.agree(agreement, false, context);
+            if let (Stage::Served(application), Some(agreement)) =
+                (&self.stage, self.caller.negotiation.agreed())
+            {
+                self.caller.agree(agreement, application.carries(), context);
             }
             self.join(context);
         }
@@ -115,7 +118,7 @@ impl Call {
         let local = leg.local_audio(codecs, Direction::SendRecv, context.advertised());
         match leg.negotiation.receive_offer(&offer).and_then(|_| leg.negotiation.answer(&local)) {
             Ok((description, agreement)) => {
-                leg.agree(&agreement, false, context);
+                leg.agree(&agreement, Carries::Early, context);
                 context.agent.answer(session, description, context.now);
             }
             Err(error) => {
@@ -145,7 +148,12 @@ impl Call {
 
     /// Answers an outstanding offer of a side with what is told, or refuses it.
     fn answer_offer(&mut self, side: Side, codecs: Vec<Codec>, direction: Direction, context: &mut Context) {
-        let (advertised, watched) = (context.advertised(), matches!(self.stage, Stage::Talking(_)));
+        let advertised = context.advertised();
+        let carries = match &self.stage {
+            Stage::Talking(_) => Carries::Talk,
+            Stage::Served(application) => application.carries(),
+            _ => Carries::Early,
+        };
         let Some(leg) = self.leg(side) else {
             return;
         };
@@ -155,7 +163,7 @@ impl Call {
         let local = leg.local_audio(codecs, direction, advertised);
         match leg.negotiation.answer(&local) {
             Ok((description, agreement)) => {
-                leg.agree(&agreement, watched, context);
+                leg.agree(&agreement, carries, context);
                 context.agent.answer(session, description, context.now);
             }
             Err(error) => {

@@ -49,6 +49,19 @@ fn every_documented_default_is_what_holds_without_it() {
 }
 
 #[test]
+fn what_stands_behind_a_hash_in_the_embedded_configuration_holds_anyway() {
+    let is_hidden =
+        |line: &&str| line.strip_prefix("# ").is_some_and(|rest| rest.split(' ').nth(1) == Some("="));
+    let hidden: Vec<_> = Config::DEFAULT.lines().filter(is_hidden).collect();
+    assert!(hidden.len() > 15);
+    for line in hidden.into_iter().filter(|line| !line.contains("external_address")) {
+        let text = Config::DEFAULT.replace(line, line.trim_start_matches("# "));
+        let config = Config::parse(&text, "default.toml").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()), "{line}");
+    }
+}
+
+#[test]
 fn the_examples_work() {
     let examples: Vec<_> =
         DOCUMENT.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();

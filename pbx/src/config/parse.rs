@@ -278,7 +278,11 @@ impl Reader<'_> {
         };
         if mistake.starts_with("unknown field") {
             let (written, known) = quoted.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
-            return self.wrong(span, &*message).did_you_mean(written, known.iter().copied());
+            let error = self.wrong(span, &*message);
+            return match section_that_knows(written) {
+                Some(section) => error.hint(format!("`{written}` belongs under `{section}`")),
+                None => error.did_you_mean(written, known.iter().copied()),
+            };
         }
         match mistake.strip_prefix("invalid type: ") {
             Some(found) => self.of_another_type(span, found, expected),
@@ -314,6 +318,28 @@ impl Reader<'_> {
             _ => error,
         }
     }
+}
+
+/// The section that has such a key: one where the parser does not call it unknown.
+fn section_that_knows(key: &str) -> Option<&'static str> {
+    const SECTIONS: [&str; 10] = [
+        "[sip]",
+        "[behavior]",
+        "[media]",
+        "[auth]",
+        "[limits]",
+        "[http]",
+        "[cdr]",
+        "[[extensions]]",
+        "[[trunks]]",
+        "[[routes]]",
+    ];
+    let is_plain =
+        !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
+    SECTIONS.into_iter().filter(|_| is_plain).find(|section| {
+        let tried: Result<raw::File, _> = toml::from_str(&format!("{section}\n{key} = []"));
+        tried.err().is_none_or(|error| !error.message().starts_with("unknown field"))
+    })
 }
 
 /// What we call ourselves where nobody says.

@@ -9,7 +9,7 @@ use super::{
     target,
 };
 use crate::rng::Rng;
-use crate::sip::{ConnectionId, Message, Method, Name, Path, Request, StatusCode};
+use crate::sip::{ConnectionId, Message, Method, Name, Path, Refusal, Request, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{self, ServerId, Transactions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +61,12 @@ impl UserAgent {
     /// A message has arrived.
     pub fn receive(&mut self, message: Message, path: Path, now: Instant) {
         self.shared.transactions.receive(message, path, now);
+        self.drain(now);
+    }
+
+    /// Something has arrived that is no message, but of which [`crate::sip::salvage`] could save where to answer.
+    pub fn receive_spoilt(&mut self, salvaged: Request, path: Path, refusal: &Refusal, now: Instant) {
+        self.shared.transactions.receive_spoilt(salvaged, path, refusal);
         self.drain(now);
     }
 

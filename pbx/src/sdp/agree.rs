@@ -45,3 +45,57 @@ fn packet_time(remote: &RemoteAudio) -> u8 {
     let wished = remote.ptime.unwrap_or(PTIME).min(most);
     if wished < 10 { most.min(10) } else { wished - wished % 10 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comfort_noise_is_never_what_we_talk_with() {
+        let (noise, pcma) = (Codec::of_static(13).expect("CN"), Codec::pcma());
+        let remote = remote(&[noise.clone(), pcma.clone()]);
+        let agreed = agreement(vec![noise.clone(), pcma.clone()], &remote, Direction::SendRecv);
+        assert_eq!(agreed.map(|agreed| agreed.codecs), Some(vec![pcma, noise.clone()]));
+        assert_eq!(agreement(vec![noise], &remote, Direction::SendRecv), None);
+    }
+
+    #[test]
+    fn keys_go_by_the_clock_of_the_voice() {
+        let opus =
+            Codec { clock_rate: 48_000, channels: 2, name: "opus".into(), ..Codec::telephone_event(111) };
+        let wide = Codec { clock_rate: 48_000, ..Codec::telephone_event(110) };
+        let narrow = Codec::telephone_event(126);
+        let all = [opus.clone(), Codec::pcmu(), narrow.clone(), wide.clone()];
+
+        let (ours, _) = common(&all, &[Codec::pcmu(), wide.clone(), narrow.clone()]);
+        assert_eq!(ours, [Codec::pcmu(), narrow.clone()], "no voice has the clock of the other keys");
+
+        let agreed = agreement(all.to_vec(), &remote(&all), Direction::SendRecv).expect("two voices");
+        assert_eq!(agreed.telephone_event, Some(wide));
+    }
+
+    #[test]
+    fn packets_are_as_long_as_the_other_side_likes_within_reason() {
+        let time = |ptime, maxptime| packet_time(&RemoteAudio { ptime, maxptime, ..remote(&[]) });
+        assert_eq!(time(None, None), 20);
+        assert_eq!(time(Some(30), None), 30);
+        assert_eq!(time(Some(25), None), 20);
+        assert_eq!(time(Some(200), None), 60);
+        assert_eq!(time(Some(40), Some(20)), 20);
+        assert_eq!(time(None, Some(15)), 10);
+        assert_eq!(time(Some(1), None), 10);
+        assert_eq!(time(None, Some(5)), 5);
+    }
+
+    fn remote(codecs: &[Codec]) -> RemoteAudio {
+        let codecs = codecs.to_vec();
+        RemoteAudio {
+            rtp: None,
+            rtcp: None,
+            codecs,
+            direction: Direction::SendRecv,
+            ptime: None,
+            maxptime: None,
+        }
+    }
+}

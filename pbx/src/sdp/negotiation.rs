@@ -262,6 +262,7 @@ mod tests {
         let answer = offer("8 96", "a=rtpmap:96 telephone-event/8000");
         let agreement = bob.receive_answer(&answer).expect("an answer");
         assert_eq!(agreement.telephone_event.map(|event| event.payload_type), Some(96));
+        assert_eq!(agreement.renumbered, [Codec::telephone_event(101)], "which may come with our number");
     }
 
     #[test]

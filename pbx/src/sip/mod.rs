@@ -5,7 +5,7 @@
 //! are made when somebody asks.
 //!
 //! The way of what comes in: [`Framer`] cuts a stream into messages, [`Message::parse`] reads one, and
-//! [`Request::validate`] says whether it is worth to be looked at. What cannot be read, [`salvage`] makes answerable.
+//! [`Request::validate`] says whether it is worth to be looked at. What cannot be read, [`salvage()`] makes answerable.
 
 mod address;
 pub mod digest;

@@ -29,7 +29,7 @@ mod via;
 pub use via::needs_stream;
 
 use crate::rng::Rng;
-use crate::sip::{Message, Name, Path, Request, Response};
+use crate::sip::{Message, Name, Path, Refusal, Request, Response};
 use crate::time::{Duration, Instant};
 use clients::Clients;
 use context::Context;
@@ -187,6 +187,11 @@ impl Transactions {
             Message::Request(request) => self.receive_request(request, path, now),
             Message::Response(response) => self.receive_response(response, now),
         }
+    }
+
+    /// Something has arrived that is no message, but of which [`crate::sip::salvage`] could save where to answer.
+    pub fn receive_spoilt(&mut self, salvaged: Request, path: Path, refusal: &Refusal) {
+        self.refuse_spoilt(salvaged, path, refusal);
     }
 
     /// What was sent to this remote could not be sent, or the connection broke.

@@ -117,6 +117,13 @@ impl Transactions {
         servers.repeated(id, method, deadlines, &mut cx);
     }
 
+    pub(super) fn refuse_spoilt(&mut self, request: Request, path: Path, refusal: &Refusal) {
+        if let Ok(via) = request.via() {
+            let reply = ReplyPath::new(path, &via);
+            self.refuse(request, &reply, refusal);
+        }
+    }
+
     /// Answers without state. An ACK is never answered (RFC 3261 section 17.1.1.3).
     fn refuse(&mut self, mut request: Request, reply: &ReplyPath, refusal: &Refusal) {
         if *request.method() == Method::Ack {

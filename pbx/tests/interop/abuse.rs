@@ -16,7 +16,7 @@ const MOST_GROWTH: usize = 64 << 20;
 #[test]
 fn garbage_on_the_sip_port() {
     play(&[BARESIP], |stage| {
-        two_people_talk_while(stage, |socket, round| {
+        let _pbx = two_people_talk_while(stage, |socket, round| {
             let garbage = noise(round, 20 + (round as usize * 37) % 1200);
             let _ = socket.send_to(&garbage, (OFFICE, 5060));
             // Half of it looks like SIP for a while.
@@ -31,7 +31,7 @@ fn garbage_on_the_sip_port() {
 #[test]
 fn garbage_on_the_media_ports() {
     play(&[BARESIP], |stage| {
-        two_people_talk_while(stage, |socket, round| {
+        let _pbx = two_people_talk_while(stage, |socket, round| {
             for port in 10000..10040 {
                 let mut packet = noise(round, 172);
                 // As good as real: version 2, G.711.
@@ -42,19 +42,26 @@ fn garbage_on_the_media_ports() {
     });
 }
 
+/// Each guess is for the challenge before it: one that answers no challenge of ours would not even be looked at.
 #[test]
 fn guessed_passwords() {
     play(&[BARESIP], |stage| {
-        two_people_talk_while(stage, |socket, round| {
-            let _ = socket.send_to(guess(round).as_bytes(), (OFFICE, 5060));
+        let mut nonce = String::from("none yet");
+        let pbx = two_people_talk_while(stage, |socket, round| {
+            if let Some(challenge) = last_nonce(socket) {
+                nonce = challenge;
+            }
+            let _ = socket.send_to(guess(round, &nonce).as_bytes(), (OFFICE, 5060));
         });
+
+        pbx.logs("source blocked source=10.9.0.9");
     });
 }
 
 #[test]
 fn calls_that_are_never_acknowledged() {
     play(&[BARESIP], |stage| {
-        two_people_talk_while(stage, |socket, round| {
+        let _pbx = two_people_talk_while(stage, |socket, round| {
             let invite = INVITE.replace("ROUND", &round.to_string());
             let _ = socket.send_to(invite.as_bytes(), (OFFICE, 5060));
         });
@@ -62,7 +69,7 @@ fn calls_that_are_never_acknowledged() {
 }
 
 /// The stranger acts about a thousand times a second while alice and bob hold a conversation.
-fn two_people_talk_while(stage: &Stage, attack: fn(&UdpSocket, u32)) {
+fn two_people_talk_while(stage: &Stage, attack: impl FnMut(&UdpSocket, u32)) -> Program {
     let pbx = stage.pbx(&open_office());
     let mut alice = telephone(stage, "1001").says(440).start();
     let mut bob = telephone(stage, "1002").says(1000).start();
@@ -83,10 +90,12 @@ fn two_people_talk_while(stage: &Stage, attack: fn(&UdpSocket, u32)) {
         heard.is(tone, SIEGE.as_secs_f64() * 0.9);
         assert!(heard.continuity(tone) > 0.95, "the conversation was disturbed: {heard}");
     }
+    pbx
 }
 
-fn besiege(attack: fn(&UdpSocket, u32)) -> u32 {
+fn besiege(mut attack: impl FnMut(&UdpSocket, u32)) -> u32 {
     let socket = UdpSocket::bind((STRANGER, 0)).expect("the network is up");
+    socket.set_nonblocking(true).expect("any socket can be");
     let begun = now();
     let mut round = 0;
     while begun.elapsed() < SIEGE {
@@ -117,18 +126,30 @@ const INVITE: &str = "INVITE sip:service@10.9.0.1 SIP/2.0\r\n\
     Contact: <sip:mallory@10.9.0.9:9>\r\n\
     Content-Length: 0\r\n\r\n";
 
-fn guess(round: u32) -> String {
+/// The nonce of the last challenge that has arrived.
+fn last_nonce(socket: &UdpSocket) -> Option<String> {
+    let mut buffer = [0; 2048];
+    let mut nonce = None;
+    while let Ok(length) = socket.recv(&mut buffer) {
+        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let value = text.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+        nonce = value.map(str::to_owned).or(nonce);
+    }
+    nonce
+}
+
+fn guess(round: u32, nonce: &str) -> String {
     format!(
         "REGISTER sip:10.9.0.1 SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 10.9.0.9:9;branch=z9hG4bKr{round}\r\n\
+         Via: SIP/2.0/UDP 10.9.0.9:9;rport;branch=z9hG4bKr{round}\r\n\
          Max-Forwards: 70\r\n\
          From: <sip:1001@10.9.0.1>;tag=r{round}\r\n\
          To: <sip:1001@10.9.0.1>\r\n\
          Call-ID: r{round}@10.9.0.9\r\n\
          CSeq: {round} REGISTER\r\n\
          Contact: <sip:1001@10.9.0.9:9>\r\n\
-         Authorization: Digest username=\"1001\", realm=\"10.9.0.1\", nonce=\"guess{round}\", uri=\"sip:10.9.0.1\",\
-         response=\"{round:032x}\", algorithm=MD5\r\n\
+         Authorization: Digest username=\"1001\", realm=\"10.9.0.1\", nonce=\"{nonce}\", uri=\"sip:10.9.0.1\",\
+         response=\"{round:032x}\", algorithm=MD5, qop=auth, nc=00000001, cnonce=\"x\"\r\n\
          Content-Length: 0\r\n\r\n"
     )
 }

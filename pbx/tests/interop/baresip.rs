@@ -3,7 +3,7 @@
 //! It is told what to do, and tells what happens, as JSON in netstrings over TCP (its module `ctrl_tcp`). What it
 //! hears it writes into a file (`sndfile`), what it says it reads from one (`aufile`).
 
-use crate::network::OFFICE;
+use crate::network::{OFFICE, OFFICE_6};
 use crate::process::Process;
 use crate::stage::Stage;
 use crate::tone::Recording;
@@ -20,6 +20,8 @@ pub(crate) struct Settings<'a> {
     number: &'a str,
     password: String,
     transport: &'a str,
+    /// As an URI has it.
+    host: String,
     says: u32,
     answers: bool,
 }
@@ -27,7 +29,7 @@ pub(crate) struct Settings<'a> {
 /// A telephone of the office that says a tone and answers when it is called.
 pub(crate) fn telephone<'a>(stage: &'a Stage, number: &'a str) -> Settings<'a> {
     let password = format!("secret{number}");
-    Settings { stage, number, password, transport: "udp", says: 1000, answers: true }
+    Settings { stage, number, password, transport: "udp", host: OFFICE.to_owned(), says: 1000, answers: true }
 }
 
 impl<'a> Settings<'a> {
@@ -38,6 +40,10 @@ impl<'a> Settings<'a> {
 
     pub(crate) fn over(self, transport: &'a str) -> Settings<'a> {
         Settings { transport, ..self }
+    }
+
+    pub(crate) fn over_ipv6(self) -> Settings<'a> {
+        Settings { host: format!("[{OFFICE_6}]"), ..self }
     }
 
     /// Somebody sits before it and has not lifted it yet.
@@ -63,12 +69,21 @@ impl<'a> Settings<'a> {
         let folder = self.write_folder();
         // Without it what is printed into a pipe is kept until there is a lot of it.
         let mut command = self.stage.command("stdbuf");
+        let family = if self.host == OFFICE { "-4" } else { "-6" };
         let process = Process::start(
             &format!("baresip {}", self.number),
-            command.args(["-oL", "baresip", "-4", "-f"]).arg(&folder),
+            command.args(["-oL", "baresip", family, "-f"]).arg(self.number),
         );
         let (socket, news) = Telephone::connect(self.control_port());
-        Telephone { number: self.number.to_owned(), process, socket, news, heard: Vec::new(), folder }
+        Telephone {
+            number: self.number.to_owned(),
+            process,
+            socket,
+            news,
+            heard: Vec::new(),
+            changes: 0,
+            folder,
+        }
     }
 
     /// Each telephone has ports of its own, far from those of the others.
@@ -84,27 +99,29 @@ impl<'a> Settings<'a> {
         let number = self.number;
         let (stage, index) = (self.stage, self.index());
         let folder = stage.path(number);
-        let tone = stage.tone(self.says);
+        stage.tone(self.says);
         let answer = if self.answers { "auto" } else { "manual" };
+        // baresip cuts the names of its recordings after 127 bytes: they are given from where it is started.
         let config = format!(
-            "sip_listen {OFFICE}:{sip}\nnet_interface {OFFICE}\nrtp_ports {rtp}-{last}\n\
-             audio_source aufile,{tone}\naudio_player aufile,{folder}/played.wav\naudio_alert aufile,/dev/null\n\
-             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {folder}\n\
+            "sip_listen {host}:{sip}\nnet_interface {bare}\nrtp_ports {rtp}-{last}\n\
+             audio_source aufile,{tone}.wav\naudio_player aufile,{number}/played.wav\naudio_alert aufile,/dev/null\n\
+             ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {number}\n\
              module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {OFFICE}:{control}\n",
+            host = self.host,
+            bare = self.host.trim_matches(['[', ']']),
             sip = 5060 + 10 * index,
             rtp = 20000 + 100 * index,
             last = 20098 + 100 * index,
-            tone = tone.display(),
-            folder = folder.display(),
+            tone = self.says,
             modules = "/usr/lib/baresip/modules",
             control = self.control_port(),
         );
         let account = format!(
-            "<sip:{number}@{OFFICE}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
+            "<sip:{number}@{}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
              answermode={answer};audio_codecs=PCMU/8000/1\n",
-            self.transport, self.password
+            self.host, self.transport, self.password
         );
         stage.write(&format!("{number}/config"), &config);
         stage.write(&format!("{number}/accounts"), &account);
@@ -121,6 +138,8 @@ pub(crate) struct Telephone {
     news: Receiver<Value>,
     /// What has happened and nobody has asked for yet.
     heard: Vec<Value>,
+    /// Changes of its session that were asked for.
+    changes: usize,
     folder: PathBuf,
 }
 
@@ -136,6 +155,14 @@ impl Telephone {
     /// Ends a call, gives up one that rings there, or refuses one that rings here.
     pub(crate) fn hangs_up(&mut self) {
         self.is_told("hangup", "");
+    }
+
+    pub(crate) fn holds(&mut self) {
+        self.is_told("hold", "");
+    }
+
+    pub(crate) fn resumes(&mut self) {
+        self.is_told("resume", "");
     }
 
     /// One key of its pad.
@@ -160,6 +187,14 @@ impl Telephone {
         text(&self.tells("CALL_CLOSED"), "param")
     }
 
+    /// The other side wants the session changed.
+    pub(crate) fn is_offered_a_change(&mut self) {
+        let before = self.changes;
+        let is_offered = becomes(|| self.process.count("got re-INVITE") > before);
+        assert!(is_offered, "{} was not sent a re-INVITE", self.number);
+        self.changes = before + 1;
+    }
+
     /// The next key that arrives.
     pub(crate) fn receives_key(&mut self) -> String {
         text(&self.tells("CALL_DTMF_START"), "param")
@@ -171,7 +206,7 @@ impl Telephone {
     }
 
     pub(crate) fn is_registered(&self) -> bool {
-        self.process.has_printed("200 OK")
+        self.process.count("200 OK") > 0
     }
 
     /// What it has heard in its only call, which is over.

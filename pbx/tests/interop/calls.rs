@@ -71,6 +71,27 @@ fn a_telephone_over_tcp_is_called() {
     });
 }
 
+/// The PBX is between two worlds that cannot talk to each other.
+#[test]
+fn a_telephone_over_ipv6_calls_one_over_ipv4() {
+    play(&[BARESIP], |stage| {
+        let _pbx = stage.pbx(&office());
+        let mut alice = telephone(stage, "1001").says(440).over_ipv6().start();
+        let mut bob = telephone(stage, "1002").says(1000).start();
+
+        alice.calls("1002");
+        bob.is_connected();
+        alice.is_connected();
+        talk(A_WHILE);
+        alice.hangs_up();
+        bob.is_disconnected();
+        alice.is_disconnected();
+
+        alice.recording().is(1000, 2.0);
+        bob.recording().is(440, 2.0);
+    });
+}
+
 #[test]
 fn the_tone_is_440_hz() {
     play(&[BARESIP], |stage| {
@@ -208,6 +229,7 @@ fn both_hang_up_at_once() {
         drop((alice, bob));
         pbx.is_told_to_end();
         pbx.ends_well();
+        assert_eq!(stage.records().len(), 1, "one call is one record");
     });
 }
 
@@ -225,6 +247,7 @@ fn bye_crosses_bye() {
         assert_eq!(callee.ended(), Some(0), "the callee's call went otherwise than its scenario says");
         pbx.is_told_to_end();
         pbx.ends_well();
+        assert_eq!(stage.records().len(), 1, "one call is one record");
     });
 }
 

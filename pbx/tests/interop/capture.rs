@@ -20,7 +20,8 @@ const CLOSING: &[u8] = b"the capture of this story ends here";
 /// What the PBX sends: from its SIP port, or from its media ports. An ICMP message quotes what somebody else has sent,
 /// and cuts it.
 const FROM_THE_PBX: &str = "(udp.srcport == 5060 || tcp.srcport == 5060 || \
-    (udp.srcport >= 10000 && udp.srcport <= 20000)) && (ip.src == 10.9.0.1 || ip.src == 127.0.0.1) && !icmp";
+    (udp.srcport >= 10000 && udp.srcport <= 20000)) && \
+    (ip.src == 10.9.0.1 || ip.src == 127.0.0.1 || ipv6.src == fd00:9::1) && !icmp && !icmpv6";
 const PROTOCOLS: &str = "(sip || sdp || rtp || rtcp || rtpevent)";
 const WRONG: &str = "(_ws.malformed || _ws.expert.severity >= \"Error\")";
 

@@ -9,6 +9,8 @@ mod abuse;
 mod baresip;
 mod calls;
 mod capture;
+mod ending;
+mod holding;
 mod keys;
 mod load;
 mod network;

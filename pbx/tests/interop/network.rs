@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 
 /// The PBX and well-behaved telephones.
 pub(crate) const OFFICE: &str = "10.9.0.1";
+/// The PBX and telephones of the new kind.
+pub(crate) const OFFICE_6: &str = "fd00:9::1";
 /// Another system, to which a trunk leads.
 pub(crate) const CARRIER: &str = "10.9.0.2";
 /// Somebody who means harm.
@@ -47,6 +49,7 @@ fn set_up() -> io::Result<()> {
     for address in [OFFICE, CARRIER, STRANGER] {
         ip(&["address", "add", &format!("{address}/32"), "dev", "lo"])?;
     }
+    ip(&["address", "add", &format!("{OFFICE_6}/128"), "dev", "lo", "nodad"])?;
     Ok(())
 }
 

@@ -50,8 +50,10 @@ impl Process {
         }
     }
 
-    pub(crate) fn has_printed(&self, part: &str) -> bool {
-        self.printed.lines.lock().expect("no reader panics").iter().any(|line| line.contains(part))
+    /// How many lines so far have this in them.
+    pub(crate) fn count(&self, part: &str) -> usize {
+        let lines = self.printed.lines.lock().expect("no reader panics");
+        lines.iter().filter(|line| line.contains(part)).count()
     }
 
     /// Asks it to end, as an operator would.

@@ -1,9 +1,10 @@
 //! What a story is played on: a private network, a folder, a capture, and the PBX.
 
 use crate::capture::Capture;
-use crate::network::{self, Entered, OFFICE, command};
+use crate::network::{self, Entered, OFFICE, OFFICE_6, command};
 use crate::program::Program;
 use crate::tone;
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -96,17 +97,24 @@ impl Stage {
         path
     }
 
-    /// A sound file with one tone, long enough for any story.
-    pub(crate) fn tone(&self, frequency: u32) -> PathBuf {
-        let path = self.path(&format!("{frequency}.wav"));
-        tone::write(&path, f64::from(frequency), 120);
-        path
+    /// A sound file with one tone, long enough for any story: `440.wav` in our folder.
+    pub(crate) fn tone(&self, frequency: u32) {
+        tone::write(&self.path(&format!("{frequency}.wav")), f64::from(frequency), 120);
     }
 
     /// The PBX with this configuration; it listens when this returns.
     pub(crate) fn pbx(&self, config: &str) -> Program {
         let file = self.write("pbx.toml", config);
-        Program::start(&self.folder, &["--config", file.to_str().expect("paths of the build are text")])
+        Program::start(
+            &self.folder,
+            &["--config", file.to_str().expect("paths of the build are text"), "--grace", "1"],
+        )
+    }
+
+    /// The records of the calls that are over.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("calls.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a record is a line of JSON")).collect()
     }
 
     /// The PBX as somebody starts it who has read nothing.
@@ -142,7 +150,7 @@ pub(crate) fn office() -> String {
     format!(
         r#"
 [sip]
-listen = ["udp:{OFFICE}:5060", "tcp:{OFFICE}:5060"]
+listen = ["udp:{OFFICE}:5060", "tcp:{OFFICE}:5060", "udp:[{OFFICE_6}]:5060", "tcp:[{OFFICE_6}]:5060"]
 domain = "{OFFICE}"
 
 [media]
@@ -151,6 +159,9 @@ rtp_port_range_end = 10999
 
 [http]
 listen = "{OFFICE}:8080"
+
+[cdr]
+file = "calls.jsonl"
 
 [[trunks]]
 name = "carrier"

@@ -44,6 +44,11 @@ impl Recording {
         Recording { pieces: samples.chunks_exact(PIECE).map(dominant).collect() }
     }
 
+    /// How long it is.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.pieces.len() as f64 / 10.0
+    }
+
     /// Fails unless that tone was heard for so many seconds, and no other tone.
     pub(crate) fn is(&self, frequency: u32, seconds: f64) {
         let heard = self.pieces.iter().filter(|piece| **piece == Some(frequency)).count();
@@ -65,7 +70,7 @@ impl Recording {
 
 impl std::fmt::Display for Recording {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} s of sound:", self.pieces.len() as f64 / 10.0)?;
+        write!(f, "{} s of sound:", self.seconds())?;
         for same in self.pieces.chunk_by(|a, b| a == b) {
             let time = same.len() as f64 / 10.0;
             match same[0] {
