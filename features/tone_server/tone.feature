@@ -140,3 +140,32 @@ Feature: The tone server
     When alice calls the echo
     And 3 seconds pass
     Then alice hears an echo
+
+  @SRV-10
+  Scenario: What is written down of the sound
+    Given the tone lasts 10 seconds
+    And alice has registered
+    When alice calls the tone
+    And 15 seconds pass
+    Then the call record says 10 seconds
+    And the call record says that the pbx hung up
+    And the call record counts 500 packets each way
+
+  @SRV-08 @SRV-09
+  Scenario: What an operator sees
+    Given alice has registered
+    When alice calls the tone
+    And 3 seconds pass
+    Then the page "/health" says "ok"
+    And the page "/metrics" says "tandem_calls_active 1"
+    And the page "/metrics" says "tandem_registrations 1"
+
+  @SRV-08
+  Scenario: What an operator sees afterwards
+    Given alice has registered
+    When alice calls the tone
+    And 3 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then the page "/metrics" says "tandem_calls_active 0"
+    And the page "/metrics" says "tandem_calls_answered_total 1"

@@ -10,6 +10,7 @@
 //! | [`disk`] | files that survive a crash as on a real disk |
 //! | [`ear`] | what is in a recording: tones, silence |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
+//! | [`web`] | somebody who looks at pages |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
 //! | [`rules`] | what holds in every run |
@@ -21,6 +22,7 @@ pub mod network;
 
 pub mod ear;
 pub mod phone;
+pub mod web;
 
 pub mod ladder;
 pub mod office;

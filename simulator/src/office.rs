@@ -21,6 +21,9 @@ use tokio::sync::mpsc;
 /// The domain of the office, a name that its PBX has.
 pub const DOMAIN: &str = "pbx.example";
 
+/// Where its pages are.
+pub const HTTP_PORT: u16 = 8080;
+
 /// Where call records go on the PBX's disk.
 const RECORDS: &str = "calls.jsonl";
 
@@ -115,6 +118,7 @@ impl Plan {
         write_entries(&mut text, &self.behavior);
         text.push_str("\n[media]\n");
         write_entries(&mut text, &self.media);
+        let _ = writeln!(text, "\n[http]\nlisten = \"{address}:{HTTP_PORT}\"");
         let _ = writeln!(text, "\n[cdr]\nfile = \"{RECORDS}\"\n");
         for Extension { number, more } in &self.extensions {
             let password = password(number);

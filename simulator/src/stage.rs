@@ -1,17 +1,22 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
 use crate::network::{Builder, Link, Network, SimHost};
-use crate::office::{self, DOMAIN, Office, Plan};
+use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
 use crate::trace::Trace;
+use crate::web::{self, Page};
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Where the PBX is.
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// Who looks at pages.
+const OPERATOR: &str = "operator";
 
 /// The last byte of the first address that is given out.
 const FIRST: u8 = 2;
@@ -103,18 +108,23 @@ impl Stage {
 
     /// The same; a new one speaks SIP over this.
     pub async fn phone_over(&mut self, name: &str, transport: Transport) -> Phone {
-        if let Some(phone) = self.phones.get(name) {
-            return phone.clone();
+        match self.phones.get(name) {
+            Some(phone) => phone.clone(),
+            None => self.add_phone(name, name, transport).await,
         }
-        let number = name.to_owned();
+    }
+
+    /// A telephone called `name` for an extension, which may have others.
+    pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
+        let number = extension.to_owned();
         self.replan(move |plan| {
             plan.extension(&number);
         })
         .await;
         self.open_office().await;
         let line = phone::Line {
-            user: name.to_owned(),
-            password: office::password(name),
+            user: extension.to_owned(),
+            password: office::password(extension),
             domain: DOMAIN.to_owned(),
             pbx: SocketAddr::new(PBX, SIP_PORT),
             transport,
@@ -124,6 +134,16 @@ impl Stage {
         let phone = Phone::new(self.host(name), line, habits);
         self.phones.insert(name.to_owned(), phone.clone());
         phone
+    }
+
+    /// What somebody sees who looks at a page of the PBX.
+    pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
+        let known = self.names.iter().find(|(_, name)| *name == OPERATOR).map(|(address, _)| *address);
+        let host = match known {
+            Some(address) => self.network.host(OPERATOR, address),
+            None => self.host(OPERATOR),
+        };
+        web::get(&host, SocketAddr::new(PBX, HTTP_PORT), path).await
     }
 
     /// The telephones by name.

@@ -1,7 +1,8 @@
 //! What happens to packets, and what was sent.
 
 use crate::scene::Scene;
-use crate::words::{Actor, Span};
+use crate::words::{Actor, Span, Status};
+use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
 use simulator::network::Link;
 use simulator::phone::Phone;
@@ -43,6 +44,21 @@ async fn was_sent(scene: &mut Scene, method: String, expected: usize) {
     let beginning = format!("{method} ");
     let sent = scene.world.with(move |stage| stage.trace().count(&beginning)).await;
     assert_eq!(sent, expected);
+}
+
+#[when(expr = "{actor} sends")]
+async fn sends(scene: &mut Scene, actor: Actor, step: &Step) {
+    let text = step.docstring.as_deref().unwrap_or_default().trim_start();
+    // What stands in a feature has no carriage returns; a message ends its head by an empty line.
+    let message = format!("{}\r\n\r\n", text.trim_end().replace('\n', "\r\n"));
+    scene.phone(actor, move |phone| phone.sends(message.as_bytes())).await;
+}
+
+#[then(expr = "the answer was {status}")]
+async fn the_answer_was(scene: &mut Scene, status: Status) {
+    let beginning = format!("SIP/2.0 {} ", status.0.code());
+    let sent = scene.world.with(move |stage: &mut Stage| stage.trace().count(&beginning)).await;
+    assert!(sent > 0, "nobody was answered {:?}", status.0);
 }
 
 async fn change(scene: &mut Scene, change: impl FnOnce(&mut Link) + Send + 'static) {

@@ -122,6 +122,21 @@ async fn says_how_long(scene: &mut Scene, expected: Span) {
     assert!(billed.abs_diff(expected.0) < Duration::from_millis(150), "it says {billed:?}");
 }
 
+#[then(expr = "the call record counts {int} packets each way")]
+async fn counts_packets(scene: &mut Scene, expected: u64) {
+    let record = last_record(scene).await;
+    let counts = ["packets_sent", "packets_received"].map(|key| record["media"][0][key].as_u64());
+    let is_about = |count: &Option<u64>| count.is_some_and(|count| count.abs_diff(expected) <= 5);
+    assert!(counts.iter().all(is_about), "it says {counts:?}");
+}
+
+#[then(expr = "the page {string} says {string}")]
+async fn page_says(scene: &mut Scene, path: String, text: String) {
+    let page = scene.world.play(async move |stage: &mut Stage| stage.browse(&path).await).await;
+    let page = page.unwrap_or_else(|error| panic!("the page does not come: {error}"));
+    assert!(page.body.contains(&text), "it answers {} and says {}", page.status, page.body);
+}
+
 #[then(expr = "nothing is left over")]
 async fn is_at_rest(scene: &mut Scene) {
     let left = scene.world.play(async |stage: &mut Stage| stage.come_to_rest().await).await;

@@ -18,6 +18,12 @@ async fn speaks_tcp(scene: &mut Scene, actor: Actor) {
     scene.world.play(async move |stage: &mut Stage| drop(stage.phone_over(&actor.0, tcp).await)).await;
 }
 
+#[given(expr = "{actor} is another telephone of {actor}")]
+async fn is_another(scene: &mut Scene, name: Actor, owner: Actor) {
+    let add = async move |stage: &mut Stage| drop(stage.add_phone(&name.0, &owner.0, Transport::Udp).await);
+    scene.world.play(add).await;
+}
+
 #[given(expr = "{actor} has registered")]
 async fn has_registered(scene: &mut Scene, actor: Actor) {
     scene.phone(actor.clone(), Phone::register).await;

@@ -17,6 +17,9 @@ const HEADERS: usize = 28;
 /// The first port that is handed out for port 0, and how many there are.
 const EPHEMERAL: (u16, u16) = (49_152, 16_384);
 
+/// Somebody who watches what is sent.
+pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
+
 /// All of a network.
 pub(super) struct State {
     dice: Dice,
@@ -30,7 +33,7 @@ pub(super) struct State {
     traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
     hosts: BTreeMap<IpAddr, HostState>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
-    pub(super) taps: Vec<Box<dyn FnMut(&Packet) + Send>>,
+    pub(super) taps: Vec<Tap>,
     pub(super) datagrams: Datagrams,
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,

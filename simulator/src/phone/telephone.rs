@@ -393,11 +393,10 @@ impl Telephone {
         line.facts.told.push(status);
         line.facts.answered_at = Some(now);
         match description {
-            Some(Description::Answer(answer)) => {
-                if !line.answered(&answer, now) {
-                    line.end(false, now);
-                    self.agent.hang_up(session, None, now);
-                }
+            Some(Description::Answer(answer)) if line.answered(&answer, now) => {}
+            Some(Description::Answer(_)) => {
+                line.end(false, now);
+                self.agent.hang_up(session, None, now);
             }
             Some(Description::Offer(offer)) => match line.answer(&offer, now) {
                 Some(answer) => self.agent.answer(session, answer, now),

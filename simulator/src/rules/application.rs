@@ -59,9 +59,6 @@ mod tests {
     }
 
     fn answered_call() -> Tale {
-        Tale::new()
-            .request(0, 2, 1, "INVITE", "b1", 1)
-            .response(5, 1, 2, 200, "INVITE", "b1", 1)
-            .unrecorded()
+        Tale::new().request(0, 2, 1, "INVITE", "b1", 1).response(5, 1, 2, 200, "INVITE", "b1", 1).unrecorded()
     }
 }

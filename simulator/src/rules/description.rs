@@ -117,7 +117,7 @@ fn kinds(sdp: &str) -> Vec<&str> {
 fn direction(sdp: &str) -> &str {
     let names = ["sendrecv", "sendonly", "recvonly", "inactive"];
     let attributes = sdp.lines().filter_map(|line| line.strip_prefix("a="));
-    attributes.filter(|attribute| names.contains(attribute)).last().unwrap_or("sendrecv")
+    attributes.rev().find(|attribute| names.contains(attribute)).unwrap_or("sendrecv")
 }
 
 fn origin(sdp: &str) -> Option<&str> {

@@ -3,8 +3,8 @@
 use crate::ladder::is_rtcp;
 use crate::network::{Kind, Packet};
 use crate::trace::is_payload;
-use pbx::rtp::packet::Header;
 use pbx::rtp::View;
+use pbx::rtp::packet::Header;
 use pbx::sip::{Limits, Message, Name};
 use pbx::time::Instant;
 use std::net::SocketAddr;

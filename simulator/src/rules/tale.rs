@@ -21,15 +21,7 @@ impl Tale {
         Tale { packets: Vec::new(), records: Vec::new(), needs_record: true, books: None }
     }
 
-    pub(super) fn request(
-        self,
-        at: u64,
-        from: u8,
-        to: u8,
-        method: &str,
-        branch: &str,
-        cseq: u32,
-    ) -> Tale {
+    pub(super) fn request(self, at: u64, from: u8, to: u8, method: &str, branch: &str, cseq: u32) -> Tale {
         let start = format!("{method} sip:x@10.0.0.{to} SIP/2.0");
         self.message(at, from, to, &start, method, branch, cseq, "")
     }

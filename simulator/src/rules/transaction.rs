@@ -56,10 +56,7 @@ fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings) {
         let key = (response.from, &response.branch, &response.method, response.cseq, &response.to_tag);
         let (first, _) = finals.entry(key).or_insert((status, response));
         if *first != status {
-            findings.add(
-                response.at,
-                format!("{} was answered {first} and then {status}", response.method),
-            );
+            findings.add(response.at, format!("{} was answered {first} and then {status}", response.method));
         }
     }
 }
@@ -107,8 +104,7 @@ fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     for ((from, call_id, cseq, _), sends) in answers {
         let acks = evidence.log.requests().filter(|request| {
-            request.method == "ACK"
-                && (request.to, &request.call_id, request.cseq) == (from, call_id, cseq)
+            request.method == "ACK" && (request.to, &request.call_id, request.cseq) == (from, call_id, cseq)
         });
         check_gaps(&sends, T2, findings);
         check_end(&sends, 11, acks.filter_map(|ack| ack.arrived).min(), findings);
@@ -187,8 +183,7 @@ mod tests {
 
     #[test]
     fn a_branch_used_twice_breaks_t4() {
-        let tale =
-            Tale::new().request(0, 2, 1, "OPTIONS", "b1", 1).request(9, 3, 1, "OPTIONS", "b1", 1);
+        let tale = Tale::new().request(0, 2, 1, "OPTIONS", "b1", 1).request(9, 3, 1, "OPTIONS", "b1", 1);
         assert_eq!(broken(&tale), ["T4"]);
     }
 
