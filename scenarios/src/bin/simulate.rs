@@ -1,0 +1,109 @@
+//! The program `simulate`: plays a scenario and shows what happened.
+
+use clap::{Parser, Subcommand};
+use pbx::time::Duration;
+use scenarios::play::Settings;
+use scenarios::scene::SEED;
+use scenarios::{dictionary, report, suite};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Plays scenarios in simulated worlds.
+#[derive(Parser)]
+#[command(name = "simulate", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play the scenarios of a feature, or the one at a line
+    Play {
+        /// FILE or FILE:LINE
+        place: String,
+        /// What everything follows from
+        #[arg(long, default_value_t = SEED)]
+        seed: u64,
+        /// Where to stop, in virtual time: 3.2s
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        until: Option<Duration>,
+        /// Show the ladder
+        #[arg(long)]
+        ladder: bool,
+        /// Show every packet
+        #[arg(long)]
+        trace: bool,
+    },
+    /// List the sentences that scenarios are made of
+    Sentences,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Sentences => {
+            dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
+            ExitCode::SUCCESS
+        }
+        Command::Play { place, seed, until, ladder, trace } => {
+            match play(&place, Settings { seed, until }, ladder, trace) {
+                Ok(code) => code,
+                Err(why) => {
+                    eprintln!("simulate: {why}");
+                    ExitCode::from(2)
+                }
+            }
+        }
+    }
+}
+
+fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<ExitCode, String> {
+    let (file, line) = split(place);
+    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut cases = suite::cases_of(&folder, &file)?;
+    if let Some(line) = line {
+        // The scenario in which the line stands.
+        cases.retain(|case| case.scenario.position.line <= line);
+        let last = cases.iter().map(|case| case.scenario.position.line).max();
+        cases.retain(|case| Some(case.scenario.position.line) == last);
+    }
+    if cases.is_empty() {
+        return Err(format!("there is no scenario at {place}"));
+    }
+    suite::hush();
+    let mut code = ExitCode::SUCCESS;
+    for case in &cases {
+        let outcome = case.play(settings);
+        let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
+        println!("{} ... {word}, {} of virtual time", case.name, outcome.lasted);
+        if trace {
+            print!("{}", outcome.trace);
+        }
+        if ladder {
+            println!("\n{}", outcome.ladder);
+        }
+        if let Some(failure) = &outcome.failure {
+            code = ExitCode::FAILURE;
+            if ladder {
+                println!("  {}", report::reason(failure));
+            } else {
+                println!("\n{}", report::story(&case.place(), &outcome));
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// `FILE:LINE` or `FILE`.
+fn split(place: &str) -> (PathBuf, Option<usize>) {
+    match place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
+        Some((file, line)) => (file.into(), Some(line)),
+        None => (place.into(), None),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.ok_or_else(|| format!("expected seconds like 3.2s, not {text}"))
+}

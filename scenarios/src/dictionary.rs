@@ -1,0 +1,76 @@
+//! All sentences, and the nearest to one that is unknown.
+
+use crate::steps::SOURCES;
+use std::fmt;
+
+/// A sentence as it is written above what it does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sentence {
+    /// `Given`, `When` or `Then`.
+    pub keyword: &'static str,
+    /// Its words; what is in braces stands for something.
+    pub text: &'static str,
+}
+
+impl fmt::Display for Sentence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.keyword, self.text)
+    }
+}
+
+/// All sentences in alphabetical order.
+pub fn sentences() -> Vec<Sentence> {
+    let mut sentences: Vec<_> = SOURCES.iter().flat_map(|source| source.lines()).filter_map(read).collect();
+    sentences.sort();
+    sentences
+}
+
+/// The sentences most like `text`, best first.
+pub fn nearest(text: &str, count: usize) -> Vec<Sentence> {
+    let plain = |text: &str| {
+        let words = text.split_whitespace().map(|word| if word.starts_with('{') { "x" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let mut all = sentences();
+    all.sort_by_cached_key(|sentence| {
+        let likeness = strsim::sorensen_dice(&plain(sentence.text), &plain(text));
+        // Floats have no order; millionths do.
+        std::cmp::Reverse((likeness * 1e6) as u64)
+    });
+    all.truncate(count);
+    all
+}
+
+/// The sentence of a line like `#[when(expr = "{actor} answers")]`.
+fn read(line: &'static str) -> Option<Sentence> {
+    let (attribute, rest) = line.trim().strip_prefix("#[")?.split_once("(expr = \"")?;
+    let keyword = match attribute {
+        "given" => "Given",
+        "when" => "When",
+        "then" => "Then",
+        _ => return None,
+    };
+    Some(Sentence { keyword, text: rest.strip_suffix("\")]")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Scene;
+    use cucumber::codegen::WorldInventory;
+
+    #[test]
+    fn every_sentence_that_is_written_is_linked() {
+        use cucumber::codegen::inventory::iter;
+        let linked = iter::<<Scene as WorldInventory>::Given>.into_iter().count()
+            + iter::<<Scene as WorldInventory>::When>.into_iter().count()
+            + iter::<<Scene as WorldInventory>::Then>.into_iter().count();
+        assert_eq!(sentences().len(), linked);
+    }
+
+    #[test]
+    fn a_slip_of_the_tongue_finds_its_sentence() {
+        let found = nearest("alice hear bob", 3);
+        assert!(found.iter().any(|sentence| sentence.text == "{actor} hears {actor}"), "{found:?}");
+    }
+}

@@ -1,0 +1,22 @@
+//! Sentences over the simulator, and what plays features written in them.
+//!
+//! A sentence is one line of meaning: what it does is a verb of the simulator. Each scenario is played in a world of its
+//! own, in which everything follows from a seed; when it fails, the sentences up to there and the ladder are its story.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`scene`] | the world of one scenario, as sentences see it |
+//! | [`words`] | what stands in braces in a sentence: people, times, tones, statuses |
+//! | `steps/` | the sentences, a file a subject |
+//! | [`dictionary`] | all sentences, and the nearest to one that is unknown |
+//! | [`play`] | one scenario, one seed, one outcome |
+//! | [`report`] | the story of a failure |
+//! | [`suite`] | all features over all cores, as `cargo test` wants it |
+
+pub mod dictionary;
+pub mod play;
+pub mod report;
+pub mod scene;
+mod steps;
+pub mod suite;
+pub mod words;

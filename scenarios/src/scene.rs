@@ -1,0 +1,63 @@
+//! The world of one scenario, as sentences see it.
+
+use crate::words::Actor;
+use pbx::time::Duration;
+use simulator::phone::Phone;
+use simulator::stage::Stage;
+use simulator::world::World;
+use std::fmt;
+
+/// How long somebody waits for what must come soon: a registration, an answer.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// The seed of a scenario that is given none.
+pub const SEED: u64 = 1;
+
+/// A world, and what the sentences of one scenario do in it.
+#[derive(cucumber::World)]
+#[world(init = Self::usual)]
+pub struct Scene {
+    /// The world.
+    pub world: World,
+}
+
+impl Scene {
+    /// An empty world, in which everything follows from `seed`.
+    pub fn new(seed: u64) -> Scene {
+        Scene { world: World::new(seed) }
+    }
+
+    fn usual() -> Scene {
+        Scene::new(SEED)
+    }
+
+    /// Somebody does something with a telephone, or says how it is.
+    pub async fn phone<T: Send + 'static>(
+        &mut self,
+        actor: Actor,
+        act: impl FnOnce(&Phone) -> T + Send + 'static,
+    ) -> T {
+        self.world.play(async move |stage: &mut Stage| act(&stage.phone(&actor.0).await)).await
+    }
+
+    /// Waits until something holds of a telephone; whether it came to hold.
+    pub async fn until(
+        &mut self,
+        actor: Actor,
+        patience: Duration,
+        holds: impl Fn(&Phone) -> bool + Send + 'static,
+    ) -> bool {
+        self.world
+            .play(async move |stage: &mut Stage| {
+                let phone = stage.phone(&actor.0).await;
+                stage.until(patience, |_| holds(&phone)).await
+            })
+            .await
+    }
+}
+
+impl fmt::Debug for Scene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scene").field("seed", &self.world.seed()).finish()
+    }
+}

@@ -1,0 +1,18 @@
+//! The sentences, a file a subject. Each is one line of meaning over the simulator.
+
+mod calling;
+mod network;
+mod office;
+mod registering;
+mod talking;
+mod time;
+
+/// The text of every file of sentences, for the dictionary.
+pub(crate) const SOURCES: [&str; 6] = [
+    include_str!("calling.rs"),
+    include_str!("network.rs"),
+    include_str!("office.rs"),
+    include_str!("registering.rs"),
+    include_str!("talking.rs"),
+    include_str!("time.rs"),
+];

@@ -1,0 +1,88 @@
+//! What stands in braces in a sentence.
+
+use cucumber::Parameter;
+use pbx::sip::StatusCode;
+use pbx::time::Duration;
+use std::str::FromStr;
+
+/// A person or machine by name: `alice`.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "actor", regex = "[a-z]+")]
+pub struct Actor(pub String);
+
+impl FromStr for Actor {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Actor, &'static str> {
+        Ok(Actor(text.to_owned()))
+    }
+}
+
+/// A time with its unit: `2 seconds`, `500 ms`, `1 hour`.
+#[derive(Clone, Copy, Debug, PartialEq, Parameter)]
+#[param(name = "span", regex = r"\d+(?:\.\d+)? (?:ms|seconds?|minutes?|hours?)")]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Span, &'static str> {
+        let (number, unit) = text.split_once(' ').ok_or("a time has a number and a unit")?;
+        let number: f64 = number.parse().map_err(|_| "a time begins with a number")?;
+        let seconds = match unit.trim_end_matches('s') {
+            "m" => 0.001,
+            "second" => 1.0,
+            "minute" => 60.0,
+            "hour" => 3_600.0,
+            _ => return Err("a time is in ms, seconds, minutes or hours"),
+        };
+        Ok(Span(Duration::from_secs_f64(number * seconds)))
+    }
+}
+
+/// A tone: `440 Hz`.
+#[derive(Clone, Copy, Debug, PartialEq, Parameter)]
+#[param(name = "tone", regex = r"\d+(?:\.\d+)? Hz")]
+pub struct Tone(pub f64);
+
+impl FromStr for Tone {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Tone, &'static str> {
+        let number = text.strip_suffix(" Hz").and_then(|number| number.parse().ok());
+        number.map(Tone).ok_or("a tone is a number of Hz")
+    }
+}
+
+/// What somebody is told, with the number that says it: `busy (486)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "status", regex = r"[a-z][a-z ]* \(\d{3}\)")]
+pub struct Status(pub StatusCode);
+
+impl FromStr for Status {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Status, &'static str> {
+        let number = text.rsplit_once('(').and_then(|(_, number)| number.trim_end_matches(')').parse().ok());
+        number.and_then(StatusCode::new).map(Status).ok_or("a status is a number from 100 to 699")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!("500 ms".parse(), Ok(Span(Duration::from_millis(500))));
+        assert_eq!("1.5 seconds".parse(), Ok(Span(Duration::from_millis(1_500))));
+        assert_eq!("1 hour".parse(), Ok(Span(Duration::from_secs(3_600))));
+        assert!("5 apples".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn a_status_is_its_number() {
+        assert_eq!("busy (486)".parse(), Ok(Status(StatusCode::BUSY_HERE)));
+        assert!("busy (99)".parse::<Status>().is_err());
+    }
+}

@@ -1,0 +1,33 @@
+//! A deterministic world around the PBX: a network, the time, telephones, faults.
+//!
+//! Everything in a world follows from one seed. Virtual time jumps from event to event, so an idle hour costs nothing;
+//! what happens to each packet is drawn from its link and its number alone, so taking one fault away shifts no other.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`dice`] | draws that depend on what they are for, not on what was drawn before |
+//! | [`network`] | hosts, links with faults, datagrams and streams: the seam of the PBX, simulated |
+//! | [`disk`] | files that survive a crash as on a real disk |
+//! | [`ear`] | what is in a recording: tones, silence |
+//! | [`phone`] | telephones: good citizens that can be told to misbehave |
+//! | [`web`] | somebody who looks at pages |
+//! | [`office`] | the PBX, whole and unchanged, on a host of the network |
+//! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
+//! | [`rules`] | what holds in every run |
+//! | [`stage`], [`world`] | all of it together, on a thread of its own |
+
+pub mod dice;
+pub mod disk;
+pub mod network;
+
+pub mod ear;
+pub mod phone;
+pub mod web;
+
+pub mod ladder;
+pub mod office;
+pub mod trace;
+
+pub mod rules;
+pub mod stage;
+pub mod world;

@@ -1,0 +1,177 @@
+//! UDP sockets.
+
+use super::state::{Due, flip};
+use super::tap::Kind;
+use super::{Network, state::State};
+use pbx::shell::host::Udp;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Poll, Waker};
+
+/// What a socket's buffer holds: Linux' default of about 200 KiB.
+const BUFFER: usize = 212_992;
+
+/// All bound sockets.
+#[derive(Default)]
+pub(super) struct Datagrams {
+    sockets: BTreeMap<SocketAddr, Bound>,
+    serial: u64,
+}
+
+#[derive(Default)]
+struct Bound {
+    serial: u64,
+    inbox: VecDeque<(SocketAddr, Vec<u8>)>,
+    held: usize,
+    waiting: Vec<Waker>,
+}
+
+impl Datagrams {
+    fn is_bound(&self, address: SocketAddr) -> bool {
+        self.sockets.contains_key(&address) || self.sockets.contains_key(&any(address))
+    }
+
+    /// Puts a datagram into the buffer of whoever is bound there; `false` when nobody is.
+    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) -> bool {
+        let bound = if self.sockets.contains_key(&to) { to } else { any(to) };
+        let Some(socket) = self.sockets.get_mut(&bound) else {
+            return false;
+        };
+        if socket.held + bytes.len() <= BUFFER {
+            socket.held += bytes.len();
+            socket.inbox.push_back((from, bytes));
+            socket.waiting.drain(..).for_each(Waker::wake);
+        }
+        true
+    }
+
+    /// Unconnected sockets are not told, as on Linux; the packet is on record for those who watch.
+    pub(super) fn refuse(&mut self, _sender: SocketAddr, _about: SocketAddr) {}
+
+    pub(super) fn drop_host(&mut self, address: IpAddr) {
+        self.sockets.retain(|bound, socket| {
+            let stays = bound.ip() != address;
+            if !stays {
+                socket.waiting.drain(..).for_each(Waker::wake);
+            }
+            stays
+        });
+    }
+}
+
+/// A bound socket; closed when it is dropped.
+pub struct UdpSocket {
+    network: Network,
+    host: IpAddr,
+    bound: SocketAddr,
+    serial: u64,
+}
+
+impl UdpSocket {
+    pub(super) fn bind(network: &Network, host: IpAddr, local: SocketAddr) -> io::Result<UdpSocket> {
+        network.with(|state, _| {
+            if !local.ip().is_unspecified() && local.ip() != host {
+                return Err(io::ErrorKind::AddrNotAvailable.into());
+            }
+            // A socket bound to any address of the host is one bound to its only address.
+            let bound = SocketAddr::new(host, port_for(state, host, local.port())?);
+            if state.datagrams.is_bound(bound) {
+                return Err(io::ErrorKind::AddrInUse.into());
+            }
+            state.datagrams.serial += 1;
+            let serial = state.datagrams.serial;
+            state.datagrams.sockets.insert(bound, Bound { serial, ..Bound::default() });
+            Ok(UdpSocket { network: network.clone(), host, bound, serial })
+        })
+    }
+
+    fn gone() -> io::Error {
+        io::Error::new(io::ErrorKind::NetworkDown, "the host has crashed")
+    }
+}
+
+fn port_for(state: &mut State, host: IpAddr, port: u16) -> io::Result<u16> {
+    if port != 0 {
+        return Ok(port);
+    }
+    let free =
+        state.ephemeral_port(host, |state, port| state.datagrams.is_bound(SocketAddr::new(host, port)));
+    free.ok_or_else(|| io::ErrorKind::AddrInUse.into())
+}
+
+impl Udp for UdpSocket {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.bound)
+    }
+
+    async fn readable(&self) -> io::Result<()> {
+        poll_fn(|context| {
+            let mut state = self.network.state();
+            match state.datagrams.sockets.get_mut(&self.bound).filter(|bound| bound.serial == self.serial) {
+                None => Poll::Ready(Err(UdpSocket::gone())),
+                Some(bound) if bound.inbox.is_empty() => {
+                    if !bound.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                        bound.waiting.push(context.waker().clone());
+                    }
+                    Poll::Pending
+                }
+                Some(_) => Poll::Ready(Ok(())),
+            }
+        })
+        .await
+    }
+
+    fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let mut state = self.network.state();
+        let bound = state.datagrams.sockets.get_mut(&self.bound).filter(|bound| bound.serial == self.serial);
+        let bound = bound.ok_or_else(UdpSocket::gone)?;
+        let (from, bytes) = bound.inbox.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        bound.held -= bytes.len();
+        let length = bytes.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&bytes[..length]);
+        Ok((length, from))
+    }
+
+    fn try_send_to(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
+        self.network.with(|state, now| {
+            if !state.is_up(self.host) {
+                return Err(UdpSocket::gone());
+            }
+            if bytes.len() > state.largest_datagram(self.host, remote.ip()) {
+                // IP fragments: what is larger than a datagram can be at all is refused.
+                if bytes.len() > 65_507 {
+                    return Err(io::Error::from_raw_os_error(90));
+                }
+            }
+            let (fate, arrives, again) = state.send(self.bound, remote, Kind::Datagram, bytes, now);
+            for at in arrives.into_iter().chain(again) {
+                let mut bytes = bytes.to_vec();
+                if let Some(bit) = fate.flip {
+                    flip(&mut bytes, bit);
+                }
+                state.schedule(at, Due::Datagram { from: self.bound, to: remote, bytes });
+            }
+            Ok(bytes.len())
+        })
+    }
+}
+
+impl Drop for UdpSocket {
+    fn drop(&mut self) {
+        let mut state = self.network.state();
+        if state.datagrams.sockets.get(&self.bound).is_some_and(|bound| bound.serial == self.serial) {
+            state.datagrams.sockets.remove(&self.bound);
+        }
+    }
+}
+
+/// The same port on all addresses.
+fn any(address: SocketAddr) -> SocketAddr {
+    let unspecified: IpAddr = match address {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(unspecified, address.port())
+}

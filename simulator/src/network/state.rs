@@ -1,0 +1,264 @@
+//! The heap, the hosts, the links.
+
+use super::datagram::Datagrams;
+use super::flow::{Flows, Segment};
+use super::link::{Fate, Link};
+use super::tap::{Kind, Packet};
+use crate::dice::Dice;
+use crate::disk::SimDisk;
+use pbx::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use tokio::task::AbortHandle;
+
+/// IP and UDP headers, which count against rate and MTU.
+const HEADERS: usize = 28;
+
+/// The first port that is handed out for port 0, and how many there are.
+const EPHEMERAL: (u16, u16) = (49_152, 16_384);
+
+/// Somebody who watches what is sent.
+pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
+
+/// All of a network.
+pub(super) struct State {
+    dice: Dice,
+    queue: BTreeMap<(Instant, u64), Due>,
+    sequence: u64,
+    pub(super) default_link: Link,
+    pub(super) links: BTreeMap<(IpAddr, IpAddr), Link>,
+    pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
+    pub(super) scripted: BTreeMap<(IpAddr, IpAddr, u64), Fate>,
+    /// Packets sent so far, and until when the link is busy sending.
+    traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
+    hosts: BTreeMap<IpAddr, HostState>,
+    pub(super) names: BTreeMap<String, Vec<IpAddr>>,
+    pub(super) taps: Vec<Tap>,
+    pub(super) datagrams: Datagrams,
+    pub(super) flows: Flows,
+    disks: BTreeMap<IpAddr, SimDisk>,
+    pub(super) books: Books,
+}
+
+/// A machine.
+#[derive(Default)]
+struct HostState {
+    name: String,
+    up: bool,
+    starts: u64,
+    next_port: u16,
+    tasks: Vec<AbortHandle>,
+}
+
+/// What became of datagrams; copies that the network made count as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// They reached a socket.
+    pub delivered: u64,
+    /// They reached a host that is off, or a port where nobody listens.
+    pub undeliverable: u64,
+    /// They have not arrived yet.
+    pub under_way: u64,
+}
+
+/// What is under way.
+pub(super) enum Due {
+    /// A datagram arrives.
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    /// Somebody is told that nobody listens where a datagram went.
+    Unreachable { sender: SocketAddr, about: SocketAddr },
+    /// A segment of a stream arrives.
+    Segment(Segment),
+    /// A segment was lost: it goes out once more.
+    Again { segment: Segment, attempt: u32 },
+}
+
+impl State {
+    pub(super) fn new(seed: u64, link: Link) -> State {
+        State {
+            dice: Dice::new(seed),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            default_link: link,
+            links: BTreeMap::new(),
+            cuts: BTreeSet::new(),
+            scripted: BTreeMap::new(),
+            traffic: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            names: BTreeMap::new(),
+            taps: Vec::new(),
+            datagrams: Datagrams::default(),
+            flows: Flows::default(),
+            disks: BTreeMap::new(),
+            books: Books::default(),
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Everything that is due by `now` happens, in the order of time and, within one instant, of sending.
+    pub(super) fn run_until(&mut self, now: Instant) {
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
+            let ((at, _), due) = entry.remove_entry();
+            match due {
+                Due::Datagram { from, to, bytes } => self.arrive(from, to, bytes, at),
+                Due::Unreachable { sender, about } => self.datagrams.refuse(sender, about),
+                Due::Segment(segment) => self.on_segment(segment, at),
+                Due::Again { segment, attempt } => self.transmit(segment, attempt, at),
+            }
+        }
+    }
+
+    /// What became of all datagrams so far.
+    pub(super) fn books(&self) -> Books {
+        let under_way = self.queue.values().filter(|due| matches!(due, Due::Datagram { .. })).count() as u64;
+        Books { under_way, ..self.books }
+    }
+
+    pub(super) fn schedule(&mut self, at: Instant, due: Due) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), due);
+    }
+
+    pub(super) fn add_host(&mut self, address: IpAddr, name: &str) {
+        let host = self.hosts.entry(address).or_default();
+        if host.name.is_empty() {
+            *host = HostState {
+                name: name.to_owned(),
+                up: true,
+                starts: 1,
+                next_port: EPHEMERAL.0,
+                tasks: Vec::new(),
+            };
+        }
+    }
+
+    pub(super) fn is_up(&self, address: IpAddr) -> bool {
+        self.hosts.get(&address).is_some_and(|host| host.up)
+    }
+
+    /// The disk of a host, which outlasts its crashes.
+    pub(super) fn disk(&mut self, address: IpAddr) -> SimDisk {
+        let dice = self.dice.named("disk").at(address_bits(address));
+        self.disks.entry(address).or_insert_with(|| SimDisk::new(dice)).clone()
+    }
+
+    /// How often this host was started: another seed each time.
+    pub(super) fn starts(&self, address: IpAddr) -> u64 {
+        self.hosts.get(&address).map_or(0, |host| host.starts)
+    }
+
+    pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.tasks.retain(|task| !task.is_finished());
+            host.tasks.push(task);
+        }
+    }
+
+    /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
+    pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+        self.datagrams.drop_host(address);
+        self.flows.drop_host(address);
+        let crashes = self.starts(address);
+        self.disk(address).crash(crashes);
+        match self.hosts.get_mut(&address) {
+            Some(host) => {
+                host.up = false;
+                std::mem::take(&mut host.tasks)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    pub(super) fn revive(&mut self, address: IpAddr) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.up = true;
+            host.starts += 1;
+        }
+    }
+
+    /// A port that is free for `taken` to take.
+    pub(super) fn ephemeral_port(
+        &mut self,
+        address: IpAddr,
+        taken: impl Fn(&State, u16) -> bool,
+    ) -> Option<u16> {
+        for _ in 0..EPHEMERAL.1 {
+            let host = self.hosts.get_mut(&address)?;
+            let port = host.next_port;
+            host.next_port = if port == u16::MAX { EPHEMERAL.0 } else { port + 1 };
+            if !taken(self, port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// Draws what happens to a packet, tells those who watch, and says when it arrives and, if it does so twice, when again.
+    pub(super) fn send(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        kind: Kind,
+        bytes: &[u8],
+        now: Instant,
+    ) -> (Fate, Option<Instant>, Option<Instant>) {
+        let pair = (from.ip(), to.ip());
+        let link = self.links.get(&pair).unwrap_or(&self.default_link).clone();
+        let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
+        let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
+        let drawn = link.fate(dice, number, now);
+        let mut fate = self.scripted.get(&(pair.0, pair.1, number)).copied().unwrap_or(drawn);
+        let begins = busy_until.max(now);
+        let sent = begins + link.transmission(bytes.len() + HEADERS);
+        if begins.since(now) > link.queue {
+            fate.lost = true;
+        }
+        self.traffic.insert(pair, (number + 1, if fate.lost { busy_until } else { sent }));
+        let passes = !fate.lost && !self.cuts.contains(&pair) && self.is_up(pair.1);
+        let arrives = passes.then(|| sent + link.latency + fate.delay);
+        let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
+        if !self.taps.is_empty() {
+            let packet = Packet { at: now, from, to, kind, bytes: bytes.to_vec(), number, fate, arrives };
+            self.taps.iter_mut().for_each(|tap| tap(&packet));
+        }
+        (fate, arrives, again)
+    }
+
+    /// The largest datagram that leaves from one host to another.
+    pub(super) fn largest_datagram(&self, from: IpAddr, to: IpAddr) -> usize {
+        self.links.get(&(from, to)).unwrap_or(&self.default_link).mtu.saturating_sub(HEADERS)
+    }
+
+    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>, now: Instant) {
+        let is_up = self.is_up(to.ip());
+        let delivered = is_up && self.datagrams.deliver(from, to, bytes);
+        *if delivered { &mut self.books.delivered } else { &mut self.books.undeliverable } += 1;
+        if !is_up || delivered {
+            return;
+        }
+        // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
+        let (_, arrives, _) = self.send(to, from, Kind::Reset, &[], now);
+        if let Some(at) = arrives {
+            self.schedule(at, Due::Unreachable { sender: from, about: to });
+        }
+    }
+}
+
+/// A flipped bit, as the fate says.
+pub(super) fn flip(bytes: &mut [u8], bit: u64) {
+    if !bytes.is_empty() {
+        let bit = bit % (bytes.len() as u64 * 8);
+        bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+    }
+}
+
+fn address_bits(address: IpAddr) -> u64 {
+    let bits = match address {
+        IpAddr::V4(v4) => u128::from(u32::from(v4)),
+        IpAddr::V6(v6) => u128::from(v6),
+    };
+    (bits >> 64) as u64 ^ bits as u64
+}

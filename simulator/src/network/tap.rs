@@ -1,0 +1,48 @@
+//! What passes, for those who watch.
+
+use super::Fate;
+use pbx::time::Instant;
+use std::net::SocketAddr;
+
+/// Counts the packets of one link, from 0.
+pub type PacketNumber = u64;
+
+/// A packet at the moment it was sent, with what was drawn for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    /// When it was sent.
+    pub at: Instant,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Whom it is for.
+    pub to: SocketAddr,
+    /// What it is.
+    pub kind: Kind,
+    /// Its payload as it was sent.
+    pub bytes: Vec<u8>,
+    /// Its number on its link.
+    pub number: PacketNumber,
+    /// What happens to it.
+    pub fate: Fate,
+    /// When it arrives; `None` when it does not.
+    pub arrives: Option<Instant>,
+}
+
+/// What a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A UDP datagram.
+    Datagram,
+    /// Opens a stream.
+    Syn,
+    /// Accepts a stream.
+    SynAck,
+    /// Bytes of a stream.
+    Data,
+    /// Bytes of a stream that did not get through the last time.
+    Again,
+    /// No more bytes of this side.
+    Fin,
+    /// The stream is broken.
+    Reset,
+}

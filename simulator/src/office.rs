@@ -1,0 +1,318 @@
+//! The PBX in a world: whole and unchanged, from its sockets up, on a host of the network.
+//!
+//! What a scenario wants of it is said in [`Plan`], which becomes the same TOML an operator writes.
+
+use crate::network::SimHost;
+use pbx::config::Config;
+use pbx::media;
+use pbx::pbx::{Counters, Event, Input, Output, Pbx};
+use pbx::shell::driver::Core;
+use pbx::shell::host::Host;
+use pbx::shell::media_host::HostMedia;
+use pbx::shell::program::{self, Handle, Running};
+use pbx::time::{Duration, Instant};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc;
+
+/// The domain of the office, a name that its PBX has.
+pub const DOMAIN: &str = "pbx.example";
+
+/// Where its pages are.
+pub const HTTP_PORT: u16 = 8080;
+
+/// Where call records go on the PBX's disk.
+const RECORDS: &str = "calls.jsonl";
+
+/// Media events that wait for the core.
+const MEDIA_EVENTS: usize = 4_096;
+
+/// What the configuration says.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Who may register; the password is that of [`password`].
+    pub extensions: Vec<Extension>,
+    /// Lines of `[behavior]`.
+    pub behavior: Vec<(String, String)>,
+    /// Lines of `[media]`.
+    pub media: Vec<(String, String)>,
+    /// Lines of `[sip]` beside `listen` and `domain`.
+    pub sip: Vec<(String, String)>,
+    /// Whole tables that follow: trunks, routes.
+    pub tables: String,
+}
+
+/// An extension of the plan.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// What is dialled.
+    pub number: String,
+    /// More lines of its table.
+    pub more: Vec<(String, String)>,
+}
+
+impl Plan {
+    /// An office without extensions, which answers the tone at 9197 and the echo at 9196 and nothing else.
+    pub fn new() -> Plan {
+        let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        Plan {
+            extensions: Vec::new(),
+            behavior: vec![entry("auto_answer", "false")],
+            media: vec![entry("rtp_port_range_start", "20000"), entry("rtp_port_range_end", "20999")],
+            sip: Vec::new(),
+            tables: "[[routes]]\nname = \"tone\"\nto_user = \"9197\"\napp = \"tone\"\n\n\
+                     [[routes]]\nname = \"echo\"\nto_user = \"9196\"\napp = \"echo\"\n"
+                .to_owned(),
+        }
+    }
+
+    /// The extension of this number; there is one from now on.
+    pub fn extension(&mut self, number: &str) -> &mut Extension {
+        let known = self.extensions.iter().position(|extension| extension.number == number);
+        let at = known.unwrap_or_else(|| {
+            self.extensions.push(Extension { number: number.to_owned(), more: Vec::new() });
+            self.extensions.len() - 1
+        });
+        &mut self.extensions[at]
+    }
+
+    /// Sets a key of `[behavior]`.
+    pub fn behave(&mut self, key: &str, value: impl ToString) {
+        self.behavior.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Sets a key of `[media]`.
+    pub fn talk(&mut self, key: &str, value: impl ToString) {
+        self.media.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Sets a text of an extension.
+    pub fn extend(&mut self, number: &str, key: &str, text: &str) {
+        self.extension(number).more.push((key.to_owned(), format!("\"{text}\"")));
+    }
+
+    /// Numbers of this pattern go out over these systems, one after the other.
+    pub fn trunk(&mut self, pattern: &str, targets: &[IpAddr]) {
+        let target = |(priority, host)| format!("{{ host = \"{host}\", priority = {priority} }}");
+        let targets: Vec<String> = (1..).zip(targets).map(target).collect();
+        let _ = write!(
+            self.tables,
+            "\n[[trunks]]\nname = \"city\"\ntargets = [{}]\ntry_timeout_ms = 1000\n\n\
+             [[routes]]\nname = \"out\"\nto_user = \"{pattern}\"\napp = \"trunk\"\n\
+             app_params = {{ trunks = [\"city\"] }}\n",
+            targets.join(", ")
+        );
+    }
+
+    /// The configuration as an operator would write it, for a PBX at `host`.
+    pub fn toml(&self, host: &SimHost) -> String {
+        let address = host.address();
+        let mut text = format!(
+            "[sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\ndomain = \"{DOMAIN}\"\n"
+        );
+        write_entries(&mut text, &self.sip);
+        text.push_str("\n[behavior]\n");
+        write_entries(&mut text, &self.behavior);
+        text.push_str("\n[media]\n");
+        write_entries(&mut text, &self.media);
+        let _ = writeln!(text, "\n[http]\nlisten = \"{address}:{HTTP_PORT}\"");
+        let _ = writeln!(text, "\n[cdr]\nfile = \"{RECORDS}\"\n");
+        for Extension { number, more } in &self.extensions {
+            let password = password(number);
+            let _ = writeln!(text, "[[extensions]]\nnumber = \"{number}\"\npassword = \"{password}\"");
+            write_entries(&mut text, more);
+            text.push('\n');
+        }
+        text.push_str(&self.tables);
+        text
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan::new()
+    }
+}
+
+/// The last value of a key holds.
+fn write_entries(text: &mut String, entries: &[(String, String)]) {
+    for (at, (key, value)) in entries.iter().enumerate() {
+        if entries[at + 1..].iter().all(|(later, _)| later != key) {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+    }
+}
+
+/// The password of an extension.
+pub fn password(number: &str) -> String {
+    format!("the secret of {number}")
+}
+
+/// The PBX on its host.
+pub struct Office {
+    host: SimHost,
+    at_work: Option<AtWork>,
+    events: Arc<Mutex<Vec<Event>>>,
+    has_crashed: bool,
+}
+
+/// A PBX that runs.
+struct AtWork {
+    handle: Handle<SimHost>,
+    ended: Arc<AtomicBool>,
+    core: Watched,
+}
+
+impl Office {
+    /// A host with no PBX on it yet.
+    pub fn new(host: SimHost) -> Office {
+        Office { host, at_work: None, events: Arc::default(), has_crashed: false }
+    }
+
+    /// The machine.
+    pub fn host(&self) -> &SimHost {
+        &self.host
+    }
+
+    /// Whether the PBX was started and has neither ended nor crashed.
+    pub fn is_open(&self) -> bool {
+        self.at_work.is_some()
+    }
+
+    /// Starts the PBX.
+    pub async fn open(&mut self, plan: &Plan) {
+        let text = plan.toml(&self.host);
+        let config = Config::parse(&text, "office.toml").unwrap_or_else(|error| panic!("{error}"));
+        let bound = program::bind(self.host.clone(), config, None).await;
+        let bound = bound.unwrap_or_else(|error| panic!("the PBX does not start: {error}"));
+        let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
+        let settings = media::Settings { clock: self.host.clock(), latching: media::Latching::default() };
+        let plane = HostMedia::new(self.host.clone(), settings, events);
+        let mut core = None;
+        let told = self.events.clone();
+        let running = bound.start(
+            |config, seed, clock| {
+                let watched = Watched { pbx: Arc::new(Mutex::new(Pbx::new(config, seed, clock))), told };
+                core = Some(watched.clone());
+                watched
+            },
+            plane,
+            media_events,
+        );
+        let core = core.expect("a PBX that starts has a core");
+        let ended = Arc::new(AtomicBool::new(false));
+        self.at_work = Some(AtWork { handle: running.handle.clone(), ended: ended.clone(), core });
+        self.host.spawn(wait_for_the_end(running, ended));
+    }
+
+    /// Another configuration holds from now on, as after a reload.
+    pub async fn reconfigure(&mut self, plan: &Plan) {
+        let config = Config::parse(&plan.toml(&self.host), "office.toml");
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        if let Some(at_work) = &self.at_work {
+            let changed = at_work.handle.reconfigure(config).await;
+            changed.unwrap_or_else(|error| panic!("the PBX does not take its configuration: {error}"));
+        }
+    }
+
+    /// Tells the PBX to end: no new calls, the running ones end after `grace`.
+    pub async fn drain(&mut self, grace: Duration) {
+        if let Some(at_work) = &self.at_work {
+            at_work.handle.drain(grace).await;
+        }
+    }
+
+    /// The machine loses its power and is on again, with no PBX running.
+    pub fn crash(&mut self) {
+        self.host.network().bounce(self.host.address());
+        self.at_work = None;
+        self.has_crashed = true;
+    }
+
+    /// Whether it has ever lost its power.
+    pub fn has_crashed(&self) -> bool {
+        self.has_crashed
+    }
+
+    /// Whether the PBX has ended by itself.
+    pub fn has_ended(&self) -> bool {
+        self.at_work.as_ref().is_some_and(|at_work| at_work.ended.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing is left over in it: no call, dialog, transaction, port.
+    pub fn is_idle(&self) -> bool {
+        self.left_over().is_empty()
+    }
+
+    /// What is left over in it, in words.
+    pub fn left_over(&self) -> Vec<String> {
+        // With the program ends whatever it had.
+        let Some(at_work) = self.at_work.as_ref().filter(|_| !self.has_ended()) else { return Vec::new() };
+        let pbx = at_work.core.pbx();
+        let Counters { calls_active, ports_in_use, .. } = pbx.counters();
+        let left = [
+            (calls_active > 0, format!("the PBX has {calls_active} calls")),
+            (ports_in_use > 0, format!("the PBX has {ports_in_use} ports in use")),
+            (!pbx.is_idle(), "the PBX has calls, dialogs or transactions left".to_owned()),
+        ];
+        left.into_iter().filter_map(|(is_left, what)| is_left.then_some(what)).collect()
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        self.at_work.as_ref().map(|at_work| at_work.core.pbx().counters()).unwrap_or_default()
+    }
+
+    /// What it has told of itself.
+    pub fn events(&self) -> Vec<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The call records on its disk, oldest first.
+    pub fn records(&self) -> Vec<serde_json::Value> {
+        let bytes = self.host.disk().contents(Path::new(RECORDS)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+async fn wait_for_the_end(mut running: Running<SimHost>, ended: Arc<AtomicBool>) {
+    ended.store(running.ended().await, Ordering::Relaxed);
+}
+
+/// The core, with a window in it: it acts as it always does, and others may look.
+#[derive(Clone)]
+struct Watched {
+    pbx: Arc<Mutex<Pbx>>,
+    told: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Watched {
+    fn pbx(&self) -> MutexGuard<'_, Pbx> {
+        self.pbx.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Core for Watched {
+    fn receive(&mut self, input: Input, now: Instant) {
+        self.pbx().receive(input, now);
+    }
+    fn handle_timeout(&mut self, now: Instant) {
+        self.pbx().handle_timeout(now);
+    }
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.pbx().poll_timeout()
+    }
+    fn poll_output(&mut self) -> Option<Output> {
+        let output = self.pbx().poll_output();
+        if let Some(Output::Event(event)) = &output {
+            self.told.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        }
+        output
+    }
+    fn counters(&self) -> Counters {
+        self.pbx().counters()
+    }
+}

@@ -1,0 +1,199 @@
+//! The sound of one call at a telephone: RTP every 20 ms while it may send, what it hears while it listens, keys.
+
+use super::hearing::Hearing;
+use super::sound::Sound;
+use pbx::audio::Law;
+use pbx::rng::Rng;
+use pbx::rtp::event::{self, Payload};
+use pbx::rtp::packet::{Header, View};
+use pbx::sdp::{Agreement, Direction};
+use pbx::time::{Duration, Instant};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+const PACKET: Duration = Duration::from_millis(20);
+const SAMPLES: usize = 160;
+/// How long a key is held, and how long it is let go before the next.
+const KEY: Duration = Duration::from_millis(100);
+const KEY_PAUSE: u32 = 5;
+
+/// One call's RTP.
+pub(super) struct Voice {
+    /// Where RTP of this call is received.
+    pub(super) local: SocketAddr,
+    /// Whether it is received at all.
+    pub(super) is_open: bool,
+    pub(super) hearing: Hearing,
+    pub(super) keys_heard: String,
+    ssrc: u32,
+    sequence: u16,
+    timestamp: u32,
+    agreed: Option<Agreed>,
+    sound: Sound,
+    position: u64,
+    next_at: Option<Instant>,
+    keys: VecDeque<char>,
+    pressing: Option<Pressing>,
+    pause: u32,
+    events: event::Receiver,
+}
+
+/// What the offer and the answer say.
+struct Agreed {
+    remote: Option<SocketAddr>,
+    law: Law,
+    payload_type: u8,
+    event_type: Option<u8>,
+    direction: Direction,
+}
+
+struct Pressing {
+    sender: event::Sender,
+    timestamp: u32,
+}
+
+impl Voice {
+    pub(super) fn new(local: SocketAddr, sound: Sound, rng: &mut Rng) -> Voice {
+        Voice {
+            local,
+            is_open: true,
+            hearing: Hearing::default(),
+            keys_heard: String::new(),
+            ssrc: rng.u32(),
+            sequence: rng.u32() as u16,
+            timestamp: rng.u32(),
+            agreed: None,
+            sound,
+            position: 0,
+            next_at: None,
+            keys: VecDeque::new(),
+            pressing: None,
+            pause: 0,
+            events: event::Receiver::default(),
+        }
+    }
+
+    /// This holds from now on.
+    pub(super) fn agree(&mut self, agreement: &Agreement, now: Instant) {
+        let Some((codec, law)) =
+            agreement.codecs.iter().find_map(|codec| Some((codec, Law::named(&codec.name)?)))
+        else {
+            return;
+        };
+        self.agreed = Some(Agreed {
+            remote: agreement.remote.rtp,
+            law,
+            payload_type: codec.payload_type,
+            event_type: agreement.telephone_event.as_ref().map(|codec| codec.payload_type),
+            direction: agreement.direction,
+        });
+        self.next_at.get_or_insert(now);
+    }
+
+    /// Nothing is sent or heard any more.
+    pub(super) fn stop(&mut self) {
+        self.agreed = None;
+        self.next_at = None;
+    }
+
+    pub(super) fn play(&mut self, sound: Sound) {
+        self.sound = sound;
+        self.position = 0;
+    }
+
+    pub(super) fn press(&mut self, keys: &str) {
+        self.keys.extend(keys.chars().filter(|key| !key.is_whitespace()));
+    }
+
+    pub(super) fn law(&self) -> Option<Law> {
+        self.agreed.as_ref().map(|agreed| agreed.law)
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.next_at
+    }
+
+    /// The next packet, when it is time for one.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
+        let at = self.next_at.filter(|at| *at <= now)?;
+        self.next_at = Some(at + PACKET);
+        let (timestamp, position) = (self.timestamp, self.position);
+        // The clock of the stream goes on whether anything is sent or not.
+        self.timestamp = timestamp.wrapping_add(SAMPLES as u32);
+        self.position += SAMPLES as u64;
+        let agreed = self.agreed.as_ref()?;
+        let remote = agreed.remote?;
+        if !agreed.sends() {
+            return None;
+        }
+        let packet = match self.key_packet(timestamp) {
+            Some(packet) => packet,
+            None => self.sound_packet(timestamp, position)?,
+        };
+        Some((remote, packet))
+    }
+
+    /// RTP has come.
+    pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
+        let (Some(agreed), Ok(view)) = (&self.agreed, View::of(bytes)) else { return };
+        let payload = &bytes[view.payload];
+        let Header { payload_type, timestamp, ssrc, .. } = view.header;
+        if payload_type == agreed.payload_type {
+            let law = agreed.law;
+            self.hearing.receive(ssrc, timestamp, payload.iter().map(|code| law.decode(*code)), now);
+        } else if Some(payload_type) == agreed.event_type
+            && let Some(key) =
+                Payload::of(payload).and_then(|payload| self.events.receive(timestamp, payload))
+        {
+            self.keys_heard.push(key);
+        }
+    }
+
+    fn sound_packet(&mut self, timestamp: u32, position: u64) -> Option<Vec<u8>> {
+        let agreed = self.agreed.as_ref()?;
+        let marker = position == 0;
+        let header = self.header(marker, agreed.payload_type, timestamp);
+        let mut packet = header.to_bytes().to_vec();
+        packet.resize(Header::LENGTH + SAMPLES, agreed.law.silence());
+        // Who lets the other side wait does not want to be overheard.
+        if agreed.direction == Direction::SendRecv {
+            self.sound.fill(position, agreed.law, &mut packet[Header::LENGTH..]);
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(packet)
+    }
+
+    /// The next packet of a key that is pressed (RFC 4733), when one is.
+    fn key_packet(&mut self, timestamp: u32) -> Option<Vec<u8>> {
+        let event_type = self.agreed.as_ref()?.event_type?;
+        if self.pressing.is_none() && self.pause == 0 {
+            let key = self.keys.pop_front()?;
+            let sender = event::Sender::new(key, KEY, PACKET, pbx::audio::NARROWBAND)?;
+            self.pressing = Some(Pressing { sender, timestamp });
+        }
+        let Some(pressing) = &mut self.pressing else {
+            self.pause -= 1;
+            return None;
+        };
+        let Some(report) = pressing.sender.poll() else {
+            self.pressing = None;
+            self.pause = KEY_PAUSE;
+            return None;
+        };
+        let timestamp = pressing.timestamp;
+        let mut packet = self.header(report.first, event_type, timestamp).to_bytes().to_vec();
+        packet.extend(report.payload.to_bytes());
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(packet)
+    }
+
+    fn header(&self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
+        Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc }
+    }
+}
+
+impl Agreed {
+    fn sends(&self) -> bool {
+        matches!(self.direction, Direction::SendRecv | Direction::SendOnly)
+    }
+}

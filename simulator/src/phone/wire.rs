@@ -1,0 +1,264 @@
+//! A telephone's sockets: SIP over UDP and TCP at port 5060, RTP at a port a call. It moves bytes and time and decides
+//! nothing.
+
+use super::telephone::{Output, Telephone};
+use crate::network::{SimHost, TcpStream, UdpSocket};
+use pbx::shell::host::{Host, Listener, Udp};
+use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
+use pbx::time::Instant;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The longest SIP message over a stream.
+const LONGEST: usize = 65_535;
+
+/// What the tasks of one telephone share; the lock is never contended, as a world is one thread.
+pub(super) struct Shared {
+    pub(super) host: SimHost,
+    local: SocketAddr,
+    desk: Mutex<Desk>,
+    /// The next deadline may be sooner than the one that is waited for.
+    sooner: Notify,
+}
+
+struct Desk {
+    telephone: Telephone,
+    sip: Option<Arc<UdpSocket>>,
+    media: BTreeMap<SocketAddr, Media>,
+    streams: BTreeMap<SocketAddr, Stream>,
+    connections: u64,
+}
+
+/// The RTP socket of a call; its task ends with it. RTCP is received and not looked at.
+struct Media {
+    socket: Arc<UdpSocket>,
+    _rtcp: Option<UdpSocket>,
+    _ends: oneshot::Sender<()>,
+}
+
+struct Stream {
+    id: ConnectionId,
+    write: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl Shared {
+    /// Binds what a telephone listens on and begins to serve it.
+    pub(super) fn start(host: SimHost, local: SocketAddr, telephone: Telephone) -> Arc<Shared> {
+        let desk =
+            Desk { telephone, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
+        let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
+        shared.plug_in();
+        shared
+    }
+
+    /// Listens, again after its network was gone.
+    pub(super) fn plug_in(self: &Arc<Self>) {
+        let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
+        self.desk().sip = Some(socket.clone());
+        self.host.spawn(receive_messages(self.clone(), socket));
+        self.host.spawn(accept_streams(self.clone()));
+        self.host.spawn(keep_time(self.clone()));
+    }
+
+    /// Looks at the telephone.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Telephone, Instant) -> T) -> T {
+        look(&mut self.desk().telephone, self.host.now())
+    }
+
+    /// Acts on the telephone and sends what it wants sent.
+    pub(super) fn act<T>(self: &Arc<Self>, act: impl FnOnce(&mut Telephone, Instant) -> T) -> T {
+        let now = self.host.now();
+        let mut desk = self.desk();
+        let result = act(&mut desk.telephone, now);
+        while let Some(output) = desk.telephone.poll_output() {
+            self.perform(&mut desk, output);
+        }
+        self.sooner.notify_one();
+        result
+    }
+
+    /// Sends bytes as they are from the telephone's SIP socket.
+    pub(super) fn send_raw(&self, bytes: &[u8], remote: SocketAddr) {
+        if let Some(socket) = &self.desk().sip {
+            let _ = socket.try_send_to(bytes, remote);
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn perform(self: &Arc<Self>, desk: &mut Desk, output: Output) {
+        match output {
+            Output::Message { path, bytes } if path.transport == Transport::Udp => {
+                if let Some(socket) = &desk.sip {
+                    // A telephone without network talks to nobody and notices by silence.
+                    let _ = socket.try_send_to(&bytes, path.remote);
+                }
+            }
+            Output::Message { path, bytes } => self.send_on_stream(desk, path, bytes),
+            Output::Media { local, remote, bytes } => {
+                if let Some(media) = desk.media.get(&local) {
+                    let _ = media.socket.try_send_to(&bytes, remote);
+                }
+            }
+            Output::Open(local) => self.open_media(desk, local),
+            Output::Close(local) => {
+                desk.media.remove(&local);
+            }
+        }
+    }
+
+    fn open_media(self: &Arc<Self>, desk: &mut Desk, local: SocketAddr) {
+        let Ok(socket) = self.host.bind(local).map(Arc::new) else { return };
+        let rtcp = self.host.bind(SocketAddr::new(local.ip(), local.port() + 1)).ok();
+        let (ends, ended) = oneshot::channel();
+        self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
+        desk.media.insert(local, Media { socket, _rtcp: rtcp, _ends: ends });
+    }
+
+    fn send_on_stream(self: &Arc<Self>, desk: &mut Desk, path: Path, bytes: Vec<u8>) {
+        if let Some(stream) = desk.streams.get(&path.remote)
+            && stream.write.send(bytes.clone()).is_ok()
+        {
+            return;
+        }
+        let (write, waiting) = mpsc::unbounded_channel();
+        let _ = write.send(bytes);
+        desk.connections += 1;
+        let id = ConnectionId(desk.connections);
+        desk.streams.insert(path.remote, Stream { id, write });
+        let shared = self.clone();
+        self.host.spawn(async move {
+            match shared.host.connect(path.remote).await {
+                Ok(stream) => carry(shared, stream, Path { connection: Some(id), ..path }, waiting).await,
+                Err(_) => shared.lose(path, id),
+            }
+        });
+    }
+
+    /// A connection is gone.
+    fn lose(self: &Arc<Self>, path: Path, id: ConnectionId) {
+        self.desk().streams.retain(|_, stream| stream.id != id);
+        self.act(|telephone, now| {
+            telephone.path_failed(Path { connection: Some(id), ..path }, now);
+            telephone.path_failed(Path { connection: None, ..path }, now);
+        });
+    }
+}
+
+async fn receive_messages(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
+    let mut buffer = vec![0; LONGEST];
+    while socket.readable().await.is_ok() {
+        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
+            let path = Path { transport: Transport::Udp, local: shared.local, remote, connection: None };
+            shared.act(|telephone, now| telephone.receive(&buffer[..length], path, now));
+        }
+    }
+}
+
+async fn receive_media(
+    shared: Arc<Shared>,
+    local: SocketAddr,
+    socket: Arc<UdpSocket>,
+    mut ended: oneshot::Receiver<()>,
+) {
+    let mut buffer = vec![0; 2_048];
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut ended => return,
+            readable = socket.readable() => if readable.is_err() { return },
+        }
+        while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
+            shared.look(|telephone, now| telephone.receive_media(local, &buffer[..length], now));
+        }
+    }
+}
+
+async fn accept_streams(shared: Arc<Shared>) {
+    let Ok(mut listener) = shared.host.listen(shared.local).await else { return };
+    while let Ok((stream, remote)) = listener.accept().await {
+        let (write, waiting) = mpsc::unbounded_channel();
+        let id = {
+            let mut desk = shared.desk();
+            desk.connections += 1;
+            let id = ConnectionId(desk.connections);
+            desk.streams.insert(remote, Stream { id, write });
+            id
+        };
+        let path = Path { transport: Transport::Tcp, local: shared.local, remote, connection: Some(id) };
+        shared.host.spawn(carry(shared.clone(), stream, path, waiting));
+    }
+}
+
+/// Carries messages both ways until the connection ends.
+async fn carry(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    path: Path,
+    mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
+) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut framer = Framer::new(LONGEST);
+    let mut buffer = vec![0; 4_096];
+    loop {
+        tokio::select! {
+            biased;
+            bytes = waiting.recv() => {
+                let Some(bytes) = bytes else { break };
+                if writer.write_all(&bytes).await.is_err() { break }
+            }
+            read = reader.read(&mut buffer) => {
+                let Ok(length @ 1..) = read else { break };
+                framer.push(&buffer[..length]);
+                if take_frames(&shared, &mut framer, path, &mut writer).await.is_err() { break }
+            }
+        }
+    }
+    if let Some(id) = path.connection {
+        shared.lose(path, id);
+    }
+}
+
+async fn take_frames(
+    shared: &Arc<Shared>,
+    framer: &mut Framer,
+    path: Path,
+    writer: &mut (impl AsyncWriteExt + Unpin),
+) -> io::Result<()> {
+    while let Some(frame) = framer.next().map_err(io::Error::other)? {
+        match frame {
+            Frame::Message(bytes) => shared.act(|telephone, now| telephone.receive(&bytes, path, now)),
+            Frame::Ping => writer.write_all(PONG).await?,
+            Frame::Pong => {}
+        }
+    }
+    Ok(())
+}
+
+/// Tells the telephone the time when it asked for it.
+async fn keep_time(shared: Arc<Shared>) {
+    loop {
+        let now = shared.host.now();
+        let deadline = shared.look(|telephone, _| telephone.poll_timeout());
+        match deadline.map(|at| at.since(now)) {
+            Some(patience) if patience.is_zero() => {
+                shared.act(|telephone, now| telephone.handle_timeout(now));
+                tokio::task::yield_now().await;
+            }
+            Some(patience) => {
+                tokio::select! {
+                    biased;
+                    () = shared.sooner.notified() => {}
+                    () = tokio::time::sleep(patience) => {}
+                }
+            }
+            None => shared.sooner.notified().await,
+        }
+    }
+}

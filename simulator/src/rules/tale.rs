@@ -1,0 +1,118 @@
+//! Tales of packets that were never sent, to see what rules say of them.
+
+use super::Evidence;
+use crate::network::{Books, Fate, Kind, Packet};
+use pbx::rtp::packet::Header;
+use pbx::time::{Duration, Instant};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+
+/// Packets between 10.0.0.1, the PBX, and others.
+pub(super) struct Tale {
+    packets: Vec<Packet>,
+    records: Vec<Value>,
+    /// Tales that are about something else have a record of their call.
+    needs_record: bool,
+    books: Option<Books>,
+}
+
+impl Tale {
+    pub(super) fn new() -> Tale {
+        Tale { packets: Vec::new(), records: Vec::new(), needs_record: true, books: None }
+    }
+
+    pub(super) fn request(self, at: u64, from: u8, to: u8, method: &str, branch: &str, cseq: u32) -> Tale {
+        let start = format!("{method} sip:x@10.0.0.{to} SIP/2.0");
+        self.message(at, from, to, &start, method, branch, cseq, "")
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a line of a table")]
+    pub(super) fn response(
+        self,
+        at: u64,
+        from: u8,
+        to: u8,
+        status: u16,
+        method: &str,
+        branch: &str,
+        cseq: u32,
+    ) -> Tale {
+        self.message(at, from, to, &format!("SIP/2.0 {status} x"), method, branch, cseq, ";tag=b")
+    }
+
+    /// The last message carries this description.
+    pub(super) fn describes(mut self, sdp: &str) -> Tale {
+        if let Some(packet) = self.packets.last_mut() {
+            packet.bytes.extend(sdp.as_bytes());
+        }
+        self
+    }
+
+    pub(super) fn rtp(self, at: u64, from: u8, to: u8, sequence: u16, timestamp: u32) -> Tale {
+        let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 7 };
+        let mut bytes = header.to_bytes().to_vec();
+        bytes.extend([0xff; 160]);
+        self.packet(at, (from, 40_000), (to, 20_000), bytes)
+    }
+
+    pub(super) fn recorded(mut self) -> Tale {
+        self.records.push(json!({ "sip_call_id": "c" }));
+        self
+    }
+
+    /// The network says that so many datagrams were delivered.
+    pub(super) fn delivered(mut self, delivered: u64) -> Tale {
+        self.books = Some(Books { delivered, ..Books::default() });
+        self
+    }
+
+    pub(super) fn unrecorded(mut self) -> Tale {
+        self.needs_record = false;
+        self
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a line of a table")]
+    fn message(
+        self,
+        at: u64,
+        from: u8,
+        to: u8,
+        start: &str,
+        method: &str,
+        branch: &str,
+        cseq: u32,
+        to_tag: &str,
+    ) -> Tale {
+        let text = format!(
+            "{start}\r\nVia: SIP/2.0/UDP 10.0.0.9;branch=z9hG4bK{branch}\r\nFrom: <sip:a@x>;tag=a\r\n\
+             To: <sip:b@x>{to_tag}\r\nCall-ID: c\r\nCSeq: {cseq} {method}\r\n\r\n"
+        );
+        self.packet(at, (from, 5060), (to, 5060), text.into_bytes())
+    }
+
+    fn packet(mut self, at: u64, from: (u8, u16), to: (u8, u16), bytes: Vec<u8>) -> Tale {
+        let address = |(last, port): (u8, u16)| (IpAddr::from([10, 0, 0, last]), port).into();
+        let at = Instant::from_millis(at);
+        self.packets.push(Packet {
+            at,
+            from: address(from),
+            to: address(to),
+            kind: Kind::Datagram,
+            bytes,
+            number: 0,
+            fate: Fate::default(),
+            arrives: Some(at + Duration::from_millis(1)),
+        });
+        self
+    }
+}
+
+/// The ids of the rules that the tale breaks.
+pub(super) fn broken(tale: &Tale) -> Vec<&'static str> {
+    let mut records = tale.records.clone();
+    if tale.needs_record {
+        records.push(json!({ "sip_call_id": "c" }));
+    }
+    let evidence = Evidence::new(&tale.packets, IpAddr::from([10, 0, 0, 1]), true, &records, tale.books);
+    evidence.judge().iter().map(|broken| broken.rule.id).collect()
+}

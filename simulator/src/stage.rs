@@ -1,0 +1,216 @@
+//! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
+
+use crate::network::{Builder, Link, Network, SimHost};
+use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
+use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
+use crate::rules::{Break, Evidence};
+use crate::trace::Trace;
+use crate::web::{self, Page};
+use pbx::sip::Transport;
+use pbx::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where the PBX is.
+pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+/// Who looks at pages.
+const OPERATOR: &str = "operator";
+
+/// The last byte of the first address that is given out.
+const FIRST: u8 = 2;
+
+/// After this nothing is left of anything: twice 64 * T1, and a little.
+const REST: Duration = Duration::from_secs(70);
+
+/// How long one look of [`Stage::until`] waits for the next.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// All of a world; lives on the world's thread.
+pub struct Stage {
+    /// The network.
+    pub network: Network,
+    /// What the PBX is told when it starts, or by [`Stage::replan`] while it runs.
+    pub plan: Plan,
+    /// The PBX.
+    pub office: Office,
+    phones: BTreeMap<String, Phone>,
+    names: BTreeMap<IpAddr, String>,
+    weather: Link,
+    trace: Trace,
+    seed: u64,
+}
+
+impl Stage {
+    /// To be called on the world's runtime.
+    #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
+    pub(crate) fn new(seed: u64) -> Stage {
+        let network = Builder::new().rng_seed(seed).build();
+        let trace = Trace::of(&network);
+        let driven = network.clone();
+        tokio::spawn(async move { driven.drive().await });
+        network.name(DOMAIN, &[PBX]);
+        let office = Office::new(network.host("PBX", PBX));
+        let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
+        Stage { network, plan, office, phones, names, weather, trace, seed }
+    }
+
+    /// What everything follows from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Virtual time since the start.
+    pub fn now(&self) -> Instant {
+        self.network.elapsed()
+    }
+
+    /// What was sent so far.
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// Who is at which address.
+    pub fn names(&self) -> &BTreeMap<IpAddr, String> {
+        &self.names
+    }
+
+    /// A machine at the next free address.
+    pub fn host(&mut self, name: &str) -> SimHost {
+        let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
+        self.names.insert(address, name.to_owned());
+        self.network.host(name, address)
+    }
+
+    /// The PBX runs, with the plan as it is.
+    pub async fn open_office(&mut self) {
+        if !self.office.is_open() {
+            self.office.open(&self.plan).await;
+        }
+    }
+
+    /// Changes the plan, of the running PBX too.
+    pub async fn replan(&mut self, change: impl FnOnce(&mut Plan)) {
+        change(&mut self.plan);
+        if self.office.is_open() {
+            self.office.reconfigure(&self.plan).await;
+        }
+    }
+
+    /// The telephone of an extension. The first time it is asked for there is one, with a voice of its own, and the PBX
+    /// knows its extension.
+    pub async fn phone(&mut self, name: &str) -> Phone {
+        self.phone_over(name, Transport::Udp).await
+    }
+
+    /// The same; a new one speaks SIP over this.
+    pub async fn phone_over(&mut self, name: &str, transport: Transport) -> Phone {
+        match self.phones.get(name) {
+            Some(phone) => phone.clone(),
+            None => self.add_phone(name, name, transport).await,
+        }
+    }
+
+    /// A telephone called `name` for an extension, which may have others.
+    pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
+        let number = extension.to_owned();
+        self.replan(move |plan| {
+            plan.extension(&number);
+        })
+        .await;
+        self.open_office().await;
+        let line = phone::Line {
+            user: extension.to_owned(),
+            password: office::password(extension),
+            domain: DOMAIN.to_owned(),
+            pbx: SocketAddr::new(PBX, SIP_PORT),
+            transport,
+            expires: Duration::from_secs(3_600),
+        };
+        let habits = Habits { voice: Sound::Tone(self.next_voice()), ..Habits::default() };
+        let phone = Phone::new(self.host(name), line, habits);
+        self.phones.insert(name.to_owned(), phone.clone());
+        phone
+    }
+
+    /// What somebody sees who looks at a page of the PBX.
+    pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
+        let known = self.names.iter().find(|(_, name)| *name == OPERATOR).map(|(address, _)| *address);
+        let host = match known {
+            Some(address) => self.network.host(OPERATOR, address),
+            None => self.host(OPERATOR),
+        };
+        web::get(&host, SocketAddr::new(PBX, HTTP_PORT), path).await
+    }
+
+    /// The telephones by name.
+    pub fn phones(&self) -> &BTreeMap<String, Phone> {
+        &self.phones
+    }
+
+    /// What all links do.
+    pub fn weather(&self) -> &Link {
+        &self.weather
+    }
+
+    /// What all links do from now on.
+    pub fn set_weather(&mut self, link: Link) {
+        self.network.set_default_link(link.clone());
+        self.weather = link;
+    }
+
+    /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
+    pub async fn come_to_rest(&mut self) -> Vec<String> {
+        self.set_weather(Link::default());
+        for phone in self.phones.values() {
+            if !phone.is_plugged_in() {
+                phone.finds_its_network();
+            }
+            while phone.is_in_call() {
+                phone.hang_up();
+            }
+        }
+        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        self.left_over()
+    }
+
+    /// The rules that were broken so far. To be asked when everything has come to rest.
+    pub fn judge(&self) -> Vec<Break> {
+        let (packets, records) = (self.trace.packets(), self.office.records());
+        let is_whole = !self.office.has_crashed();
+        Evidence::new(&packets, PBX, is_whole, &records, Some(self.network.books())).judge()
+    }
+
+    fn left_over(&self) -> Vec<String> {
+        let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
+        let mut left: Vec<String> =
+            phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
+        left.extend(self.office.left_over());
+        left
+    }
+
+    /// Virtual time passes.
+    pub async fn pass(&mut self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.
+    pub async fn until(&mut self, patience: Duration, holds: impl Fn(&Stage) -> bool) -> bool {
+        let end = self.now() + patience;
+        while !holds(self) {
+            if self.now() >= end {
+                return false;
+            }
+            self.pass(LOOK).await;
+        }
+        true
+    }
+
+    /// Voices are far from each other and from everything a PBX plays.
+    fn next_voice(&self) -> f64 {
+        500.0 + 100.0 * self.phones.len() as f64
+    }
+}
