@@ -1,4 +1,5 @@
-//! The core is told everything: no room but the shell names a socket, a file, a thread or a clock.
+//! The core is told everything: no room but the shell names a socket, a file, a thread or a clock. Nor does a
+//! simulated world have a socket or a clock.
 
 use crate::rust::{Path, paths, without_comments};
 use crate::source::{Source, repository};
@@ -15,6 +16,11 @@ fn exceptions_stand_in_the_open() {
         "clippy's disallowed list has its exceptions in the shell, with a reason",
         exceptions(&repository()),
     );
+}
+
+#[test]
+fn a_simulated_world_touches_nothing_real() {
+    holds("no simulated world opens a socket or reads a clock", real_findings(&repository()));
 }
 
 /// A path that begins like this is for the shell alone.
@@ -54,10 +60,32 @@ const OUTSIDE: [&str; 33] = [
     "hyper",
 ];
 
+/// A path that begins like this is for real worlds alone.
+const REAL: [&str; 6] = [
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "tokio::net",
+];
+
 fn outside_findings(sources: &[Source]) -> Vec<String> {
+    named_in(sources.iter().filter(|source| is_core(source)), &OUTSIDE)
+}
+
+fn real_findings(sources: &[Source]) -> Vec<String> {
+    let is_simulated = |source: &&Source| {
+        source.is_rust()
+            && ["simulator/src/", "scenarios/src/"].iter().any(|folder| source.path.starts_with(folder))
+    };
+    named_in(sources.iter().filter(is_simulated), &REAL)
+}
+
+fn named_in<'a>(sources: impl Iterator<Item = &'a Source>, refused: &[&str]) -> Vec<String> {
     let mut findings = Vec::new();
-    for source in sources.iter().filter(|source| is_core(source)) {
-        let named = paths(&source.text).into_iter().filter(reaches_outside);
+    for source in sources {
+        let named = paths(&source.text).into_iter().filter(|path| reaches(path, refused));
         findings.extend(named.map(|path| format!("{}:{}: {}", source.path, path.line, path.text())));
     }
     findings
@@ -73,12 +101,12 @@ fn is_shell(path: &str) -> bool {
 }
 
 /// Also what stops short of a refused item, because the rest would be written where we do not see it.
-fn reaches_outside(path: &Path) -> bool {
+fn reaches(path: &Path, refused: &[&str]) -> bool {
     let mut named = path.segments.iter().map(String::as_str).collect::<Vec<_>>();
     if matches!(named.last(), Some(&"*" | &"self")) {
         named.pop();
     }
-    OUTSIDE.iter().any(|refused| {
+    refused.iter().any(|refused| {
         let refused = refused.split("::").collect::<Vec<_>>();
         named.starts_with(&refused) || refused.starts_with(&named)
     })
@@ -138,6 +166,15 @@ fn a_socket_in_the_core_is_found() {
     assert_eq!(found("use std::time;"), 1);
     assert_eq!(found("use tokio::net::UdpSocket;"), 1);
     assert_eq!(found("#[cfg(test)] mod tests { fn f() { std::env::var(\"HOME\"); } }"), 1);
+}
+
+#[test]
+fn a_clock_in_a_simulated_world_is_found() {
+    let found = |text| findings_in("simulator/src/world.rs", text, real_findings).len();
+
+    assert_eq!(found("use std::time::{Duration, Instant};"), 1);
+    assert_eq!(found("use tokio::net::UdpSocket;"), 1);
+    assert_eq!(found("use tokio::time::Instant; use std::net::SocketAddr;"), 0);
 }
 
 #[test]
