@@ -120,7 +120,7 @@ mod tests {
             .request(0, 2, 1, "INVITE", "b1", 1)
             .response(5, 1, 2, 200, "INVITE", "b1", 1)
             .request(6, 2, 1, "ACK", "b2", 1)
-            .is_lost()
+            .lost()
             .response(505, 1, 2, 200, "INVITE", "b1", 1)
             .request(900, 2, 1, "BYE", "b3", 2);
         assert_eq!(broken(&tale), ["T14"]);

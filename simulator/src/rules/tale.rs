@@ -49,7 +49,7 @@ impl Tale {
     }
 
     /// The last message does not arrive.
-    pub(super) fn is_lost(mut self) -> Tale {
+    pub(super) fn lost(mut self) -> Tale {
         if let Some(packet) = self.packets.last_mut() {
             packet.arrives = None;
         }
