@@ -23,7 +23,7 @@ Feature: What is agreed about the sound
     Then alice's call is still up
     And bob's call is still up
 
-  Scenario Outline: A telephone that knows only one codec
+  Scenario Outline: A telephone that knows only <codec>
     Given bob's telephone knows only <codec>
     And alice talks to bob
     Then alice's call is in <codec>

@@ -2,7 +2,7 @@
 Feature: Bad weather
   Packets are lost, late, doubled, overtaken; calls work nevertheless.
 
-  Scenario Outline: A call in a network that loses packets
+  Scenario Outline: A call begins while <loss> % of the packets are lost
     Given a network that loses <loss> % of the packets
     And alice talks to bob
     When the network loses 0 % of the packets
@@ -17,7 +17,7 @@ Feature: Bad weather
       | 20   |
       | 30   |
 
-  Scenario Outline: A call ends in a network that loses packets
+  Scenario Outline: A call ends while <loss> % of the packets are lost
     Given alice talks to bob
     When the network loses <loss> % of the packets
     And alice hangs up

@@ -23,7 +23,7 @@ Feature: The tone server
     And nothing is left over
 
   @SRV-02 @SRV-06
-  Scenario Outline: The tone is exact
+  Scenario Outline: The tone is exact: <tone> in <codec>
     Given alice's telephone knows only <codec>
     And the tone is <tone>
     And the tone lasts 10 seconds

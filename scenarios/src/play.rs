@@ -65,6 +65,9 @@ pub struct Settings {
 pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outcome {
     let sentences = Scene::collection();
     let mut scene = Scene::new(settings.seed);
+    if let Some(until) = settings.until {
+        block_on(scene.world.with(move |stage: &mut Stage| stage.stop_at(Instant::START + until)));
+    }
     let background = feature.background.iter().flat_map(|background| &background.steps);
     let (mut said, mut failure) = (Vec::new(), None);
     for step in background.chain(&scenario.steps) {
@@ -72,11 +75,13 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
             text: format!("{:>5} {}", step.keyword.trim(), step.value),
             line: step.position.line,
         });
-        if let Err(why) = say(&sentences, &mut scene, step) {
-            failure = Some(why);
+        let result = say(&sentences, &mut scene, step);
+        // What the rest of the scenario would see is not there yet.
+        if block_on(scene.world.with(|stage: &mut Stage| stage.has_stopped())) {
             break;
         }
-        if settings.until.is_some_and(|until| now(&scene) >= Instant::START + until) {
+        if let Err(why) = result {
+            failure = Some(why);
             break;
         }
     }
@@ -89,10 +94,6 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
     // A world in which a task has panicked can still be looked at.
     let (lasted, trace, ladder) = block_on(see);
     Outcome { seed: settings.seed, said, failure, lasted, trace, ladder }
-}
-
-fn now(scene: &Scene) -> Instant {
-    block_on(scene.world.with(|stage: &mut Stage| stage.now()))
 }
 
 fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub fn story(place: &str, outcome: &Outcome) -> String {
     }
     let _ = writeln!(text, "  {}", reason(failure).lines().take(REASON).collect::<Vec<_>>().join("\n  "));
     let lines: Vec<&str> = outcome.ladder.lines().collect();
-    if let Some((head, arrows)) = lines.split_first() {
+    if let Some((head, arrows)) = lines.split_first().filter(|(_, arrows)| !arrows.is_empty()) {
         let left_out = arrows.len().saturating_sub(LADDER);
         let _ = writeln!(text, "\n{head}");
         if left_out > 0 {
@@ -29,7 +29,11 @@ pub fn story(place: &str, outcome: &Outcome) -> String {
             let _ = writeln!(text, "{line}");
         });
     }
-    let _ = writeln!(text, "\n  again: simulate play {place} --seed {} --ladder", outcome.seed);
+    let _ = writeln!(
+        text,
+        "\n  again: cargo run --bin simulate -- play {place} --seed {} --ladder",
+        outcome.seed
+    );
     text
 }
 

@@ -3,6 +3,19 @@
 //! Everything in a world follows from one seed. Virtual time jumps from event to event, so an idle hour costs nothing;
 //! what happens to each packet is drawn from its link and its number alone, so taking one fault away shifts no other.
 //!
+//! ```
+//! use pbx::time::Duration;
+//!
+//! simulator::world::play(7, async |stage| {
+//!     let (alice, bob) = (stage.phone("alice").await, stage.phone("bob").await);
+//!     alice.register();
+//!     bob.register();
+//!     stage.pass(Duration::from_secs(1)).await;
+//!     alice.call("bob");
+//!     assert!(stage.until(Duration::from_secs(1), |_| bob.is_ringing()).await);
+//! });
+//! ```
+//!
 //! | room | what is in it |
 //! |---|---|
 //! | [`dice`] | draws that depend on what they are for, not on what was drawn before |

@@ -40,6 +40,8 @@ pub struct Stage {
     weather: Link,
     trace: Trace,
     seed: u64,
+    /// No time passes beyond this.
+    horizon: Option<Instant>,
 }
 
 impl Stage {
@@ -54,7 +56,7 @@ impl Stage {
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed }
+        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
     }
 
     /// What everything follows from.
@@ -192,16 +194,27 @@ impl Stage {
         left
     }
 
+    /// The world stands still at this moment, whatever is still to be done.
+    pub fn stop_at(&mut self, horizon: Instant) {
+        self.horizon = Some(horizon);
+    }
+
+    /// Whether the world stands still.
+    pub fn has_stopped(&self) -> bool {
+        self.horizon.is_some_and(|horizon| self.now() >= horizon)
+    }
+
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
-        tokio::time::sleep(time).await;
+        let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
+        tokio::time::sleep(time.min(left)).await;
     }
 
     /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.
     pub async fn until(&mut self, patience: Duration, holds: impl Fn(&Stage) -> bool) -> bool {
         let end = self.now() + patience;
         while !holds(self) {
-            if self.now() >= end {
+            if self.now() >= end || self.has_stopped() {
                 return false;
             }
             self.pass(LOOK).await;

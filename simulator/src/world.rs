@@ -39,7 +39,13 @@ impl World {
 
     /// Acts on what is there; no time passes. A panic within comes out here.
     pub async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Stage) -> T + Send + 'static) -> T {
-        self.play(async move |stage: &mut Stage| act(stage)).await
+        self.ask(move |runtime, stage| {
+            // The runtime is known, for tasks that are spawned, but does not run: even one that a panic of a task has
+            // shut down can be looked at.
+            let _inside = runtime.enter();
+            act(stage)
+        })
+        .await
     }
 
     /// Acts on what is there, for as long as it takes in virtual time. A panic within comes out here.
@@ -47,9 +53,21 @@ impl World {
         &self,
         act: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static,
     ) -> T {
+        self.ask(move |runtime, stage| runtime.block_on(act(stage))).await
+    }
+
+    /// Virtual time passes.
+    pub async fn pass(&self, time: Duration) {
+        self.play(async move |stage: &mut Stage| stage.pass(time).await).await;
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Runtime, &mut Stage) -> T + Send + 'static,
+    ) -> T {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |runtime, stage| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act(stage))));
+            let outcome = catch_unwind(AssertUnwindSafe(|| act(runtime, stage)));
             // Who asked may have given up waiting.
             let _ = answer.send(outcome);
         });
@@ -60,11 +78,6 @@ impl World {
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => panic!("the world has ended"),
         }
-    }
-
-    /// Virtual time passes.
-    pub async fn pass(&self, time: Duration) {
-        self.play(async move |stage: &mut Stage| stage.pass(time).await).await;
     }
 }
 

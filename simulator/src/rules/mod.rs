@@ -6,6 +6,7 @@
 //! | file | rules |
 //! |---|---|
 //! | `transaction.rs` | T: requests, responses and when they are repeated |
+//! | `response.rs` | T: what a response means |
 //! | `dialog.rs` | D: numbers within a dialog |
 //! | `description.rs` | S: offers and answers |
 //! | `media.rs` | R: RTP |
@@ -17,6 +18,7 @@ mod description;
 mod dialog;
 mod log;
 mod media;
+mod response;
 #[cfg(test)]
 mod tale;
 mod transaction;
@@ -42,7 +44,7 @@ pub struct Rule {
 
 /// All rules.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [transaction::RULES, dialog::RULES, description::RULES, media::RULES, application::RULES]
+    [transaction::RULES, response::RULES, dialog::RULES, description::RULES, media::RULES, application::RULES]
         .into_iter()
         .flatten()
 }

@@ -48,6 +48,22 @@ impl Tale {
         self
     }
 
+    /// The last message does not arrive.
+    pub(super) fn lost(mut self) -> Tale {
+        if let Some(packet) = self.packets.last_mut() {
+            packet.arrives = None;
+        }
+        self
+    }
+
+    /// The last message has no tag in To.
+    pub(super) fn without_tag(mut self) -> Tale {
+        if let Some(packet) = self.packets.last_mut() {
+            packet.bytes = String::from_utf8_lossy(&packet.bytes).replace(";tag=b", "").into_bytes();
+        }
+        self
+    }
+
     pub(super) fn rtp(self, at: u64, from: u8, to: u8, sequence: u16, timestamp: u32) -> Tale {
         let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 7 };
         let mut bytes = header.to_bytes().to_vec();
