@@ -1,4 +1,4 @@
-//! Every file of `fixtures/config` is accepted, or refused with the words beside it.
+//! Every file of `fixtures/config` is accepted, or refused with the words beside it (CORE-12).
 
 use pbx::config::Config;
 use pbx::sip::Transport;

@@ -328,3 +328,33 @@ fn params<'a>(params: impl Iterator<Item = (&'a str, Option<&'a str>)>, parts: &
         parts.insert("params".into(), params.into());
     }
 }
+
+/// What the whole PBX answers to what a stranger sends, messages and near-messages alike (CORE-02).
+#[test]
+fn the_pbx_answers_each_message_of_rfc_4475_as_it_says() {
+    use pbx::pbx::{Input, Output, Pbx};
+    use pbx::sip::{Path, StatusCode, Transport};
+    use pbx::time::{Duration, Instant, WallClock};
+    assert_all("rfc4475", |sample| {
+        let Some(expected) = sample.expected.get("status").and_then(Value::as_integer) else { return vec![] };
+        let local = "127.0.0.1:5060".parse().expect("an address");
+        let remote = "127.0.0.1:5099".parse().expect("an address");
+        let path = Path { transport: Transport::Udp, local, remote, connection: None };
+        let mut pbx = Pbx::new(pbx::config::Config::default(), [1; 32], WallClock { epoch_micros: 0 });
+        pbx.receive(Input::Received { path, bytes: sample.bytes.clone() }, Instant::START);
+        pbx.handle_timeout(Instant::START + Duration::from_secs(5));
+        let mut statuses: Vec<StatusCode> = Vec::new();
+        while let Some(output) = pbx.poll_output() {
+            if let Output::Transmit { bytes, .. } = output
+                && let Ok(Message::Response(response)) = Message::parse(&bytes, &Limits::default())
+                && response.status().is_final()
+            {
+                statuses.push(response.status());
+            }
+        }
+        match statuses.iter().any(|status| i64::from(status.code()) == expected) {
+            true => vec![],
+            false => vec![format!("answered {statuses:?}, expected {expected}")],
+        }
+    });
+}

@@ -1,4 +1,4 @@
-//! The program from outside: arguments, what it prints, signals, exit codes. No fixed ports, no waiting by the clock:
+//! The program from outside (CORE-12, CORE-13): arguments, what it prints, signals, exit codes. No fixed ports, no waiting by the clock:
 //! a test waits for a line or for the end of the program.
 
 use std::io::{BufRead, BufReader, Read, Write};

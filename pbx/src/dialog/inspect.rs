@@ -8,8 +8,12 @@ use crate::sip::{Headers, Method, Name, Request, Response, StatusCode, Uri};
 pub(super) enum Refusal {
     /// 400, with what is wrong.
     Malformed(&'static str),
-    /// 405
+    /// 405: a method we know and do not serve.
     Method,
+    /// 501: a method nobody has told us of (RFC 4475 section 3.1.1.2).
+    UnknownMethod,
+    /// 406: the caller takes no description that we could give.
+    NotAcceptable,
     /// 415 for a body we do not look into.
     MediaType,
     /// 415 for a body that is compressed.
@@ -28,6 +32,8 @@ impl Refusal {
         let status = match self {
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::UnknownMethod => StatusCode::NOT_IMPLEMENTED,
+            Refusal::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Refusal::MediaType | Refusal::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Scheme => StatusCode::UNSUPPORTED_URI_SCHEME,
             Refusal::Extension(_) => StatusCode::BAD_EXTENSION,
@@ -37,11 +43,11 @@ impl Refusal {
         let headers = response.headers_mut();
         match self {
             Refusal::Malformed(what) => headers.push(Name::Warning, format_args!("399 pbx {what:?}")),
-            Refusal::Method => headers.push(Name::Allow, ALLOW),
+            Refusal::Method | Refusal::UnknownMethod => headers.push(Name::Allow, ALLOW),
             Refusal::MediaType => headers.push(Name::Accept, SDP),
             Refusal::Encoding => headers.push(Name::AcceptEncoding, "identity"),
             Refusal::Extension(options) => headers.push(Name::Unsupported, options),
-            Refusal::Scheme | Refusal::Hops => {}
+            Refusal::Scheme | Refusal::Hops | Refusal::NotAcceptable => {}
         }
         response
     }
@@ -72,8 +78,12 @@ pub(super) fn outside(request: &Request) -> Result<(), Refusal> {
 
 /// A request within a dialog.
 pub(super) fn within(request: &Request) -> Result<(), Refusal> {
-    if matches!(request.method(), Method::Other(_) | Method::Publish) {
-        return Err(Refusal::Method);
+    match request.method() {
+        Method::Other(_) => return Err(Refusal::UnknownMethod),
+        Method::Publish => return Err(Refusal::Method),
+        // An INVITE is answered with a description, so that must be welcome (RFC 4475 section 3.3.15).
+        Method::Invite if !request.accepts(SDP) => return Err(Refusal::NotAcceptable),
+        _ => {}
     }
     let unknown: Vec<&str> = request
         .list(Name::Require)

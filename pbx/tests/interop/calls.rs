@@ -1,5 +1,5 @@
 //! Telephones call each other, the tone and the echo; calls are given up, refused, not answered, and ended from both
-//! ends at once.
+//! ends at once (SRV-14).
 
 use crate::baresip::telephone;
 use crate::network::CARRIER;

@@ -1,4 +1,4 @@
-//! SIPp's own caller, as the README tells a stranger to try it, and under a small load.
+//! SIPp's own caller, as the README tells a stranger to try it, and under a small load (SRV-13).
 
 use crate::sipp::Sipp;
 use crate::stage::{SIPP, play};
