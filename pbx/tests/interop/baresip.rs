@@ -59,7 +59,7 @@ impl<'a> Settings<'a> {
     }
 
     /// Its settings are those of the README: it has an address in the office, and the PBX is where nobody else reaches it.
-    pub(crate) fn as_in_the_readme(self) -> Settings<'a> {
+    pub(crate) fn following_the_readme(self) -> Settings<'a> {
         Settings { registrar: "127.0.0.1".into(), password: self.number.to_owned(), ..self }
     }
 

@@ -11,7 +11,7 @@ const A_WHILE: Duration = Duration::from_millis(2500);
 fn a_softphone_dials_the_tone() {
     play(&[BARESIP], |stage| {
         let _pbx = stage.pbx_without_arguments();
-        let mut alice = telephone(stage, "1001").says(1000).as_in_the_readme().start();
+        let mut alice = telephone(stage, "1001").says(1000).following_the_readme().start();
 
         alice.calls("9197");
         alice.is_connected();
@@ -27,7 +27,7 @@ fn a_softphone_dials_the_tone() {
 fn a_softphone_dials_the_echo() {
     play(&[BARESIP], |stage| {
         let _pbx = stage.pbx_without_arguments();
-        let mut alice = telephone(stage, "1001").says(1000).as_in_the_readme().start();
+        let mut alice = telephone(stage, "1001").says(1000).following_the_readme().start();
 
         alice.calls("9196");
         alice.is_connected();
@@ -43,8 +43,8 @@ fn a_softphone_dials_the_echo() {
 fn two_softphones_call_each_other() {
     play(&[BARESIP], |stage| {
         let _pbx = stage.pbx_without_arguments();
-        let mut alice = telephone(stage, "1001").says(440).as_in_the_readme().start();
-        let mut bob = telephone(stage, "1002").says(1000).over("tcp").as_in_the_readme().start();
+        let mut alice = telephone(stage, "1001").says(440).following_the_readme().start();
+        let mut bob = telephone(stage, "1002").says(1000).over("tcp").following_the_readme().start();
 
         alice.calls("1002");
         bob.is_connected();
