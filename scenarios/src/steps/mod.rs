@@ -3,16 +3,20 @@
 mod calling;
 mod network;
 mod office;
+mod provider;
 mod registering;
+mod sinks;
 mod talking;
 mod time;
 
 /// The text of every file of sentences, for the dictionary.
-pub(crate) const SOURCES: [&str; 6] = [
+pub(crate) const SOURCES: [&str; 8] = [
     include_str!("calling.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
+    include_str!("provider.rs"),
     include_str!("registering.rs"),
+    include_str!("sinks.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
 ];
