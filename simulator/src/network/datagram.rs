@@ -4,6 +4,7 @@ use super::state::{Due, flip};
 use super::tap::Kind;
 use super::{Network, state::State};
 use pbx::shell::host::Udp;
+use pbx::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
@@ -58,6 +59,20 @@ impl Datagrams {
             }
             stays
         });
+    }
+}
+
+impl State {
+    /// A datagram goes out.
+    pub(super) fn put_datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now: Instant) {
+        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, bytes, now);
+        for at in arrives.into_iter().chain(again) {
+            let mut bytes = bytes.to_vec();
+            if let Some(bit) = fate.flip {
+                flip(&mut bytes, bit);
+            }
+            self.schedule(at, Due::Datagram { from, to, bytes });
+        }
     }
 }
 
@@ -145,14 +160,7 @@ impl Udp for UdpSocket {
                     return Err(io::Error::from_raw_os_error(90));
                 }
             }
-            let (fate, arrives, again) = state.send(self.bound, remote, Kind::Datagram, bytes, now);
-            for at in arrives.into_iter().chain(again) {
-                let mut bytes = bytes.to_vec();
-                if let Some(bit) = fate.flip {
-                    flip(&mut bytes, bit);
-                }
-                state.schedule(at, Due::Datagram { from: self.bound, to: remote, bytes });
-            }
+            state.send_datagram(self.bound, remote, bytes, now);
             Ok(bytes.len())
         })
     }
