@@ -80,7 +80,7 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
         } else if let Some(label) = label(packet) {
             flush(&mut streams, &mut arrows);
             let sent = seen.entry((packet.from.ip(), packet.to.ip())).or_default();
-            let again = sent.contains(&packet.bytes.as_slice());
+            let again = sent.contains(&&*packet.bytes);
             sent.push(&packet.bytes);
             arrows.push(Arrow {
                 at: packet.at,
@@ -245,7 +245,7 @@ mod tests {
             from: (ip(from), 5060).into(),
             to: (ip(to), 5060).into(),
             kind: Kind::Datagram,
-            bytes: text.as_bytes().to_vec(),
+            bytes: text.as_bytes().into(),
             number: 0,
             fate: Fate::default(),
             arrives: arrives.then_some(at),

@@ -24,6 +24,11 @@ impl Trace {
         self.lock().clone()
     }
 
+    /// Looks at all packets so far.
+    pub fn look<T>(&self, look: impl FnOnce(&[Packet]) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// How many SIP messages begin like this (`INVITE`, `SIP/2.0 200`), copies included.
     pub fn count(&self, beginning: &str) -> usize {
         let begins = |packet: &&Packet| is_payload(packet) && packet.bytes.starts_with(beginning.as_bytes());
