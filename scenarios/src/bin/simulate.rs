@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use pbx::time::Duration;
 use scenarios::play::Settings;
 use scenarios::scene::SEED;
-use scenarios::{dictionary, report, suite};
+use scenarios::{dictionary, documents, report, suite};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -37,6 +37,8 @@ enum Command {
     },
     /// List the sentences that scenarios are made of
     Sentences,
+    /// Write the parts of the documents that follow from the code
+    Document,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +47,13 @@ fn main() -> ExitCode {
             dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
             ExitCode::SUCCESS
         }
+        Command::Document => match document(Path::new(".")) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("simulate: {why}");
+                ExitCode::from(2)
+            }
+        },
         Command::Play { place, seed, until, ladder, trace } => {
             match play(&place, Settings { seed, until }, ladder, trace) {
                 Ok(code) => code,
@@ -55,6 +64,14 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+fn document(root: &Path) -> Result<(), String> {
+    for document in documents::DOCUMENTS {
+        let text = documents::current(root, document)?;
+        std::fs::write(root.join(document), text).map_err(|error| format!("{document}: {error}"))?;
+    }
+    Ok(())
 }
 
 fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<ExitCode, String> {

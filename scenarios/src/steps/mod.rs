@@ -1,6 +1,7 @@
 //! The sentences, a file a subject. Each is one line of meaning over the simulator.
 
 mod calling;
+mod configuration;
 mod network;
 mod office;
 mod provider;
@@ -10,8 +11,9 @@ mod talking;
 mod time;
 
 /// The text of every file of sentences, for the dictionary.
-pub(crate) const SOURCES: [&str; 8] = [
+pub(crate) const SOURCES: &[&str] = &[
     include_str!("calling.rs"),
+    include_str!("configuration.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
