@@ -3,6 +3,7 @@
 use cucumber::Parameter;
 use pbx::sip::StatusCode;
 use pbx::time::Duration;
+use simulator::agents::exchange;
 use simulator::agents::http::Fault;
 use std::str::FromStr;
 
@@ -95,6 +96,19 @@ impl FromStr for Misbehaviour {
             },
         };
         Ok(Misbehaviour { fault: words.parse()?, times })
+    }
+}
+
+/// How an exchange speaks: `mumbles`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "manner", regex = "masks its words|speaks in pieces|mumbles|breaks off")]
+pub struct Manner(pub exchange::Fault);
+
+impl FromStr for Manner {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Manner, &'static str> {
+        text.parse().map(Manner)
     }
 }
 

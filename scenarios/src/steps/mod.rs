@@ -1,5 +1,6 @@
 //! The sentences, a file a subject. Each is one line of meaning over the simulator.
 
+mod application;
 mod calling;
 mod configuration;
 mod network;
@@ -12,6 +13,7 @@ mod time;
 
 /// The text of every file of sentences, for the dictionary.
 pub(crate) const SOURCES: &[&str] = &[
+    include_str!("application.rs"),
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
     include_str!("network.rs"),

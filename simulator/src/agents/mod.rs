@@ -6,15 +6,25 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`http`] | servers of HTTP/1.1, and how an answer can go wrong |
+//! | [`notation`] | how JSON is written into a table |
 //! | [`provider`] | says what is to be done in a call, step by step |
 //! | [`sink`] | keeps what is posted |
+//! | [`websocket`] | both ends of RFC 6455, right and wrong |
+//! | [`application`] | controls calls over a WebSocket and keeps what it is told |
+//! | [`exchange`] | what it talks to, from a script |
 
+pub mod application;
+pub mod exchange;
 pub mod http;
+pub mod notation;
 pub mod provider;
 pub mod sink;
+pub mod websocket;
 
 use crate::stage::Stage;
 use crate::web::Page;
+use application::Application;
+use exchange::Exchange;
 use http::Server;
 use provider::Provider;
 use sink::Sink;
@@ -25,6 +35,8 @@ use std::collections::BTreeMap;
 pub struct Agents {
     providers: BTreeMap<String, Server<Provider>>,
     sinks: BTreeMap<String, Server<Sink>>,
+    applications: BTreeMap<String, Application>,
+    exchanges: BTreeMap<String, Exchange>,
     /// What the operator was answered.
     pub(crate) answers: Vec<Result<Page, String>>,
 }
@@ -48,5 +60,25 @@ impl Stage {
         let sink = Server::start(self.host(name), sink::PORT, Sink);
         self.agents.sinks.insert(name.to_owned(), sink.clone());
         sink
+    }
+
+    /// The application of this name.
+    pub fn application(&mut self, name: &str) -> Application {
+        if let Some(known) = self.agents.applications.get(name) {
+            return known.clone();
+        }
+        let application = Application::new(self.host(name));
+        self.agents.applications.insert(name.to_owned(), application.clone());
+        application
+    }
+
+    /// The exchange of this name.
+    pub fn exchange(&mut self, name: &str) -> Exchange {
+        if let Some(known) = self.agents.exchanges.get(name) {
+            return known.clone();
+        }
+        let exchange = Exchange::start(self.host(name));
+        self.agents.exchanges.insert(name.to_owned(), exchange.clone());
+        exchange
     }
 }

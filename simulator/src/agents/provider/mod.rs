@@ -10,6 +10,7 @@ mod words;
 pub use words::{action, event};
 
 use super::http::{Answers, Asked, Reply};
+use super::notation::is_within;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -125,15 +126,5 @@ impl Answers for Provider {
             }
             _ => Reply::status(404),
         }
-    }
-}
-
-/// Whether everything that `part` says stands in `whole`.
-fn is_within(part: &Value, whole: &Value) -> bool {
-    match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => {
-            part.iter().all(|(name, value)| whole.get(name).is_some_and(|known| is_within(value, known)))
-        }
-        (part, whole) => part == whole,
     }
 }

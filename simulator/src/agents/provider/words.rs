@@ -1,6 +1,7 @@
 //! Events and actions as people write them into a table: `dtmf 1`, `prompt hello.wav interruptible=true, then transfer 2001`.
 
-use serde_json::{Map, Value};
+use super::super::notation::{self, is_json, json};
+use serde_json::Value;
 
 /// What stands behind the name of an event is the value of this.
 const EVENTS: [(&str, &str); 8] = [
@@ -34,61 +35,23 @@ const ACTIONS: [(&str, &str); 14] = [
 
 /// An event: its type, what it is about, more of it as `name=value`; or JSON.
 pub fn event(text: &str) -> Result<Value, String> {
-    node(text, &EVENTS)
+    notation::node(text, "type", &EVENTS)
 }
 
 /// An action, and what follows it without asking again behind `, then`; or JSON.
 pub fn action(text: &str) -> Result<Value, String> {
-    if text.trim_start().starts_with('{') {
+    if is_json(text) {
         return json(text);
     }
     let mut following = None;
     for part in text.rsplit(", then ") {
-        let mut action = node(part, &ACTIONS)?;
+        let mut action = notation::node(part, "type", &ACTIONS)?;
         if let Some(next) = following {
             action["next"] = next;
         }
         following = Some(action);
     }
     following.ok_or_else(|| "an action has a type".to_owned())
-}
-
-fn node(text: &str, about: &[(&str, &str)]) -> Result<Value, String> {
-    if text.trim_start().starts_with('{') {
-        return json(text);
-    }
-    let mut words = text.split_whitespace();
-    let kind = words.next().ok_or("nothing stands here")?;
-    let mut node = Map::from_iter([("type".to_owned(), Value::from(kind))]);
-    let field = about.iter().find(|(known, _)| *known == kind).map(|(_, field)| *field);
-    let mut said = Vec::new();
-    for word in words {
-        match word.split_once('=') {
-            Some((name, value)) => drop(node.insert(name.to_owned(), value_of(value))),
-            None => said.push(word),
-        }
-    }
-    match (field, said.is_empty()) {
-        (_, true) => {}
-        (Some("interrupted" | "status"), false) => {
-            node.insert(field.unwrap_or_default().to_owned(), value_of(&said.join(" ")));
-        }
-        (Some(field), false) => drop(node.insert(field.to_owned(), Value::from(said.join(" ")))),
-        (None, false) => return Err(format!("what does {kind} do with {}?", said.join(" "))),
-    }
-    Ok(Value::Object(node))
-}
-
-/// Numbers and truths are such, everything else is a text.
-fn value_of(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => value,
-        _ => Value::from(text),
-    }
-}
-
-fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("{text} is no JSON: {error}"))
 }
 
 #[cfg(test)]
