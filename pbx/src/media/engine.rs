@@ -185,7 +185,8 @@ impl Engine {
 
     fn bridge(&mut self, a: StreamId, b: StreamId) {
         let (Some(&one), Some(&other)) = (self.slots.get(&a), self.slots.get(&b)) else { return };
-        if one == other {
+        // Who hear each other go on doing so, without a break.
+        if one == other || (self.hears(one, other) && self.hears(other, one)) {
             return;
         }
         self.idle(one);
@@ -195,6 +196,11 @@ impl Engine {
                 stream.activity = Activity::Bridged(peer);
             }
         }
+    }
+
+    fn hears(&self, slot: u32, other: u32) -> bool {
+        let stream = self.streams.get(slot as usize).and_then(Option::as_deref);
+        stream.is_some_and(|stream| matches!(stream.activity, Activity::Bridged(peer) if peer == other))
     }
 
     fn play(&mut self, id: StreamId, source: Source, now: Instant) {

@@ -22,6 +22,28 @@ fn what_one_says_the_other_hears_byte_for_byte() {
 }
 
 #[test]
+fn a_talk_goes_on_unbroken_when_the_two_are_joined_again() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    for n in [0, 1, 3] {
+        world.says(alice, n, &[n as u8; 160]);
+        world.pass(20);
+    }
+    // As after every new agreement, a hold or a refresh, whatever has changed.
+    world.order(Command::Bridge(alice, bob));
+    for n in [4, 2, 5] {
+        world.says(alice, n, &[n as u8; 160]);
+    }
+    let heard = world.heard(bob);
+    let marked: Vec<_> = heard.iter().map(|packet| packet.header.marker).collect();
+    assert_eq!(
+        marked,
+        [true, false, false, false, false, false],
+        "one talkspurt, and the late one has a place"
+    );
+}
+
+#[test]
 fn a_late_packet_finds_its_place_and_a_duplicate_is_heard_once() {
     let mut world = World::new();
     let (alice, bob) = world.call();
