@@ -31,6 +31,8 @@ pub(super) struct Voice {
     agreed: Option<Agreed>,
     sound: Sound,
     position: u64,
+    /// Whether the packet time before this one was sent: sound that goes on is not marked.
+    goes_on: bool,
     next_at: Option<Instant>,
     keys: VecDeque<char>,
     pressing: Option<Pressing>,
@@ -65,6 +67,7 @@ impl Voice {
             agreed: None,
             sound,
             position: 0,
+            goes_on: false,
             next_at: None,
             keys: VecDeque::new(),
             pressing: None,
@@ -121,6 +124,7 @@ impl Voice {
         // The clock of the stream goes on whether anything is sent or not.
         self.timestamp = timestamp.wrapping_add(SAMPLES as u32);
         self.position += SAMPLES as u64;
+        let went_on = std::mem::take(&mut self.goes_on);
         let agreed = self.agreed.as_ref()?;
         let remote = agreed.remote?;
         if !agreed.sends() {
@@ -128,8 +132,9 @@ impl Voice {
         }
         let packet = match self.key_packet(timestamp) {
             Some(packet) => packet,
-            None => self.sound_packet(timestamp, position)?,
+            None => self.sound_packet(!went_on, timestamp, position)?,
         };
+        self.goes_on = true;
         Some((remote, packet))
     }
 
@@ -149,9 +154,8 @@ impl Voice {
         }
     }
 
-    fn sound_packet(&mut self, timestamp: u32, position: u64) -> Option<Vec<u8>> {
+    fn sound_packet(&mut self, marker: bool, timestamp: u32, position: u64) -> Option<Vec<u8>> {
         let agreed = self.agreed.as_ref()?;
-        let marker = position == 0;
         let header = self.header(marker, agreed.payload_type, timestamp);
         let mut packet = header.to_bytes().to_vec();
         packet.resize(Header::LENGTH + SAMPLES, agreed.law.silence());
