@@ -30,6 +30,7 @@
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
+mod complaint;
 pub mod dice;
 pub mod disk;
 pub mod network;

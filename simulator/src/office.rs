@@ -2,7 +2,7 @@
 //!
 //! What a scenario wants of it is said in [`Plan`], which becomes the same TOML an operator writes.
 
-use crate::network::SimHost;
+use crate::network::{Holdings, SimHost};
 use pbx::config::Config;
 use pbx::media;
 use pbx::pbx::{Counters, Event, Input, Output, Pbx};
@@ -182,6 +182,8 @@ pub struct Office {
     at_work: Option<AtWork>,
     events: Arc<Mutex<Vec<Event>>>,
     has_crashed: bool,
+    /// What it held of its machine when it had just been started.
+    at_first: Holdings,
 }
 
 /// A PBX that runs.
@@ -194,7 +196,13 @@ struct AtWork {
 impl Office {
     /// A host with no PBX on it yet.
     pub fn new(host: SimHost) -> Office {
-        Office { host, at_work: None, events: Arc::default(), has_crashed: false }
+        Office {
+            host,
+            at_work: None,
+            events: Arc::default(),
+            has_crashed: false,
+            at_first: Holdings::default(),
+        }
     }
 
     /// The machine.
@@ -231,6 +239,7 @@ impl Office {
         let ended = Arc::new(AtomicBool::new(false));
         self.at_work = Some(AtWork { handle: running.handle.clone(), ended: ended.clone(), core });
         self.host.spawn(wait_for_the_end(running, ended));
+        self.at_first = self.host.network().holdings(self.host.address());
     }
 
     /// Another configuration holds from now on, as after a reload.
@@ -284,6 +293,29 @@ impl Office {
             (!pbx.is_idle(), "the PBX has calls, dialogs or transactions left".to_owned()),
         ];
         left.into_iter().filter_map(|(is_left, what)| is_left.then_some(what)).collect()
+    }
+
+    /// What it holds of its machine beyond what it held when nothing had happened yet, in words.
+    pub fn resources_left(&self) -> Vec<String> {
+        if !self.is_open() || self.has_ended() {
+            return Vec::new();
+        }
+        let holds = self.host.network().holdings(self.host.address());
+        // A connection that its other end holds too may live on; two tasks carry it.
+        let tasks = holds.tasks.saturating_sub(2 * holds.streams);
+        let pairs = [
+            (holds.sockets, self.at_first.sockets, "UDP sockets"),
+            (holds.deserted, 0, "connections that their other end has closed"),
+            (tasks, self.at_first.tasks, "tasks"),
+        ];
+        let more = pairs.into_iter().filter(|(now, first, _)| now > first);
+        more.map(|(now, first, what)| format!("the PBX has {now} {what} and had {first}")).collect()
+    }
+
+    /// How long a PBX of this plan waits for RTP.
+    pub fn rtp_timeout(&self, plan: &Plan) -> Option<Duration> {
+        let config = Config::parse(&plan.toml(&self.host), "office.toml");
+        config.ok().map(|config| config.media.rtp_timeout)
     }
 
     /// What it has counted.

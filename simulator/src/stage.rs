@@ -1,12 +1,15 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
 use crate::agents::Agents;
+use crate::complaint::Complaints;
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Evidence};
+use crate::rules::{Break, Evidence, Witness};
 use crate::trace::Trace;
 use crate::web::{self, Page, Question};
+use pbx::pbx::What;
+use pbx::shell::host::Host as _;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -41,6 +44,9 @@ pub struct Stage {
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
+    complaints: Complaints,
+    /// What was left over when all came to rest, in words.
+    left: Vec<String>,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -58,8 +64,21 @@ impl Stage {
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        let agents = Agents::default();
-        Stage { network, plan, office, agents, phones, names, weather, trace, seed, horizon: None }
+        let (complaints, left, agents) = (Complaints::new(network.clone()), Vec::new(), Agents::default());
+        Stage {
+            network,
+            plan,
+            office,
+            agents,
+            phones,
+            names,
+            weather,
+            trace,
+            complaints,
+            left,
+            seed,
+            horizon: None,
+        }
     }
 
     /// What everything follows from.
@@ -196,14 +215,39 @@ impl Stage {
         }
         self.agents.rest();
         self.until(REST, |stage| stage.left_over().is_empty()).await;
-        self.left_over()
+        self.left = self.left_over();
+        self.left.clone()
     }
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
         let (records, books) = (self.office.records(), Some(self.network.books()));
         let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
-        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+        let witness = self.witness();
+        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books, witness).judge())
+    }
+
+    /// What there was to be seen beside the packets.
+    fn witness(&self) -> Witness {
+        let blocked = self.office.events().into_iter().filter_map(|event| match event.what {
+            What::Blocked { source } => Some(source),
+            _ => None,
+        });
+        Witness {
+            asked_at: self.now(),
+            bindings: Some(self.network.bindings()),
+            left: self.left.clone(),
+            complaints: self.complaints.heard(),
+            rtp_timeout: self.office.rtp_timeout(&self.plan),
+            blocked: blocked.collect(),
+            noise: self.phones.values().flat_map(Phone::noise).collect(),
+            ..Witness::of(self.office.host().clock())
+        }
+    }
+
+    /// What programs called an error.
+    pub(crate) fn complaints(&self) -> &Complaints {
+        &self.complaints
     }
 
     fn left_over(&self) -> Vec<String> {
@@ -212,6 +256,7 @@ impl Stage {
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
         left.extend(self.agents.left_over());
         left.extend(self.office.left_over());
+        left.extend(self.office.resources_left());
         left
     }
 

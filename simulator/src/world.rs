@@ -96,6 +96,7 @@ pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) ->
     let scene = move || {
         let runtime = runtime(seed);
         let mut stage = raise(&runtime, seed);
+        let _listening = stage.complaints().listen();
         runtime.block_on(scene(&mut stage))
     };
     let thread = thread::Builder::new().name(format!("world {seed}")).spawn(scene);
@@ -108,6 +109,7 @@ pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) ->
 fn run(seed: u64, asked: &mpsc::Receiver<Job>) {
     let runtime = runtime(seed);
     let mut stage = raise(&runtime, seed);
+    let _listening = stage.complaints().listen();
     // Outside of a job the runtime does not run, so the time stands still however long nobody asks for anything.
     while let Ok(job) = asked.recv() {
         job(&runtime, &mut stage);

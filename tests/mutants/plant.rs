@@ -29,6 +29,68 @@ pub(crate) fn rewrite(
     });
 }
 
+/// In the body of a message these words become others, and its length is right again.
+pub(crate) fn redescribe(
+    stage: &mut Stage,
+    host: IpAddr,
+    begins: &'static str,
+    old: &'static str,
+    new: &'static str,
+) {
+    forge(stage, host, begins, move |mut sent| {
+        with_body(&mut sent, |body| body.replace(old, new));
+        vec![sent]
+    });
+}
+
+/// Changes the body of a message that has one, and says the new length.
+pub(crate) fn with_body(sent: &mut Outgoing, change: impl FnOnce(&str) -> String) {
+    let text = String::from_utf8_lossy(&sent.bytes).into_owned();
+    let Some((head, body)) = text.split_once("\r\n\r\n").filter(|(_, body)| !body.is_empty()) else { return };
+    let new = change(body);
+    let length = |length: usize| format!("Content-Length: {length}\r\n");
+    let head = format!("{head}\r\n").replace(&length(body.len()), &length(new.len()));
+    sent.bytes = format!("{head}\r\n{new}").into_bytes();
+}
+
+/// The RTP of a host goes out as `change` leaves it; it is told how many packets went before.
+pub(crate) fn forge_rtp(
+    stage: &mut Stage,
+    host: IpAddr,
+    mut change: impl FnMut(u32, Outgoing) -> Vec<Outgoing> + Send + 'static,
+) {
+    let mut packets = 0;
+    stage.network.forge(host, move |sent| {
+        if !is_media(&sent) || is_rtcp(&sent) {
+            return vec![sent];
+        }
+        packets += 1;
+        change(packets - 1, sent)
+    });
+}
+
+/// The RTCP of a host goes out as `change` leaves it.
+pub(crate) fn forge_rtcp(
+    stage: &mut Stage,
+    host: IpAddr,
+    mut change: impl FnMut(&mut Outgoing) + Send + 'static,
+) {
+    stage.network.forge(host, move |mut sent| {
+        if is_rtcp(&sent) {
+            change(&mut sent);
+        }
+        vec![sent]
+    });
+}
+
+fn is_media(sent: &Outgoing) -> bool {
+    sent.bytes.first().is_some_and(|first| first >> 6 == 2)
+}
+
+fn is_rtcp(sent: &Outgoing) -> bool {
+    is_media(sent) && sent.bytes.get(1).is_some_and(|kind| (192..224).contains(kind))
+}
+
 /// It goes out once more, so much later.
 pub(crate) fn repeat(stage: &mut Stage, host: IpAddr, begins: &'static str, delay: Duration) {
     forge(stage, host, begins, move |sent| vec![sent.clone(), sent.after(delay)]);

@@ -35,6 +35,10 @@ pub(crate) enum Scene {
     Hold,
     /// bob's network is gone when alice hangs up.
     Lost,
+    /// alice calls without an offer.
+    LateOffer,
+    /// alice presses two keys.
+    Keys,
 }
 
 impl Scene {
@@ -48,6 +52,8 @@ impl Scene {
         Scene::LossyCall,
         Scene::Hold,
         Scene::Lost,
+        Scene::LateOffer,
+        Scene::Keys,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -57,6 +63,17 @@ impl Scene {
         match self {
             Scene::Call | Scene::TcpCall => {
                 talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::LateOffer => {
+                alice.habits(|habits| habits.offers_late = true);
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::Keys => {
+                talk(stage, &alice, &bob).await;
+                alice.press("15");
+                stage.pass(SECOND).await;
                 alice.hang_up();
             }
             Scene::LossyCall => {

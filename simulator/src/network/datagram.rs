@@ -85,7 +85,7 @@ pub struct UdpSocket {
 
 impl UdpSocket {
     pub(super) fn bind(network: &Network, host: IpAddr, local: SocketAddr) -> io::Result<UdpSocket> {
-        network.with(|state, _| {
+        network.with(|state, now| {
             if !local.ip().is_unspecified() && local.ip() != host {
                 return Err(io::ErrorKind::AddrNotAvailable.into());
             }
@@ -97,6 +97,7 @@ impl UdpSocket {
             state.datagrams.serial += 1;
             let serial = state.datagrams.serial;
             state.datagrams.sockets.insert(bound, Bound { serial, ..Bound::default() });
+            state.bindings.open(bound, now);
             Ok(UdpSocket { network: network.clone(), host, bound, serial })
         })
     }
@@ -167,9 +168,11 @@ impl Udp for UdpSocket {
 
 impl Drop for UdpSocket {
     fn drop(&mut self) {
+        let now = self.network.elapsed();
         let mut state = self.network.state();
         if state.datagrams.sockets.get(&self.bound).is_some_and(|bound| bound.serial == self.serial) {
             state.datagrams.sockets.remove(&self.bound);
+            state.bindings.close(self.bound, now);
         }
     }
 }

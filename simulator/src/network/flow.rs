@@ -104,6 +104,20 @@ struct End {
     waiting: Vec<Waker>,
 }
 
+impl Flows {
+    /// How many ends of streams a host holds, and of how many of them the other end is closed.
+    pub(super) fn held_by(&self, host: IpAddr) -> (usize, usize) {
+        let ends = self.flows.values().flat_map(|flow| {
+            [
+                (flow.client, &flow.client_end, &flow.server_end),
+                (flow.server, &flow.server_end, &flow.client_end),
+            ]
+        });
+        let held = ends.filter(|(address, own, _)| address.ip() == host && own.open && own.broken.is_none());
+        held.fold((0, 0), |(held, deserted), (_, _, other)| (held + 1, deserted + usize::from(!other.open)))
+    }
+}
+
 impl End {
     fn wake(&mut self) {
         self.waiting.drain(..).for_each(Waker::wake);

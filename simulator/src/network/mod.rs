@@ -8,11 +8,13 @@
 //! | `link.rs` | what a link does to packets |
 //! | `state.rs` | the heap, the hosts, the links, the faults that were drawn |
 //! | `datagram.rs` | UDP sockets |
+//! | `binding.rs` | which of them were open when, and what else a host holds |
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `host.rs` | a host as the PBX's shell sees it |
 //! | `tap.rs` | what passes, for those who watch |
 //! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
+mod binding;
 mod datagram;
 mod flow;
 mod forge;
@@ -22,6 +24,7 @@ mod state;
 mod stream;
 mod tap;
 
+pub use binding::{Binding, Holdings};
 pub use datagram::UdpSocket;
 pub use forge::Outgoing;
 pub use host::SimHost;
@@ -163,7 +166,8 @@ impl Network {
 
     /// The host is off from now on: its sockets are gone, its peers hear nothing. Its tasks are ended.
     pub fn crash(&self, address: IpAddr) {
-        let tasks = self.state().crash(address);
+        let now = self.elapsed();
+        let tasks = self.state().crash(address, now);
         for task in tasks {
             task.abort();
         }
@@ -188,6 +192,16 @@ impl Network {
     /// What became of all datagrams so far.
     pub fn books(&self) -> Books {
         self.state().books()
+    }
+
+    /// Which UDP sockets were open when, in the order in which they were opened.
+    pub fn bindings(&self) -> Vec<Binding> {
+        self.state().bindings.all().to_vec()
+    }
+
+    /// What a host holds at this moment.
+    pub fn holdings(&self, address: IpAddr) -> Holdings {
+        self.state().holdings(address)
     }
 
     /// Moves what is under way, for as long as the network is used. Runs beside whatever uses the network.

@@ -1,5 +1,6 @@
 //! The heap, the hosts, the links.
 
+use super::binding::{Bindings, Holdings};
 use super::datagram::Datagrams;
 use super::flow::{Flows, Segment};
 use super::forge::{Forger, Outgoing};
@@ -38,6 +39,7 @@ pub(super) struct State {
     pub(super) taps: Vec<Tap>,
     pub(super) forgers: BTreeMap<IpAddr, Vec<Forger>>,
     pub(super) datagrams: Datagrams,
+    pub(super) bindings: Bindings,
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
     pub(super) books: Books,
@@ -94,6 +96,7 @@ impl State {
             taps: Vec::new(),
             forgers: BTreeMap::new(),
             datagrams: Datagrams::default(),
+            bindings: Bindings::default(),
             flows: Flows::default(),
             disks: BTreeMap::new(),
             books: Books::default(),
@@ -164,9 +167,20 @@ impl State {
         }
     }
 
+    /// What a host holds at this moment.
+    pub(super) fn holdings(&self, address: IpAddr) -> Holdings {
+        let tasks = self
+            .hosts
+            .get(&address)
+            .map_or(0, |host| host.tasks.iter().filter(|task| !task.is_finished()).count());
+        let (streams, deserted) = self.flows.held_by(address);
+        Holdings { sockets: self.bindings.open_at(address), streams, deserted, tasks }
+    }
+
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
-    pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+    pub(super) fn crash(&mut self, address: IpAddr, now: Instant) -> Vec<AbortHandle> {
         self.datagrams.drop_host(address);
+        self.bindings.close_all_of(address, now);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
         self.disk(address).crash(crashes);

@@ -200,6 +200,11 @@ impl Phone {
         self.shared.send_raw(raw, self.pbx);
     }
 
+    /// What it was told to send as it is.
+    pub fn noise(&self) -> Vec<Vec<u8>> {
+        self.shared.noise()
+    }
+
     /// Rings and is never answered.
     pub fn never_answers(&self) {
         self.habits(|habits| habits.answering = Answering::Never);

@@ -31,6 +31,8 @@ struct Desk {
     media: BTreeMap<SocketAddr, Media>,
     streams: BTreeMap<SocketAddr, Stream>,
     connections: u64,
+    /// What was sent as it is.
+    noise: Vec<Vec<u8>>,
 }
 
 /// The RTP socket of a call; its task ends with it. RTCP is received and not looked at.
@@ -48,8 +50,14 @@ struct Stream {
 impl Shared {
     /// Binds what a telephone listens on and begins to serve it.
     pub(super) fn start(host: SimHost, local: SocketAddr, telephone: Telephone) -> Arc<Shared> {
-        let desk =
-            Desk { telephone, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
+        let desk = Desk {
+            telephone,
+            sip: None,
+            media: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            connections: 0,
+            noise: Vec::new(),
+        };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
         shared.plug_in();
         shared
@@ -83,9 +91,16 @@ impl Shared {
 
     /// Sends bytes as they are from the telephone's SIP socket.
     pub(super) fn send_raw(&self, bytes: &[u8], remote: SocketAddr) {
-        if let Some(socket) = &self.desk().sip {
+        let mut desk = self.desk();
+        desk.noise.push(bytes.to_vec());
+        if let Some(socket) = &desk.sip {
             let _ = socket.try_send_to(bytes, remote);
         }
+    }
+
+    /// What was sent as it is.
+    pub(super) fn noise(&self) -> Vec<Vec<u8>> {
+        self.desk().noise.clone()
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -1,14 +1,26 @@
 //! What the PBX writes down.
 
+use super::log::Sip;
+use super::session::SLACK;
 use super::{Evidence, Findings, Rule};
+use pbx::time::{Duration, Instant};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    id: "A1",
-    source: "a promise of the PBX",
-    sentence: "a call has one call record",
-    find: one_record_a_call,
-}];
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "A1",
+        source: "a promise of the PBX",
+        sentence: "a call has one call record",
+        find: one_record_a_call,
+    },
+    Rule {
+        id: "A2",
+        source: "a promise of the PBX",
+        sentence: "a call record says what happened when it happened",
+        find: records_tell_what_happened,
+    },
+];
 
 fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
@@ -39,9 +51,178 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
+fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut calls: BTreeMap<&str, Vec<&Sip>> = BTreeMap::new();
+    for message in &evidence.log.messages {
+        calls.entry(&message.call_id).or_default().push(message);
+    }
+    // A PBX that lost its power knows the times of its journal only.
+    let is_told =
+        |record: &&Value| record["started_at"].is_string() && record["disposition"] != "interrupted";
+    for record in evidence.records.iter().filter(is_told) {
+        let call_id = record["sip_call_id"].as_str().unwrap_or_default();
+        let Some(messages) = calls.get(call_id) else { continue };
+        let seen = Seen::of(evidence, messages, evidence.session_of(record));
+        for what in seen.differences(evidence, record) {
+            findings.add(evidence.witness.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
+        }
+    }
+}
+
+/// What was seen of a call on the wire, by the PBX.
+#[derive(Default)]
+struct Seen {
+    invited: Option<Instant>,
+    rang: Option<Instant>,
+    /// The first final response but a challenge.
+    answered: Option<(Instant, u16)>,
+    /// When BYE or CANCEL of the caller came, when BYE of the callee came.
+    left: [Option<Instant>; 2],
+    /// When the PBX hung up on either.
+    hung_up: Option<Instant>,
+}
+
+impl Seen {
+    fn of(evidence: &Evidence<'_>, messages: &[&Sip], session: Option<usize>) -> Seen {
+        let mut seen = Seen::default();
+        let pbx = evidence.pbx;
+        let mut branch = "";
+        for message in messages {
+            let is_begin = message.method == "INVITE" && message.to_tag.is_empty() && message.to.ip() == pbx;
+            match message.status {
+                None if is_begin && message.branch != branch => {
+                    branch = &message.branch;
+                    seen = Seen { invited: message.arrived, ..Seen::default() };
+                }
+                None if is_begin => seen.invited = seen.invited.or(message.arrived),
+                None if message.to.ip() == pbx && ["BYE", "CANCEL"].contains(&message.method.as_str()) => {
+                    seen.left[0] = seen.left[0].or(message.arrived);
+                }
+                None if message.from.ip() == pbx && message.method == "BYE" => {
+                    seen.hung_up.get_or_insert(message.at);
+                }
+                Some(status) if message.from.ip() == pbx && message.branch == branch => {
+                    if (180..200).contains(&status) {
+                        seen.rang.get_or_insert(message.at);
+                    } else if status >= 200 && message.method == "INVITE" {
+                        seen.answered.get_or_insert((message.at, status));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(callee) = session.and_then(|session| evidence.partner_of(session)) {
+            seen.see_callee(evidence, &evidence.sessions.all[callee].call_id);
+        }
+        seen
+    }
+
+    fn see_callee(&mut self, evidence: &Evidence<'_>, call_id: &str) {
+        let byes =
+            evidence.log.requests().filter(|request| request.method == "BYE" && request.call_id == call_id);
+        for bye in byes {
+            if bye.from.ip() == evidence.pbx {
+                self.hung_up = Some(self.hung_up.map_or(bye.at, |at| at.min(bye.at)));
+            } else {
+                self.left[1] = self.left[1].or(bye.arrived);
+            }
+        }
+    }
+
+    fn differences(&self, evidence: &Evidence<'_>, record: &Value) -> Vec<String> {
+        let mut all = Vec::new();
+        let moment = |key: &str| evidence.witness.moment(&record[key]);
+        let [started, rang, answered, ended] =
+            ["started_at", "ringing_at", "answered_at", "ended_at"].map(moment);
+        let mut compare = |key: &str, said: Option<Instant>, seen: Option<Instant>| {
+            let is_near = |(a, b): (Instant, Instant)| a.since(b).max(b.since(a)) <= SLACK;
+            if said.is_some() != seen.is_some() || said.zip(seen).is_some_and(|pair| !is_near(pair)) {
+                all.push(format!("it says {key} {said:?} and it was {seen:?}"));
+            }
+        };
+        let (accepted, refused) = match self.answered {
+            Some((at, status)) if status < 300 => (Some(at), None),
+            other => (None, other),
+        };
+        compare("started_at", started, self.invited);
+        compare("answered_at", answered, accepted);
+        // An answer that follows at once leaves no time to say that it rings.
+        if self.rang.is_some() || accepted.is_none() {
+            compare("ringing_at", rang, self.rang);
+        }
+        match refused {
+            Some((at, status)) => {
+                compare("ended_at", ended, Some(at));
+                if record["status"] != status {
+                    all.push(format!("it says {} and the caller was told {status}", record["status"]));
+                }
+            }
+            None => {
+                let ends = self.left.into_iter().chain([self.hung_up]).flatten().min();
+                compare("ended_at", ended, ends);
+            }
+        }
+        all.extend(self.who(record, ended));
+        all.extend(sums(record, started, answered, ended));
+        all
+    }
+
+    /// Who ended it, where one alone did so first.
+    fn who(&self, record: &Value, ended: Option<Instant>) -> Option<String> {
+        let ended = ended?;
+        let is_then =
+            |at: Option<Instant>| at.is_some_and(|at| ended.since(at).max(at.since(ended)) <= SLACK);
+        let [caller, callee] = self.left.map(is_then);
+        let expected = match (caller, callee) {
+            (true, false) => "caller",
+            (false, true) => "callee",
+            _ => return None,
+        };
+        // A caller who gives up as he is refused has been refused.
+        let is_hang_up = self.answered.is_some_and(|(_, status)| status < 300 || status == 487);
+        (is_hang_up && record["ended_by"] != expected)
+            .then(|| format!("it says that {} ended it and it was the {expected}", record["ended_by"]))
+    }
+}
+
+/// What follows from the other entries.
+fn sums(
+    record: &Value,
+    started: Option<Instant>,
+    answered: Option<Instant>,
+    ended: Option<Instant>,
+) -> Option<String> {
+    let (started, ended) = (started?, ended?);
+    let is = |key: &str, time: Duration| {
+        let said = record[key].as_f64().unwrap_or(-1.0);
+        (said - time.as_secs_f64()).abs() < 0.001
+    };
+    let billed = answered.map_or(Duration::ZERO, |answered| ended.since(answered));
+    let wrong = match (is("duration_secs", ended.since(started)), is("billed_secs", billed)) {
+        (false, _) => "duration_secs",
+        (_, false) => "billed_secs",
+        (true, true) => return disposition(record),
+    };
+    Some(format!("its {wrong} {} does not follow from its times", record[wrong]))
+}
+
+/// What it is called, by the final status the caller saw.
+fn disposition(record: &Value) -> Option<String> {
+    let expected = match (record["answered_at"].is_null(), record["status"].as_u64()) {
+        (false, _) => "answered",
+        (true, Some(487)) => "cancelled",
+        (true, Some(486 | 600)) => "busy",
+        (true, Some(408 | 480)) => "no_answer",
+        (true, _) => "failed",
+    };
+    let said = &record["disposition"];
+    (said != expected).then(|| format!("it says {said} and is {expected}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tale::{Tale, broken};
+    use serde_json::json;
 
     #[test]
     fn an_answered_call_without_a_record_breaks_a1() {
@@ -56,6 +237,26 @@ mod tests {
     #[test]
     fn a_record_for_a_call_breaks_nothing() {
         assert_eq!(broken(&answered_call().recorded()), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_that_says_who_did_not_hang_up_breaks_a2() {
+        let hung_up = |by: &str| {
+            let record = json!({
+                "sip_call_id": "c",
+                "started_at": "2026-01-01T00:00:00.001000Z",
+                "answered_at": "2026-01-01T00:00:00.005000Z",
+                "ended_at": "2026-01-01T00:00:01.001000Z",
+                "duration_secs": 1.0,
+                "billed_secs": 0.996,
+                "disposition": "answered",
+                "status": 200,
+                "ended_by": by,
+            });
+            answered_call().request(1_000, 2, 1, "BYE", "b3", 2).within().with_record(record)
+        };
+        assert_eq!(broken(&hung_up("caller")), [""; 0]);
+        assert_eq!(broken(&hung_up("callee")), ["A2"]);
     }
 
     fn answered_call() -> Tale {

@@ -1,8 +1,10 @@
-//! Offers and answers (RFC 3264).
+//! Offers and answers, each by itself (RFC 3264).
 
-use super::log::{Log, Sip};
+use super::sdp::{Description, Format, Stream};
+use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
-use std::collections::BTreeMap;
+use pbx::sdp::Direction;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -12,10 +14,22 @@ pub(super) const RULES: &[Rule] = &[
         find: answers_have_the_streams,
     },
     Rule {
+        id: "S2",
+        source: "RFC 3264 sections 8 and 8.2",
+        sentence: "a stream that a session has had stays in its place in every later offer",
+        find: streams_stay,
+    },
+    Rule {
         id: "S3",
         source: "RFC 3264 section 8",
         sentence: "the o= line of one side stays the same but for its version, which goes up by one when something changed",
         find: origins_are_constant,
+    },
+    Rule {
+        id: "S4",
+        source: "RFC 3264 sections 6 and 6.1",
+        sentence: "an answer takes of each stream some of what was offered and nothing else, or refuses it",
+        find: answers_take_what_was_offered,
     },
     Rule {
         id: "S5",
@@ -23,38 +37,104 @@ pub(super) const RULES: &[Rule] = &[
         sentence: "an answer wants no more direction than its offer allows",
         find: directions_fit,
     },
+    Rule {
+        id: "S6",
+        source: "RFC 3264 section 8.3.2",
+        sentence: "a dynamic payload type of one side means the same codec for as long as the session lasts",
+        find: numbers_keep_their_meaning,
+    },
+    Rule {
+        id: "S14",
+        source: "a promise of the PBX",
+        sentence: "who says where it receives has a socket there",
+        find: ends_are_open,
+    },
 ];
 
-/// An offer and the answer to it.
-struct Exchange<'a> {
-    offer: &'a str,
-    answer: &'a str,
-    answered_by: &'a Sip,
+fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for exchange in exchanges(evidence) {
+        let (offered, answered) = (kinds(&exchange.offer), kinds(&exchange.answer));
+        if offered != answered {
+            let carrier = &exchange.carrier;
+            findings.add(exchange.at, format!("{carrier} has {answered:?} for {offered:?}"));
+        }
+    }
 }
 
-fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Exchange { offer, answer, answered_by } in exchanges(&evidence.log) {
-        let (offered, answered) = (kinds(offer), kinds(answer));
-        if offered != answered {
-            let name = answered_by.name();
-            findings.add(answered_by.at, format!("{name} has {answered:?} for {offered:?}"));
+fn streams_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for session in &evidence.sessions.all {
+        let mut had: Vec<&str> = Vec::new();
+        for exchange in &session.exchanges {
+            let has = kinds(&exchange.offer);
+            if has.len() < had.len() || has[..had.len()] != had[..] {
+                let carrier = &exchange.carrier;
+                findings.add(
+                    exchange.at,
+                    format!("{carrier} answers an offer of {has:?} where there were {had:?}"),
+                );
+            }
+            had = has;
+        }
+    }
+}
+
+fn answers_take_what_was_offered(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for exchange in exchanges(evidence) {
+        let streams = exchange.offer.streams.iter().zip(&exchange.answer.streams);
+        for (offered, answered) in streams.filter(|(_, answered)| answered.port != 0) {
+            let is_offered =
+                |format: &&Format| offered.formats.iter().any(|other| other.is_same_codec(format));
+            let strange = answered.formats.iter().find(|format| !is_offered(format));
+            let carrier = &exchange.carrier;
+            if offered.port == 0 {
+                findings.add(exchange.at, format!("{carrier} takes a stream that was over"));
+            } else if let Some(Format { payload_type, name, .. }) = strange {
+                findings
+                    .add(exchange.at, format!("{carrier} has {payload_type} {name}, which was not offered"));
+            } else if answered.formats.is_empty() {
+                findings.add(exchange.at, format!("{carrier} takes a stream and no format of it"));
+            }
         }
     }
 }
 
 fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Exchange { offer, answer, answered_by } in exchanges(&evidence.log) {
-        let (offered, answered) = (direction(offer), direction(answer));
-        let allowed: &[&str] = match offered {
-            "sendonly" => &["recvonly", "inactive"],
-            "recvonly" => &["sendonly", "inactive"],
-            "inactive" => &["inactive"],
-            _ => &["sendrecv", "sendonly", "recvonly", "inactive"],
+    for exchange in exchanges(evidence) {
+        let streams = exchange.offer.streams.iter().zip(&exchange.answer.streams);
+        let fits = |offered: &Stream, answered: &Stream| {
+            answered.port == 0 || answered.direction == answered.direction.limited_by(offered.direction)
         };
-        if !allowed.contains(&answered) {
-            findings.add(answered_by.at, format!("{offered} was answered {answered}"));
+        for (offered, answered) in streams.filter(|(offered, answered)| !fits(offered, answered)) {
+            let [offered, answered] =
+                [offered, answered].map(|stream| Direction::attribute(stream.direction));
+            findings.add(exchange.at, format!("{offered} was answered {answered}"));
         }
     }
+}
+
+fn numbers_keep_their_meaning(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for session in &evidence.sessions.all {
+        let mut meanings: BTreeMap<(usize, usize, u8), &Format> = BTreeMap::new();
+        for (side, said, exchange) in said(session) {
+            for (place, stream) in said.streams.iter().enumerate() {
+                for format in stream.formats.iter().filter(|format| format.payload_type >= 96) {
+                    let before = meanings.insert((side, place, format.payload_type), format);
+                    if let Some(before) = before.filter(|before| !before.is_same_codec(format)) {
+                        let (number, was, is) = (format.payload_type, &before.name, &format.name);
+                        findings.add(exchange.at, format!("{number} was {was} and became {is}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What each side said in each exchange, with who said it.
+fn said(session: &Session) -> impl Iterator<Item = (usize, &Description, &Exchange)> {
+    session.exchanges.iter().flat_map(|exchange| {
+        let by = exchange.offered_by;
+        [(by, &exchange.offer, exchange), (1 - by, &exchange.answer, exchange)]
+    })
 }
 
 fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -78,46 +158,29 @@ fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// The offers that were answered in the response, or, where the offer was in a 2xx, in its ACK.
-fn exchanges(log: &Log) -> Vec<Exchange<'_>> {
-    let mut offers: BTreeMap<_, &str> = BTreeMap::new();
-    let mut late: BTreeMap<_, &str> = BTreeMap::new();
-    let mut exchanges = Vec::new();
-    for message in &log.messages {
-        let request = (&message.branch, &message.method);
-        let dialog = (&message.call_id, message.cseq);
-        match (message.status, message.sdp.as_deref()) {
-            (None, Some(answer)) if message.method == "ACK" => {
-                if let Some(offer) = late.get(&dialog) {
-                    exchanges.push(Exchange { offer, answer, answered_by: message });
-                }
+fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut sent = BTreeSet::new();
+    for message in &evidence.log.messages {
+        let Some(sdp) = &message.sdp else { continue };
+        // A copy goes out as it was, also when its sender waits for nothing any more.
+        if !sent.insert((message.from, &message.branch, &message.method, message.status, sdp)) {
+            continue;
+        }
+        for stream in Description::read(sdp).streams.iter().filter(|stream| stream.target().is_some()) {
+            let claimed = (message.from.ip(), stream.port).into();
+            if !evidence.witness.is_bound(claimed, message.at) {
+                findings.add(message.at, format!("{} has {claimed}, where nobody listens", message.name()));
             }
-            // PRACK carries an answer or an offer; which, is not told by the message alone.
-            (_, Some(_)) if message.method == "PRACK" => {}
-            (None, Some(offer)) => {
-                offers.insert(request, offer);
-            }
-            (Some(_), Some(sdp)) => match offers.get(&request) {
-                Some(offer) => exchanges.push(Exchange { offer, answer: sdp, answered_by: message }),
-                None => {
-                    late.insert(dialog, sdp);
-                }
-            },
-            (_, None) => {}
         }
     }
-    exchanges
 }
 
-fn kinds(sdp: &str) -> Vec<&str> {
-    sdp.lines().filter_map(|line| line.strip_prefix("m=")?.split(' ').next()).collect()
+fn exchanges<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = &'a Exchange> {
+    evidence.sessions.all.iter().flat_map(|session| &session.exchanges)
 }
 
-/// The direction of the first stream.
-fn direction(sdp: &str) -> &str {
-    let names = ["sendrecv", "sendonly", "recvonly", "inactive"];
-    let attributes = sdp.lines().filter_map(|line| line.strip_prefix("a="));
-    attributes.rev().find(|attribute| names.contains(attribute)).unwrap_or("sendrecv")
+fn kinds(description: &Description) -> Vec<&str> {
+    description.streams.iter().map(|stream| stream.kind.as_str()).collect()
 }
 
 fn origin(sdp: &str) -> Option<&str> {
@@ -138,7 +201,7 @@ fn rest(sdp: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::{Tale, broken};
+    use super::super::tale::{Tale, broken, description};
 
     const OFFER: &str = "v=0\r\no=a 1 1 IN IP4 h\r\nm=audio 4000 RTP/AVP 0\r\na=sendonly\r\n";
 
@@ -158,6 +221,7 @@ mod tests {
         let tale = Tale::new()
             .request(0, 2, 1, "INVITE", "b1", 1)
             .describes(OFFER)
+            .response(5, 1, 2, 488, "INVITE", "b1", 1)
             .request(9_000, 2, 1, "INVITE", "b2", 2)
             .describes(&OFFER.replace("4000", "4002"));
         assert_eq!(broken(&tale), ["S3"]);
@@ -167,6 +231,54 @@ mod tests {
     fn what_fits_breaks_nothing() {
         let answer = "v=0\r\no=b 1 1 IN IP4 h\r\nm=audio 4000 RTP/AVP 0\r\na=recvonly\r\n";
         assert_eq!(broken(&exchange(answer)), [""; 0]);
+    }
+
+    #[test]
+    fn a_stream_that_vanishes_breaks_s2() {
+        let video = "m=video 0 RTP/AVP 31\r\n";
+        let tale = Tale::new()
+            .request(0, 2, 1, "INVITE", "b1", 1)
+            .describes(&(description(2, 1, "sendrecv") + video))
+            .response(5, 1, 2, 200, "INVITE", "b1", 1)
+            .describes(&(description(1, 1, "sendrecv") + video))
+            .request(1_000, 2, 1, "INVITE", "b3", 2)
+            .within()
+            .describes(&description(2, 2, "sendrecv"))
+            .response(1_005, 1, 2, 200, "INVITE", "b3", 2)
+            .describes(&description(1, 2, "sendrecv"));
+        assert_eq!(broken(&tale), ["S2"]);
+    }
+
+    #[test]
+    fn a_codec_that_was_not_offered_breaks_s4() {
+        let tale = Tale::new()
+            .request(0, 2, 1, "INVITE", "b1", 1)
+            .describes(&description(2, 1, "sendrecv"))
+            .response(5, 1, 2, 200, "INVITE", "b1", 1)
+            .describes(&description(1, 1, "sendrecv").replace("AVP 0", "AVP 0 18"));
+        assert_eq!(broken(&tale), ["S4"]);
+    }
+
+    #[test]
+    fn a_number_with_another_meaning_breaks_s6() {
+        let speex = |text: String| text.replace("telephone-event", "speex");
+        let tale = Tale::talk()
+            .request(1_000, 2, 1, "INVITE", "b3", 2)
+            .within()
+            .describes(&speex(description(2, 2, "sendrecv")))
+            .response(1_005, 1, 2, 200, "INVITE", "b3", 2)
+            .describes(
+                &description(1, 1, "sendrecv")
+                    .replace(" 101\r\na=rtpmap:101 telephone-event/8000", "")
+                    .replace("- 1 1", "- 1 2"),
+            );
+        assert_eq!(broken(&tale), ["S6"]);
+    }
+
+    #[test]
+    fn a_port_on_which_nobody_listens_breaks_s14() {
+        let tale = Tale::talk().witnessed(|witness| witness.bindings = Some(Vec::new()));
+        assert_eq!(broken(&tale), ["S14"]);
     }
 
     fn exchange(answer: &str) -> Tale {

@@ -1,10 +1,7 @@
 //! The packets as rules see them: read once, each with what it says.
 
-use crate::ladder::is_rtcp;
 use crate::network::{Kind, Packet};
 use crate::wire::{self, Form};
-use pbx::rtp::View;
-use pbx::rtp::packet::Header;
 use pbx::sip::{Limits, Message, Name};
 use pbx::time::Instant;
 use std::net::SocketAddr;
@@ -13,7 +10,6 @@ use std::sync::Arc;
 /// All that was sent and can be read.
 pub(super) struct Log {
     pub(super) messages: Vec<Sip>,
-    pub(super) rtp: Vec<Rtp>,
     /// Whether every packet arrived once, whole and in its turn.
     pub(super) is_calm: bool,
     /// Datagrams that were to arrive, copies made by the network included.
@@ -45,16 +41,6 @@ pub(super) struct Sip {
     pub(super) sdp: Option<String>,
 }
 
-/// An RTP packet that was sent.
-#[derive(Clone, Debug)]
-pub(super) struct Rtp {
-    pub(super) at: Instant,
-    pub(super) from: SocketAddr,
-    pub(super) to: SocketAddr,
-    pub(super) header: Header,
-    pub(super) length: usize,
-}
-
 impl Sip {
     pub(super) fn is_request(&self) -> bool {
         self.status.is_none()
@@ -80,7 +66,6 @@ impl Log {
         let messages = wire::messages(packets).iter().filter_map(message).collect();
         Log {
             messages,
-            rtp: datagrams().filter_map(rtp).collect(),
             is_calm: packets.iter().all(|packet| {
                 let fate = packet.fate;
                 packet.arrives.is_some() && !fate.is_fault() && fate.delay.is_zero()
@@ -129,11 +114,4 @@ fn message(written: &wire::Message<'_>) -> Option<Sip> {
         to_tag: tag(to.ok()?.tag()),
         sdp: Some(body).filter(|body| body.starts_with("v=0")),
     })
-}
-
-fn rtp(packet: &Packet) -> Option<Rtp> {
-    let is_rtp = packet.bytes.first().is_some_and(|first| first >> 6 == 2) && !is_rtcp(&packet.bytes);
-    let view = View::of(&packet.bytes).ok().filter(|_| is_rtp)?;
-    let Packet { at, from, to, .. } = *packet;
-    Some(Rtp { at, from, to, header: view.header, length: view.payload.len() })
 }

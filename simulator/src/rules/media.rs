@@ -1,78 +1,241 @@
-//! RTP (RFC 3550): numbers and timestamps of each sender.
+//! The sound and the keys in RTP: how much in a packet, how often, what is marked (RFC 3551, RFC 4733).
 
-use super::log::Rtp;
+use super::flow::{Flow, Rtp};
+use super::session::{End, Terms, in_force};
+use super::source::{held, neighbours};
 use super::{Evidence, Findings, Rule};
-use crate::network::Books;
-use std::collections::BTreeMap;
+use pbx::rtp::event::Payload;
+use pbx::time::Duration;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        id: "R2",
-        source: "RFC 3550 section 5.1",
-        sentence: "the sequence number goes up by one with each packet of a source",
-        find: sequences_count,
+        id: "R6",
+        source: "RFC 3551 sections 4.2 and 4.5",
+        sentence: "a packet of G.711 has a byte for each sample of its packet time",
+        find: packets_are_full,
     },
     Rule {
-        id: "R3",
-        source: "RFC 3550 section 5.1",
-        sentence: "the timestamp of a source goes with the samples and never backwards",
-        find: timestamps_go_on,
+        id: "R7",
+        source: "RFC 3551 section 4.2",
+        sentence: "packets of sound follow each other by their packet time, never in a burst",
+        find: packets_keep_time,
     },
     Rule {
-        id: "R20",
-        source: "a promise of the simulator",
-        sentence: "what was sent was delivered, lost by a fault, or is under way",
-        find: nothing_vanishes,
+        id: "R8",
+        source: "RFC 3551 section 4.1, RFC 4733 section 2.2.2",
+        sentence: "the first packet after a silence and the first of a key are marked, and no others",
+        find: beginnings_are_marked,
+    },
+    Rule {
+        id: "R13",
+        source: "RFC 4733 sections 2.5.1.2 to 2.5.1.4",
+        sentence: "the packets of one key have its timestamp, grow longer, and say its end three times",
+        find: keys_are_told_to_their_end,
+    },
+    Rule {
+        id: "R15",
+        source: "RFC 4733 section 3.1",
+        sentence: "while a key is told as an event no sound is sent in which it might be heard again",
+        find: keys_are_not_heard_twice,
+    },
+    Rule {
+        id: "S15",
+        source: "RFC 3264 section 6.1, RFC 8866 sections 6.4 and 6.6",
+        sentence: "timestamps go by the clock of the codec, and packets are no longer than the receiver can take",
+        find: clocks_are_right,
     },
 ];
 
-fn sequences_count(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (before, packet) in neighbours(evidence) {
-        let step = packet.header.sequence.wrapping_sub(before.header.sequence);
-        if step != 1 {
-            let (now, then) = (packet.header.sequence, before.header.sequence);
-            findings.add(packet.at, format!("{} sent {now} after {then}", packet.from));
+/// Bytes of a millisecond of G.711.
+const A_MILLISECOND: u32 = 8;
+/// Where nobody says a packet time (RFC 3551 section 4.2).
+const USUAL: u32 = 20;
+/// A relay hands on at once, a sender is woken at the next whole millisecond.
+const TOLERANCE: Duration = Duration::from_millis(5);
+/// Further than that a clock does not lead away from the time, whatever the network holds back.
+const DRIFT: i64 = 1_000;
+
+fn packets_are_full(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for flow in &evidence.flows.all {
+        let Some(end) = flow.end else { continue };
+        let times = packet_times(evidence, end);
+        let terms = evidence.sessions.terms(end);
+        for packet in &flow.packets {
+            let length = u32::try_from(packet.payload.len()).unwrap_or(u32::MAX);
+            if times.contains(&(length / A_MILLISECOND)) && length.is_multiple_of(A_MILLISECOND) {
+                continue;
+            }
+            if format_is(in_force(terms, packet.at), packet, |format| format.is_g711()) {
+                findings.add(packet.at, format!("{} sent {length} bytes; times are {times:?} ms", flow.from));
+                break;
+            }
         }
     }
 }
 
-fn timestamps_go_on(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (before, packet) in neighbours(evidence) {
+/// The packet times somebody wished for in this session, or in the one it is joined with.
+fn packet_times(evidence: &Evidence<'_>, end: End) -> Vec<u32> {
+    let joined = evidence.partner_of(end.session);
+    let sessions = std::iter::once(end.session).chain(joined);
+    let ends = sessions.flat_map(|session| [0, 1].map(|side| End { session, side, ..end }));
+    let terms = ends.flat_map(|end| evidence.sessions.terms(end));
+    let mut times: Vec<u32> = terms.filter_map(|terms| terms.ptime).collect();
+    times.push(USUAL);
+    times.sort_unstable();
+    times.dedup();
+    times
+}
+
+fn packets_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (flow, before, packet) in neighbours(evidence) {
+        let step = packet.header.timestamp.wrapping_sub(before.header.timestamp);
+        let length = before.payload.len();
+        // G.711, one packet right behind the other.
+        if step as usize != length || length < 40 || before.header.payload_type != packet.header.payload_type
+        {
+            continue;
+        }
+        let due = Duration::from_micros(length as u64 * 125);
+        let gap = packet.at.since(before.at);
+        if gap + TOLERANCE < due || gap > due + TOLERANCE {
+            findings.add(packet.at, format!("{} sent the next packet after {gap:?}, not {due:?}", flow.from));
+        }
+    }
+}
+
+fn beginnings_are_marked(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for flow in held(evidence) {
+        if let Some(first) = flow.packets.first().filter(|first| !first.header.marker) {
+            findings.add(first.at, format!("{} did not mark its first", flow.from));
+        }
+    }
+    for (flow, before, packet) in neighbours(evidence) {
+        let (from, marker) = (flow.from, packet.header.marker);
+        // A clock that goes back is somebody else's business.
         let step = packet.header.timestamp.wrapping_sub(before.header.timestamp).cast_signed();
-        // All packets of one key have one timestamp (RFC 4733 section 2.2.1); sound has as many samples as bytes, G.711.
-        let is_key = before.header.payload_type != packet.header.payload_type || packet.length == 4;
-        let least = if is_key { 0 } else { i32::try_from(before.length).unwrap_or(0) };
-        if step < least {
-            findings.add(packet.at, format!("{} went on by {step}", packet.from));
+        let step = usize::try_from(step).unwrap_or(0);
+        match (key(before), key(packet)) {
+            (before, Some(_)) => {
+                let is_first = before.is_none() || step != 0;
+                if is_first != marker {
+                    let word = if marker { "marked" } else { "did not mark" };
+                    findings.add(packet.at, format!("{from} {word} {} of a key", nth(is_first)));
+                }
+            }
+            // Whether sound goes on behind a key or begins anew is its sender's to say.
+            (Some(_), None) => {}
+            (None, None) if step == before.payload.len() && marker => {
+                findings.add(packet.at, format!("{from} marked a packet in the middle of its sound"));
+            }
+            (None, None) if step > 2 * before.payload.len() && !marker => {
+                findings.add(packet.at, format!("{from} did not mark the first packet after a silence"));
+            }
+            (None, None) => {}
         }
     }
 }
 
-fn nothing_vanishes(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(Books { delivered, undeliverable, under_way }) = evidence.books else { return };
-    let (entered, left) = (evidence.log.datagrams, delivered + undeliverable + under_way);
-    if entered != left {
-        findings.add(
-            evidence.log.end,
-            format!("of {entered} datagrams that were not lost {left} are accounted for"),
-        );
+fn nth(is_first: bool) -> &'static str {
+    if is_first { "the first packet" } else { "another packet" }
+}
+
+fn keys_are_told_to_their_end(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for flow in held(evidence) {
+        let mut packets = flow.packets.iter().filter_map(|packet| Some((packet, key(packet)?))).peekable();
+        while let Some((first, told)) = packets.next() {
+            let (mut last, mut ends) = (told, u32::from(told.end));
+            let mut at = first.at;
+            while let Some((packet, next)) =
+                packets.next_if(|(packet, _)| packet.header.timestamp == first.header.timestamp)
+            {
+                if next.event != last.event || next.duration < last.duration || last.end && !next.end {
+                    findings.add(packet.at, format!("{} told {last:?} and then {next:?}", flow.from));
+                }
+                (last, at) = (next, packet.at);
+                ends += u32::from(next.end);
+            }
+            // Who hangs up lets go of all keys.
+            let goes_on = flow.packets.last().is_some_and(|packet| packet.at > at);
+            if goes_on && ends != 3 {
+                findings.add(at, format!("{} said the end of a key {ends} times", flow.from));
+            }
+        }
     }
 }
 
-/// Each packet with the one its source sent before.
-///
-/// A relay passes on what it gets: what the network lost before it is lost behind it too. So the PBX is held to this
-/// only while the network has done nothing wrong; telephones always.
-fn neighbours<'a>(evidence: &'a Evidence<'_>) -> Vec<(&'a Rtp, &'a Rtp)> {
-    let mut last: BTreeMap<_, &Rtp> = BTreeMap::new();
-    let is_held = |packet: &&Rtp| evidence.log.is_calm || packet.from.ip() != evidence.pbx;
-    let packets = evidence.log.rtp.iter().filter(is_held);
-    packets
-        .filter_map(|packet| {
-            let before = last.insert((packet.from, packet.to, packet.header.ssrc), packet)?;
-            Some((before, packet))
-        })
-        .collect()
+fn keys_are_not_heard_twice(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for flow in held(evidence) {
+        for three in flow.packets.windows(3) {
+            let [before, between, after] = three else { continue };
+            let is_one_key = key(before).is_some()
+                && key(after).is_some()
+                && before.header.timestamp == after.header.timestamp;
+            if is_one_key && key(between).is_none() {
+                findings.add(between.at, format!("{} sent sound in the middle of a key", flow.from));
+            }
+        }
+    }
+}
+
+fn clocks_are_right(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for flow in &evidence.flows.all {
+        let Some(end) = flow.end else { continue };
+        let terms = evidence.sessions.terms(end);
+        let Some(first) = flow.packets.first() else { continue };
+        let (mut units, mut newest) = (0i64, first.header.timestamp);
+        let mut rate = 0;
+        for packet in &flow.packets {
+            let step = i64::from(packet.header.timestamp.wrapping_sub(newest).cast_signed());
+            (units, newest) = (units + step, packet.header.timestamp);
+            let holds = in_force(terms, packet.at);
+            if rate == 0 {
+                rate = holds
+                    .last()
+                    .and_then(|terms| terms.format(packet.header.payload_type))
+                    .map_or(0, |f| f.rate);
+            }
+            let most = holds.last().and_then(|terms| terms.maxptime).unwrap_or(u32::MAX);
+            let is_too_long = packet.payload.len() as u64 > u64::from(most) * u64::from(A_MILLISECOND);
+            if is_too_long && format_is(holds, packet, |format| format.is_g711()) {
+                findings.add(packet.at, format!("{} sent more than {most} ms at once", flow.from));
+                break;
+            }
+            if rate == 0 || packet.payload.len() == Payload::LENGTH {
+                continue;
+            }
+            let clock = units * 1_000 / i64::from(rate);
+            let time = i64::try_from(packet.at.since(first.at).as_millis()).unwrap_or(i64::MAX);
+            if (clock - time).abs() > DRIFT {
+                let what = format!("after {time} ms the clock of {} is at {clock} ms", flow.from);
+                findings.add(packet.at, what);
+                break;
+            }
+        }
+    }
+}
+
+fn format_is(holds: &[Terms], packet: &Rtp<'_>, is: impl Fn(&super::sdp::Format) -> bool) -> bool {
+    let number = packet.header.payload_type;
+    holds.last().and_then(|terms| terms.format(number)).is_some_and(is)
+}
+
+/// The key a packet tells: four bytes are no sound that anybody sends.
+pub(super) fn key(packet: &Rtp<'_>) -> Option<Payload> {
+    (packet.payload.len() == Payload::LENGTH).then(|| Payload::of(packet.payload))?
+}
+
+/// The packets of sound and of keys that a flow tells to its end.
+pub(super) fn keys_in(flow: &Flow<'_>) -> Vec<(u32, u8, Vec<usize>)> {
+    let mut keys: Vec<(u32, u8, Vec<usize>)> = Vec::new();
+    for (at, packet) in flow.packets.iter().enumerate() {
+        let Some(told) = key(packet) else { continue };
+        let name = (packet.header.timestamp, told.event);
+        match keys.iter_mut().rev().take(3).find(|(timestamp, event, _)| (*timestamp, *event) == name) {
+            Some((.., packets)) => packets.push(at),
+            None => keys.push((name.0, name.1, vec![at])),
+        }
+    }
+    keys
 }
 
 #[cfg(test)]
@@ -80,26 +243,49 @@ mod tests {
     use super::super::tale::{Tale, broken};
 
     #[test]
-    fn a_number_that_is_left_out_breaks_r2() {
-        let tale = Tale::new().rtp(0, 2, 1, 65_535, 0).rtp(20, 2, 1, 0, 160).rtp(40, 2, 1, 2, 320);
-        assert_eq!(broken(&tale), ["R2"]);
+    fn a_packet_that_is_cut_off_breaks_r6() {
+        assert_eq!(broken(&Tale::talk().rtp(20, 2, 1, 0, 0).forge(|packet| packet[..100].to_vec())), ["R6"]);
     }
 
     #[test]
-    fn a_clock_that_goes_back_breaks_r3() {
-        let tale = Tale::new().rtp(0, 2, 1, 1, 320).rtp(20, 2, 1, 2, 160);
-        assert_eq!(broken(&tale), ["R3"]);
+    fn a_packet_that_is_late_breaks_r7() {
+        assert_eq!(broken(&Tale::talk().speech(3).rtp(95, 2, 1, 3, 480)), ["R7"]);
     }
 
     #[test]
-    fn a_packet_that_vanishes_breaks_r20() {
-        let tale = Tale::new().rtp(0, 2, 1, 1, 0).rtp(20, 2, 1, 2, 160).delivered(1);
-        assert_eq!(broken(&tale), ["R20"]);
+    fn a_burst_breaks_r7() {
+        assert_eq!(broken(&Tale::talk().speech(3).rtp(61, 2, 1, 3, 480)), ["R7"]);
     }
 
     #[test]
-    fn a_silence_breaks_nothing() {
-        let tale = Tale::new().rtp(0, 2, 1, 1, 0).rtp(2_000, 2, 1, 2, 16_000);
-        assert_eq!(broken(&tale), [""; 0]);
+    fn a_mark_in_the_middle_breaks_r8() {
+        let marked = |packet: &[u8]| [&packet[..1], &[0x80], &packet[2..]].concat();
+        assert_eq!(broken(&Tale::talk().speech(3).rtp(80, 2, 1, 3, 480).forge(marked)), ["R8"]);
+    }
+
+    #[test]
+    fn a_key_that_becomes_shorter_breaks_r13() {
+        let told = [(320, false), (160, false), (480, true), (480, true), (480, true)];
+        assert_eq!(broken(&Tale::talk().key(20, 0, 0, &told).rtp(120, 2, 1, 5, 800)), ["R13"]);
+    }
+
+    #[test]
+    fn a_key_without_its_three_ends_breaks_r13() {
+        let told = [(160, false), (320, false), (320, true)];
+        assert_eq!(broken(&Tale::talk().key(20, 0, 0, &told).rtp(80, 2, 1, 3, 480)), ["R13"]);
+    }
+
+    #[test]
+    fn sound_in_the_middle_of_a_key_breaks_r15() {
+        let tale =
+            Tale::talk().key(20, 0, 0, &[(160, false)]).rtp(40, 2, 1, 1, 0).key(60, 2, 0, &[(320, false)]);
+        assert!(broken(&tale).contains(&"R15"), "{:?}", broken(&tale));
+    }
+
+    #[test]
+    fn a_clock_of_double_speed_breaks_s15() {
+        let tale = (0..100u16)
+            .fold(Tale::talk(), |tale, n| tale.rtp(20 + 20 * u64::from(n), 2, 1, n, 320 * u32::from(n)));
+        assert!(broken(&tale).contains(&"S15"), "{:?}", broken(&tale));
     }
 }

@@ -8,24 +8,52 @@
 //! | `transaction.rs` | T: requests, responses and when they are repeated |
 //! | `response.rs` | T: what a response means |
 //! | `dialog.rs` | D: numbers within a dialog |
-//! | `description.rs` | S: offers and answers |
-//! | `media.rs` | R: RTP |
-//! | `application.rs` | A: what the PBX writes down |
-//! | `log.rs` | the packets as rules see them |
+//! | `description.rs`, `negotiation.rs` | S: offers and answers, each by itself and one after the other |
+//! | `permission.rs` | R, S: who may send what when |
+//! | `source.rs`, `media.rs` | R: numbers, sound and keys of each source |
+//! | `address.rs`, `port.rs` | R: where RTP goes, ports |
+//! | `relay.rs` | R: what goes in on one leg comes out on the other |
+//! | `report.rs` | R: RTCP |
+//! | `application.rs`, `house.rs` | A: what the PBX writes down; the PBX as a program |
+//! | `opinion.rs` | O: what others read in the same bytes |
+//! | `log.rs`, `flow.rs` | SIP and RTP as rules see them |
+//! | `sdp.rs`, `session.rs` | descriptions as rules read them; what was agreed when |
+//! | `witness.rs` | what a world saw beside its packets |
 
+mod address;
 mod application;
 mod description;
 mod dialog;
+mod flow;
+mod house;
 mod log;
 mod media;
+mod negotiation;
+mod opinion;
+mod permission;
+mod port;
+mod relay;
+mod report;
 mod response;
+mod sdp;
+mod session;
+mod source;
 #[cfg(test)]
 mod tale;
 mod transaction;
+mod witness;
+
+pub use witness::Witness;
 
 use crate::network::{Books, Packet};
+use crate::phone::SIP_PORT;
+use flow::Flows;
 use log::Log;
 use pbx::time::Instant;
+use permission::Wrong;
+use session::Sessions;
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -44,9 +72,24 @@ pub struct Rule {
 
 /// All rules.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [transaction::RULES, response::RULES, dialog::RULES, description::RULES, media::RULES, application::RULES]
-        .into_iter()
-        .flatten()
+    let families = [
+        transaction::RULES,
+        response::RULES,
+        dialog::RULES,
+        description::RULES,
+        negotiation::RULES,
+        permission::RULES,
+        source::RULES,
+        media::RULES,
+        address::RULES,
+        port::RULES,
+        relay::RULES,
+        report::RULES,
+        application::RULES,
+        house::RULES,
+        opinion::RULES,
+    ];
+    families.into_iter().flatten()
 }
 
 /// A rule that was broken.
@@ -69,7 +112,14 @@ impl fmt::Display for Break {
 
 /// What rules are asked about.
 pub struct Evidence<'a> {
+    packets: &'a [Packet],
     log: Log,
+    sessions: Sessions,
+    flows: Flows<'a>,
+    /// By session: the one it is joined with.
+    partners: Vec<Option<usize>>,
+    calls: BTreeMap<String, usize>,
+    wrongs: OnceCell<Vec<Wrong>>,
     /// Where the PBX is.
     pbx: IpAddr,
     /// Whether the PBX ran from the first to the last packet.
@@ -77,6 +127,7 @@ pub struct Evidence<'a> {
     records: &'a [serde_json::Value],
     /// What the network says became of its datagrams; `None` when it was not asked.
     books: Option<Books>,
+    witness: Witness,
 }
 
 /// What rules have found.
@@ -92,13 +143,34 @@ impl Findings {
 impl<'a> Evidence<'a> {
     /// The evidence of a run that has come to rest. `is_whole`: the PBX ran from its beginning to its end.
     pub fn new(
-        packets: &[Packet],
+        packets: &'a [Packet],
         pbx: IpAddr,
         is_whole: bool,
         records: &'a [serde_json::Value],
         books: Option<Books>,
+        witness: Witness,
     ) -> Evidence<'a> {
-        Evidence { log: Log::of(packets), pbx, is_whole, records, books }
+        let log = Log::of(packets);
+        let sessions = Sessions::of(&log);
+        let flows = Flows::of(packets, &sessions);
+        let partners = relay::partners(&sessions.all, pbx);
+        let calls =
+            sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at)).collect();
+        let wrongs = OnceCell::new();
+        Evidence {
+            packets,
+            log,
+            sessions,
+            flows,
+            partners,
+            calls,
+            wrongs,
+            pbx,
+            is_whole,
+            records,
+            books,
+            witness,
+        }
     }
 
     /// Every rule that was broken, the first break of each, in the order of time.
@@ -106,6 +178,31 @@ impl<'a> Evidence<'a> {
         let mut breaks: Vec<Break> = rules().filter_map(|rule| self.first_break(rule)).collect();
         breaks.sort_by_key(|broken| broken.at);
         breaks
+    }
+
+    /// The session that the PBX has joined with this one.
+    fn partner_of(&self, session: usize) -> Option<usize> {
+        self.partners[session]
+    }
+
+    /// The session of the caller of a call record.
+    fn session_of(&self, record: &serde_json::Value) -> Option<usize> {
+        self.calls.get(record["sip_call_id"].as_str()?).copied()
+    }
+
+    /// Whether a host has a session at that time.
+    fn has_session(&self, host: IpAddr, at: Instant) -> bool {
+        let has = |session: &session::Session| {
+            let side = session.hosts.iter().position(|own| *own == host);
+            let over = side.and_then(|side| session.over[side]);
+            side.is_some() && session.invited_at <= at && over.is_none_or(|over| over >= at)
+        };
+        self.sessions.all.iter().any(has)
+    }
+
+    /// What was sent that its sender had no right to send.
+    fn wrongs(&self) -> &[Wrong] {
+        self.wrongs.get_or_init(|| permission::look(self))
     }
 
     fn first_break(&self, rule: &'static Rule) -> Option<Break> {

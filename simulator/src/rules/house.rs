@@ -1,0 +1,150 @@
+//! The PBX as a program: what it leaves behind, what it complains about, what time it thinks it is.
+
+use super::log::Sip;
+use super::session::header;
+use super::{Evidence, Findings, Rule};
+use crate::network::Kind;
+use pbx::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "A24",
+        source: "a promise of the PBX",
+        sentence: "nothing is left over at the end",
+        find: nothing_is_left,
+    },
+    Rule {
+        id: "A25",
+        source: "a promise of the PBX",
+        sentence: "nothing happens that the PBX calls an error",
+        find: nobody_complains,
+    },
+    Rule {
+        id: "A27",
+        source: "a promise of the PBX",
+        sentence: "after the last fault whoever registers or hangs up is answered within 64 T1",
+        find: everything_heals,
+    },
+    Rule {
+        id: "A28",
+        source: "a promise of the simulator",
+        sentence: "whatever has a time has that of the world",
+        find: times_are_of_the_world,
+    },
+];
+
+/// 64 * T1.
+const PATIENCE: Duration = Duration::from_secs(32);
+
+fn nothing_is_left(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for what in &evidence.witness.left {
+        findings.add(evidence.log.end, what);
+    }
+}
+
+fn nobody_complains(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (at, what) in &evidence.witness.complaints {
+        findings.add(*at, format!("it said: {what}"));
+    }
+}
+
+fn everything_heals(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let is_fault = |packet: &&crate::network::Packet| packet.arrives.is_none() || packet.fate.is_fault();
+    let healed = evidence.packets.iter().rev().find(is_fault).map_or(Instant::START, |packet| packet.at);
+    let mut answered: BTreeMap<(&str, &str), Instant> = BTreeMap::new();
+    for (response, _) in evidence.log.responses().filter(|(_, status)| *status >= 200) {
+        if let Some(arrived) = response.arrived {
+            answered.entry((&response.branch, &response.method)).or_insert(arrived);
+        }
+    }
+    let counts = |request: &&Sip| {
+        ["REGISTER", "BYE"].contains(&request.method.as_str())
+            && request.to.ip() == evidence.pbx
+            && request.at > healed
+            && request.at + PATIENCE < evidence.witness.asked_at.max(evidence.log.end)
+            // Who was refused often is not listened to for a while.
+            && !evidence.witness.blocked.contains(&request.from.ip())
+    };
+    for request in evidence.log.requests().filter(counts).filter(|_| evidence.is_whole) {
+        let at = answered.get(&(request.branch.as_str(), request.method.as_str()));
+        if at.is_none_or(|at| at.since(request.at) > PATIENCE) {
+            findings.add(request.at, format!("{} of {} was not", request.method, request.from));
+        }
+    }
+}
+
+fn times_are_of_the_world(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let witness = &evidence.witness;
+    let end = evidence.log.end + PATIENCE * 4;
+    for record in evidence.records {
+        for key in ["started_at", "ringing_at", "answered_at", "ended_at"] {
+            let value = &record[key];
+            if !value.is_null() && witness.moment(value).is_none_or(|at| at > end) {
+                findings.add(evidence.log.end, format!("a record says {key} {value}"));
+            }
+        }
+    }
+    let says = |bytes: &[u8], at: Instant| {
+        let said = header(bytes, "date")?;
+        let around = [Duration::ZERO, Duration::from_secs(1)].map(|ago| witness.clock.http_date(at - ago));
+        (!around.contains(&said)).then_some(said)
+    };
+    // A copy says what it said the first time.
+    let mut sent = BTreeSet::new();
+    let mut messages: Vec<(Instant, &[u8])> = Vec::new();
+    for message in &evidence.log.messages {
+        if sent.insert((message.from, &message.branch, &message.method, message.status)) {
+            messages.push((message.at, &message.bytes));
+        }
+    }
+    let pages = evidence.packets.iter().filter(|packet| packet.kind == Kind::Data);
+    let pages =
+        pages.filter(|packet| packet.bytes.starts_with(b"HTTP/")).map(|page| (page.at, &page.bytes[..]));
+    for (at, bytes) in messages.into_iter().chain(pages) {
+        if let Some(said) = says(bytes, at) {
+            findings.add(at, format!("somebody said that it is {said}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, broken};
+    use pbx::time::Instant;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_left_breaks_a24() {
+        assert_eq!(broken(&Tale::new().witnessed(|witness| witness.left.push("a port".into()))), ["A24"]);
+    }
+
+    #[test]
+    fn an_error_breaks_a25() {
+        let complaint = (Instant::from_millis(7), "the disk is full".to_owned());
+        assert_eq!(broken(&Tale::new().witnessed(|witness| witness.complaints.push(complaint))), ["A25"]);
+    }
+
+    #[test]
+    fn a_bye_that_is_never_answered_breaks_a27() {
+        let tale = Tale::new()
+            .request(100, 2, 1, "BYE", "b1", 1)
+            .witnessed(|witness| witness.asked_at = Instant::from_millis(40_000));
+        assert_eq!(broken(&tale), ["A27"]);
+    }
+
+    #[test]
+    fn another_date_breaks_a28() {
+        let tale = Tale::new()
+            .request(0, 2, 1, "REGISTER", "b1", 1)
+            .response(5, 1, 2, 200, "REGISTER", "b1", 1)
+            .rewrite("Call-ID", "Date: Fri, 01 Jan 2027 00:00:00 GMT\r\nCall-ID");
+        assert_eq!(broken(&tale), ["A28"]);
+    }
+
+    #[test]
+    fn a_record_of_another_time_breaks_a28() {
+        let tale = Tale::new().with_record(json!({ "ended_at": "2027-01-01T00:00:00.000000Z" }));
+        assert_eq!(broken(&tale), ["A28"]);
+    }
+}

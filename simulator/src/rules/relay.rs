@@ -1,0 +1,293 @@
+//! What goes into the PBX on one leg comes out on the other: payloads, keys, voices.
+
+use super::flow::{Flow, Rtp};
+use super::media::{key, keys_in};
+use super::session::{End, SLACK, Session, in_force};
+use super::{Evidence, Findings, Rule};
+use crate::ear;
+use pbx::audio::Law;
+use pbx::rtp::event;
+use pbx::time::{Duration, Instant};
+use std::net::IpAddr;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "R14",
+        source: "RFC 4733 sections 2.5.1.4 and 2.6.2",
+        sentence: "keys come out of the PBX as they were pressed: in order, each once, whatever was lost of them but all",
+        find: keys_pass,
+    },
+    Rule {
+        id: "R21",
+        source: "a promise of the PBX",
+        sentence: "what is passed on without another codec is the same, byte for byte, and all of it is passed on",
+        find: payloads_pass,
+    },
+    Rule {
+        id: "R22",
+        source: "a promise of the PBX",
+        sentence: "what one says is what the other hears",
+        find: voices_pass,
+    },
+];
+
+/// How long a packet stays in a relay.
+const STAY: Duration = Duration::from_millis(3);
+/// Packets of one look at a voice, and how many go by between two looks.
+const LOOK: usize = 10;
+const BETWEEN: usize = 100;
+/// The share of the time in which a voice is there that is heard.
+const MOSTLY: f64 = 0.5;
+
+/// Which session of the PBX is joined with which, worked out from when they were answered: the PBX answers a caller in the
+/// moment in which it is answered itself.
+pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> {
+    let mut partners = vec![None; sessions.len()];
+    let mut answered: Vec<(Instant, usize)> = (0..sessions.len())
+        .filter(|at| sessions[*at].hosts[0] == pbx)
+        .filter_map(|at| Some((sessions[at].accepted?.1?, at)))
+        .collect();
+    answered.sort_unstable();
+    for (at, session) in sessions.iter().enumerate().filter(|(_, session)| session.hosts[1] == pbx) {
+        let Some((accepted, _)) = session.accepted else { continue };
+        let last = answered.partition_point(|(when, _)| *when <= accepted);
+        let moment = answered[..last].iter().rev().take_while(|(when, _)| *when + SLACK >= accepted);
+        let of_caller = |(_, other): &&(Instant, usize)| {
+            sessions[*other].caller == session.caller && sessions[*other].invited_at >= session.invited_at
+        };
+        let mut found = moment.filter(of_caller);
+        // Two calls of one caller that are answered at once cannot be told from each other.
+        if let (Some((_, other)), None) = (found.next(), found.next()) {
+            partners[at] = Some(*other);
+            partners[*other] = Some(at);
+        }
+    }
+    partners
+}
+
+/// One direction of a call of two: what a telephone sends to the PBX, and what the PBX sends to the other telephone.
+struct Passage {
+    /// The telephone that speaks.
+    speaker: End,
+    /// The end of the PBX that speaks to the one who listens.
+    relay: End,
+}
+
+fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
+    (0..evidence.sessions.all.len()).filter_map(|session| {
+        let partner = evidence.partner_of(session)?;
+        let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
+        let speaker = End { session, side: telephone(session), stream: 0 };
+        Some(Passage { speaker, relay: End { session: partner, side: 1 - telephone(partner), stream: 0 } })
+    })
+}
+
+/// The packets that came to the PBX, copies too, in the order in which they came.
+fn arrivals<'a>(evidence: &'a Evidence<'_>, speaker: End) -> Vec<(Instant, &'a Rtp<'a>)> {
+    let packets = evidence.flows.from(speaker).flat_map(|flow| &flow.packets);
+    let mut arrivals: Vec<_> =
+        packets.flat_map(|packet| packet.arrivals().map(move |at| (at, packet))).collect();
+    arrivals.sort_by_key(|(at, _)| *at);
+    arrivals
+}
+
+fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for Passage { speaker, relay } in passages(evidence) {
+        let damaged =
+            evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
+        if damaged || !is_one_codec(evidence, speaker, relay) {
+            continue;
+        }
+        let came = arrivals(evidence, speaker);
+        let accepted = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
+        let mut next = 0;
+        for packet in evidence.flows.from(relay).flat_map(|flow| &flow.packets) {
+            // Before they were joined others were heard: early media, a tone.
+            if packet.at < accepted {
+                continue;
+            }
+            while came.get(next).is_some_and(|(at, _)| *at + STAY < packet.at) {
+                next += 1;
+            }
+            let lately = came[next..].iter().take_while(|(at, _)| *at <= packet.at);
+            if !lately.into_iter().any(|(_, source)| source.payload == packet.payload) {
+                findings.add(packet.at, "what came out had not come in".to_owned());
+                break;
+            }
+        }
+        if evidence.log.is_calm {
+            all_pass(evidence, &came, relay, findings);
+        }
+    }
+}
+
+/// Where the network takes nothing away, nothing is missing.
+fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, findings: &mut Findings) {
+    let terms = evidence.sessions.terms(relay);
+    let sent: Vec<Instant> =
+        evidence.flows.from(relay).flat_map(|flow| &flow.packets).map(|packet| packet.at).collect();
+    let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
+    for (at, packet) in came.iter().filter(|(at, _)| *at > joined + SLACK) {
+        let number = packet.header.payload_type;
+        // Whoever may send in this moment, may have been told so in this moment.
+        let (holds, held) = (in_force(terms, *at), in_force(terms, *at + SLACK));
+        let may = |terms: &[super::session::Terms]| {
+            terms.iter().all(|terms| !terms.forbid() && terms.format(number).is_some()) && !terms.is_empty()
+        };
+        if may(holds) && may(held) {
+            let first = sent.partition_point(|sent| sent < at);
+            if sent.get(first).is_none_or(|sent| *sent > *at + STAY) {
+                return findings.add(*at, format!("what came from {number} was not passed on"));
+            }
+        }
+    }
+}
+
+/// Whether both legs use one codec under one number, so that the payload passes untouched.
+fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
+    let names = |end: End| {
+        let terms = evidence.sessions.terms(end).iter().flat_map(|terms| &terms.formats);
+        terms.map(|format| (format.payload_type, format.name.clone())).collect::<Vec<_>>()
+    };
+    let (out, into) = (names(relay), names(speaker));
+    into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+}
+
+fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for Passage { speaker, relay } in passages(evidence) {
+        let listens = evidence.sessions.terms(relay).iter().all(|terms| {
+            terms.over || (!terms.forbid() && terms.formats.iter().any(|format| format.is_event()))
+        });
+        let is_damaged =
+            evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
+        if !listens || is_damaged {
+            continue;
+        }
+        let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
+        let over =
+            evidence.sessions.all[relay.session].over[relay.side].unwrap_or(Instant::from_nanos(u64::MAX));
+        let during = |at: &Instant| *at > joined + SLACK && *at + SLACK < over;
+        let pressed = text(evidence.flows.from(speaker), |packet| packet.arrivals().any(|at| during(&at)));
+        let told = text(evidence.flows.from(relay), |_| true);
+        if pressed != told {
+            let at = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
+            findings.add(at, format!("{pressed:?} became {told:?}"));
+        }
+    }
+}
+
+/// The keys of which `counts` says that a packet counts.
+fn text<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, counts: impl Fn(&Rtp<'_>) -> bool) -> String {
+    let mut text = String::new();
+    for flow in flows {
+        let keys = keys_in(flow).into_iter();
+        let counted = keys.filter(|(.., packets)| packets.iter().any(|at| counts(&flow.packets[*at])));
+        text.extend(counted.filter_map(|(_, number, _)| event::key(number)));
+    }
+    text
+}
+
+fn voices_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for Passage { speaker, relay } in passages(evidence) {
+        let heard = evidence.flows.from(relay).flat_map(|flow| &flow.packets);
+        let heard: Vec<&Rtp<'_>> = heard.filter(|packet| packet.arrived.is_some()).collect();
+        for flow in evidence.flows.from(speaker) {
+            for said in flow.packets.chunks(LOOK).step_by(BETWEEN / LOOK) {
+                look(evidence, said, &heard, (speaker, relay), findings);
+            }
+        }
+    }
+}
+
+/// Whether the tone that was said for a moment was heard in the next.
+fn look(
+    evidence: &Evidence<'_>,
+    said: &[Rtp<'_>],
+    heard: &[&Rtp<'_>],
+    (speaker, relay): (End, End),
+    findings: &mut Findings,
+) {
+    let (Some(first), Some(last)) = (said.first(), said.last()) else { return };
+    let (Some(begin), Some(end)) = (first.arrived, last.arrived) else { return };
+    let whole =
+        said.len() == LOOK && said.iter().all(|packet| packet.arrived.is_some() && key(packet).is_none());
+    let Some(samples) = decode(evidence, speaker, said.iter()).filter(|_| whole) else { return };
+    let Some(tone) = tone_of(&samples) else { return };
+    let from = heard.partition_point(|packet| packet.at < begin);
+    let until = heard.partition_point(|packet| packet.at <= end + STAY);
+    let heard = &heard[from..until.max(from)];
+    // Half of them lost, or the other side waits: nothing to be heard.
+    if heard.len() < LOOK - LOOK / 4 {
+        return;
+    }
+    let Some(samples) = decode(evidence, relay, heard.iter().copied()) else { return };
+    let presence = ear::presence(&samples, tone);
+    if presence < MOSTLY {
+        findings.add(end, format!("a tone of {tone:.0} Hz was there for {presence:.2} of the time"));
+    }
+}
+
+fn decode<'a>(
+    evidence: &Evidence<'_>,
+    end: End,
+    packets: impl Iterator<Item = &'a Rtp<'a>>,
+) -> Option<Vec<i16>> {
+    let mut samples = Vec::with_capacity(LOOK * 160);
+    for packet in packets.filter(|packet| key(packet).is_none()) {
+        let holds = in_force(evidence.sessions.terms(end), packet.at);
+        let format = holds.iter().rev().find_map(|terms| terms.format(packet.header.payload_type))?;
+        let law = Law::named(&format.name)?;
+        samples.extend(packet.payload.iter().map(|code| law.decode(*code)));
+    }
+    Some(samples)
+}
+
+/// The frequency of a sine, counted by how often it goes through zero; `None` when it is none.
+fn tone_of(samples: &[i16]) -> Option<f64> {
+    let rises: Vec<usize> =
+        (1..samples.len()).filter(|at| samples[at - 1] < 0 && samples[*at] >= 0).collect();
+    let (first, last) = (rises.first()?, rises.last()?);
+    let frequency = (rises.len() - 1) as f64 * 8_000.0 / (last - first).max(1) as f64;
+    (ear::presence(samples, frequency) > 0.9).then_some(frequency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, broken};
+
+    #[test]
+    fn what_is_passed_on_breaks_nothing() {
+        assert_eq!(broken(&Tale::talk_of_two().passed_on(20, &[], |at| at as u8)), [""; 0]);
+    }
+
+    #[test]
+    fn a_sample_that_is_changed_breaks_r21() {
+        let tale = Tale::talk_of_two().passed_on(20, &[], |at| at as u8);
+        let changed = tale.forge(|packet| [&packet[..20], &[packet[20] ^ 1], &packet[21..]].concat());
+        assert_eq!(broken(&changed), ["R21"]);
+    }
+
+    #[test]
+    fn a_packet_that_is_kept_breaks_r21() {
+        assert_eq!(broken(&Tale::talk_of_two().passed_on(20, &[19], |at| at as u8)), ["R21"]);
+    }
+
+    #[test]
+    fn a_voice_that_is_not_heard_breaks_r22() {
+        // 500 Hz: 16 samples a turn.
+        let turn = |at: u16| if at % 16 < 8 { 0x9f } else { 0x1f };
+        let tale = (0..10u16).fold(Tale::talk_of_two(), |tale, n| {
+            let (at, timestamp) = (20 + 20 * u64::from(n), 160 * u32::from(n));
+            let samples: Vec<u8> = (0..160).map(turn).collect();
+            let tale = tale.rtp(at, 2, 1, n, timestamp).forge(|packet| [&packet[..12], &samples].concat());
+            tale.rtp(at + 1, 1, 3, n, timestamp).from_port(20_002)
+        });
+        assert!(broken(&tale).contains(&"R22"), "{:?}", broken(&tale));
+    }
+
+    #[test]
+    fn a_key_that_is_kept_breaks_r14() {
+        let told = [(160, false), (320, true), (320, true), (320, true)];
+        assert!(broken(&Tale::talk_of_two().key(20, 0, 0, &told)).contains(&"R14"));
+    }
+}

@@ -1,0 +1,97 @@
+//! What a world saw beside its packets.
+
+use crate::network::Binding;
+use pbx::time::{Duration, Instant, WallClock};
+use serde_json::Value;
+use std::net::{IpAddr, SocketAddr};
+
+/// What a world saw beside its packets.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    /// What o'clock it was at the start.
+    pub clock: WallClock,
+    /// When it was asked.
+    pub asked_at: Instant,
+    /// Which sockets were open when, in the order in which they were opened; `None` when nobody has looked.
+    pub bindings: Option<Vec<Binding>>,
+    /// What was left over at the end, in words.
+    pub left: Vec<String>,
+    /// What programs called an error, and when.
+    pub complaints: Vec<(Instant, String)>,
+    /// How long the PBX waits for RTP.
+    pub rtp_timeout: Option<Duration>,
+    /// Whom the PBX did not listen to for a while.
+    pub blocked: Vec<IpAddr>,
+    /// What somebody sent that was never meant to be a message.
+    pub noise: Vec<Vec<u8>>,
+}
+
+impl Witness {
+    /// Nobody saw anything; the world began at this time.
+    pub fn of(clock: WallClock) -> Witness {
+        Witness {
+            clock,
+            asked_at: Instant::START,
+            bindings: None,
+            left: Vec::new(),
+            complaints: Vec::new(),
+            rtp_timeout: None,
+            blocked: Vec::new(),
+            noise: Vec::new(),
+        }
+    }
+
+    /// Whether somebody listened there then. Who opens or closes in this very instant does.
+    pub(super) fn is_bound(&self, address: SocketAddr, at: Instant) -> bool {
+        let Some(bindings) = &self.bindings else { return true };
+        let begun = bindings.partition_point(|binding| binding.since <= at);
+        let holds =
+            |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= at);
+        bindings[..begun].iter().rev().any(holds)
+    }
+
+    pub(super) fn epoch_nanos(&self) -> u128 {
+        u128::from(self.clock.epoch_micros) * 1_000
+    }
+
+    /// The moment of a time as records have it: `2026-01-01T00:00:16.000000Z`.
+    pub(super) fn moment(&self, time: &Value) -> Option<Instant> {
+        let (date, clock) = time.as_str()?.strip_suffix('Z')?.split_once('T')?;
+        let [year, month, day] = numbers(date, '-')?;
+        let [hour, minute, _] = numbers(&format!("{}:0", clock.rsplit_once(':')?.0), ':')?;
+        let (second, micros) = clock.rsplit_once(':')?.1.split_once('.')?;
+        let seconds =
+            (days(year, month, day) * 24 + hour) * 3_600 + minute * 60 + second.parse::<u64>().ok()?;
+        let micros = seconds * 1_000_000 + micros.parse::<u64>().ok()?;
+        Some(Instant::from_nanos(micros.checked_sub(self.clock.epoch_micros)? * 1_000))
+    }
+}
+
+fn numbers(text: &str, between: char) -> Option<[u64; 3]> {
+    let numbers: Vec<u64> = text.split(between).map(str::parse).collect::<Result<_, _>>().ok()?;
+    numbers.try_into().ok()
+}
+
+/// Days from 1970-01-01, counted in years that begin in March, so that the day that is sometimes there is the last one.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = if month < 3 { year - 1 } else { year };
+    let in_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    365 * year + year / 4 - year / 100 + year / 400 + in_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_records_are_moments_of_the_world() {
+        let clock = WallClock { epoch_micros: 1_767_225_600_000_000 };
+        let witness = Witness::of(clock);
+        for millis in [0, 1, 59_999, 5_184_000_000, 31_536_000_123] {
+            let at = Instant::from_millis(millis);
+            assert_eq!(witness.moment(&Value::from(clock.rfc3339(at))), Some(at), "{}", clock.rfc3339(at));
+        }
+        assert_eq!(witness.moment(&Value::from("yesterday")), None);
+        assert_eq!(witness.moment(&Value::from("1999-01-01T00:00:00.000000Z")), None, "before the world");
+    }
+}
