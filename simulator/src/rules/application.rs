@@ -6,6 +6,7 @@ use super::{Evidence, Findings, Rule};
 use pbx::time::{Duration, Instant};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -52,7 +53,7 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut calls: BTreeMap<&str, Vec<&Sip>> = BTreeMap::new();
+    let mut calls = Calls::new();
     for message in &evidence.log.messages {
         calls.entry(&message.call_id).or_default().push(message);
     }
@@ -61,13 +62,18 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
         |record: &&Value| record["started_at"].is_string() && record["disposition"] != "interrupted";
     for record in evidence.records.iter().filter(is_told) {
         let call_id = record["sip_call_id"].as_str().unwrap_or_default();
-        let Some(messages) = calls.get(call_id) else { continue };
-        let seen = Seen::of(evidence, messages, evidence.session_of(record));
+        if !calls.contains_key(call_id) {
+            continue;
+        }
+        let seen = Seen::of(evidence, &calls, call_id, evidence.session_of(record));
         for what in seen.differences(evidence, record) {
             findings.add(evidence.witness.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
         }
     }
 }
+
+/// All messages by Call-ID.
+type Calls<'a> = BTreeMap<&'a str, Vec<&'a Sip>>;
 
 /// What was seen of a call on the wire, by the PBX.
 #[derive(Default)]
@@ -83,7 +89,8 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(evidence: &Evidence<'_>, messages: &[&Sip], session: Option<usize>) -> Seen {
+    fn of(evidence: &Evidence<'_>, calls: &Calls<'_>, call_id: &str, session: Option<usize>) -> Seen {
+        let messages = calls.get(call_id).map_or(&[][..], Vec::as_slice);
         let mut seen = Seen::default();
         let pbx = evidence.pbx;
         let mut branch = "";
@@ -111,17 +118,15 @@ impl Seen {
                 _ => {}
             }
         }
-        if let Some(callee) = session.and_then(|session| evidence.partner_of(session)) {
-            seen.see_callee(evidence, &evidence.sessions.all[callee].call_id);
-        }
+        let callee = session.and_then(|session| evidence.partner_of(session));
+        let callee = callee.and_then(|callee| calls.get(evidence.sessions.all[callee].call_id.as_str()));
+        seen.see_callee(pbx, callee.map_or(&[], Vec::as_slice));
         seen
     }
 
-    fn see_callee(&mut self, evidence: &Evidence<'_>, call_id: &str) {
-        let byes =
-            evidence.log.requests().filter(|request| request.method == "BYE" && request.call_id == call_id);
-        for bye in byes {
-            if bye.from.ip() == evidence.pbx {
+    fn see_callee(&mut self, pbx: IpAddr, messages: &[&Sip]) {
+        for bye in messages.iter().filter(|message| message.is_request() && message.method == "BYE") {
+            if bye.from.ip() == pbx {
                 self.hung_up = Some(self.hung_up.map_or(bye.at, |at| at.min(bye.at)));
             } else {
                 self.left[1] = self.left[1].or(bye.arrived);

@@ -112,6 +112,17 @@ fn message(written: &wire::Message<'_>) -> Option<Sip> {
         cseq: cseq.number,
         from_tag: tag(from.ok()?.tag()),
         to_tag: tag(to.ok()?.tag()),
-        sdp: Some(body).filter(|body| body.starts_with("v=0")),
+        sdp: description(&body).map(str::to_owned),
     })
+}
+
+/// The description in a body: all of it, or one of its parts.
+fn description(body: &str) -> Option<&str> {
+    if body.starts_with("v=0") {
+        return Some(body);
+    }
+    let boundary = body.lines().next().filter(|line| line.starts_with("--"))?;
+    let parts = body.split(boundary).filter_map(|part| Some(part.split_once("\r\n\r\n")?.1));
+    // The line break before a boundary is the boundary's.
+    parts.map(|part| part.strip_suffix("\r\n").unwrap_or(part)).find(|part| part.starts_with("v=0"))
 }
