@@ -135,7 +135,7 @@ pub(crate) fn is_rtcp(bytes: &[u8]) -> bool {
 }
 
 /// What stands on the arrow; `None` for what is not drawn.
-fn label(packet: &Packet) -> Option<String> {
+pub(crate) fn label(packet: &Packet) -> Option<String> {
     match packet.kind {
         Kind::Syn => return Some("TCP opens".into()),
         Kind::Fin => return Some("TCP ends".into()),

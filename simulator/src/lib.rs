@@ -26,6 +26,7 @@
 //! | [`web`] | somebody who looks at pages |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
+//! | [`faults`] | what went wrong in a run, as a list that can be replayed and edited |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
@@ -41,6 +42,7 @@ pub mod ladder;
 pub mod office;
 pub mod trace;
 
+pub mod faults;
 pub mod rules;
 pub mod stage;
 pub mod world;

@@ -1,5 +1,6 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::faults::{self, Event, PacketFault, What};
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
@@ -8,7 +9,7 @@ use crate::trace::Trace;
 use crate::web::{self, Page};
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -42,6 +43,10 @@ pub struct Stage {
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
+    /// The packets of the plan that is followed whose two ends are not both there yet.
+    awaited: Vec<PacketFault>,
+    /// The events of the plan that is followed, those to come.
+    agenda: VecDeque<Event>,
 }
 
 impl Stage {
@@ -56,7 +61,19 @@ impl Stage {
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
+        Stage {
+            network,
+            plan,
+            office,
+            phones,
+            names,
+            weather,
+            trace,
+            seed,
+            horizon: None,
+            awaited: Vec::new(),
+            agenda: VecDeque::new(),
+        }
     }
 
     /// What everything follows from.
@@ -84,7 +101,35 @@ impl Stage {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
         self.names.insert(address, name.to_owned());
+        self.script_awaited();
         self.network.host(name, address)
+    }
+
+    /// The dice are switched off: what goes wrong from now on is what the plan says. To be called before anything is sent.
+    ///
+    /// What a scenario does to machines it does itself; an event of the plan that says the same changes nothing.
+    pub fn follow(&mut self, plan: &faults::Plan) {
+        self.network.dice_off();
+        self.agenda = plan.events.clone().into();
+        self.awaited.clone_from(&plan.packets);
+        self.script_awaited();
+    }
+
+    /// This happens to a packet, whatever the dice say.
+    pub fn script(&mut self, fault: PacketFault) {
+        self.awaited.push(fault);
+        self.script_awaited();
+    }
+
+    /// What went wrong so far.
+    pub fn faults(&self) -> faults::Plan {
+        self.trace.look(|packets| faults::Plan::of(packets, &self.network.happenings(), &self.names))
+    }
+
+    /// Whom the plan that is followed names and nobody has seen.
+    pub fn strangers(&self) -> BTreeSet<String> {
+        let awaited = self.awaited.iter().flat_map(|fault| [&fault.from, &fault.to]);
+        awaited.filter(|name| self.address(name).is_none()).cloned().collect()
     }
 
     /// The PBX runs, with the plan as it is.
@@ -164,9 +209,15 @@ impl Stage {
         self.weather = link;
     }
 
+    /// The faults stop: all links are good, no line is cut.
+    pub fn calm(&mut self) {
+        self.network.calm();
+        self.weather = Link::default();
+    }
+
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
-        self.set_weather(Link::default());
+        self.calm();
         for phone in self.phones.values() {
             if !phone.is_plugged_in() {
                 phone.finds_its_network();
@@ -181,9 +232,9 @@ impl Stage {
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
-        let (packets, records) = (self.trace.packets(), self.office.records());
+        let (records, books) = (self.office.records(), self.network.books());
         let is_whole = !self.office.has_crashed();
-        Evidence::new(&packets, PBX, is_whole, &records, Some(self.network.books())).judge()
+        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, Some(books)).judge())
     }
 
     fn left_over(&self) -> Vec<String> {
@@ -207,7 +258,58 @@ impl Stage {
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
-        tokio::time::sleep(time.min(left)).await;
+        let end = self.now() + time.min(left);
+        while let Some(event) = self.agenda.pop_front_if(|event| Instant::START + event.at <= end) {
+            tokio::time::sleep((Instant::START + event.at).since(self.now())).await;
+            self.suffer(&event.what);
+        }
+        tokio::time::sleep(end.since(self.now())).await;
+    }
+
+    /// What a plan says happens to a machine or a line. A name that nobody has is for [`Stage::strangers`] to tell.
+    fn suffer(&mut self, what: &What) {
+        match what {
+            What::Off(name) | What::Restart(name) => self.switch(name, matches!(what, What::Restart(_))),
+            What::Cut(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.partition_one_way(from, to);
+                }
+            }
+            What::Mend(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.repair_one_way(from, to);
+                }
+            }
+        }
+    }
+
+    fn switch(&mut self, name: &str, on: bool) {
+        match (self.phones.get(name), self.address(name)) {
+            (Some(phone), _) if on => phone.finds_its_network(),
+            (Some(phone), _) => phone.loses_its_network(),
+            (None, Some(PBX)) => {
+                self.office.crash();
+                if !on {
+                    self.network.crash(PBX);
+                }
+            }
+            (None, Some(host)) if on => self.network.bounce(host),
+            (None, Some(host)) => self.network.crash(host),
+            (None, None) => {}
+        }
+    }
+
+    fn address(&self, name: &str) -> Option<IpAddr> {
+        self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
+    }
+
+    fn script_awaited(&mut self) {
+        for fault in std::mem::take(&mut self.awaited) {
+            match self.address(&fault.from).zip(self.address(&fault.to)) {
+                Some((from, to)) => self.network.script(from, to, fault.number - 1, fault.fate),
+                None => self.awaited.push(fault),
+            }
+        }
     }
 
     /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.

@@ -3,7 +3,7 @@
 use super::datagram::Datagrams;
 use super::flow::{Flows, Segment};
 use super::link::{Fate, Link};
-use super::tap::{Kind, Packet};
+use super::tap::{Happening, Kind, Packet};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::time::Instant;
@@ -29,6 +29,10 @@ pub(super) struct State {
     pub(super) links: BTreeMap<(IpAddr, IpAddr), Link>,
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
     pub(super) scripted: BTreeMap<(IpAddr, IpAddr, u64), Fate>,
+    /// Nothing is drawn for packets: only what is scripted happens to them.
+    pub(super) is_scripted: bool,
+    /// What happened to machines and lines, in order.
+    pub(super) happened: Vec<(Instant, Happening)>,
     /// Packets sent so far, and until when the link is busy sending.
     traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
     hosts: BTreeMap<IpAddr, HostState>,
@@ -46,6 +50,7 @@ struct HostState {
     name: String,
     up: bool,
     starts: u64,
+    started_at: Instant,
     next_port: u16,
     tasks: Vec<AbortHandle>,
 }
@@ -83,6 +88,8 @@ impl State {
             links: BTreeMap::new(),
             cuts: BTreeSet::new(),
             scripted: BTreeMap::new(),
+            is_scripted: false,
+            happened: Vec::new(),
             traffic: BTreeMap::new(),
             hosts: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -129,6 +136,7 @@ impl State {
                 name: name.to_owned(),
                 up: true,
                 starts: 1,
+                started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
             };
@@ -159,6 +167,9 @@ impl State {
 
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
     pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+        if !self.is_up(address) {
+            return Vec::new();
+        }
         self.datagrams.drop_host(address);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
@@ -172,11 +183,17 @@ impl State {
         }
     }
 
-    pub(super) fn revive(&mut self, address: IpAddr) {
+    pub(super) fn revive(&mut self, address: IpAddr, now: Instant) {
         if let Some(host) = self.hosts.get_mut(&address) {
             host.up = true;
             host.starts += 1;
+            host.started_at = now;
         }
+    }
+
+    /// Whether the host was started again at this very moment.
+    pub(super) fn has_just_started(&self, address: IpAddr, now: Instant) -> bool {
+        self.hosts.get(&address).is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
     }
 
     /// A port that is free for `taken` to take.
@@ -209,8 +226,11 @@ impl State {
         let link = self.links.get(&pair).unwrap_or(&self.default_link).clone();
         let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
         let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
-        let drawn = link.fate(dice, number, now);
-        let mut fate = self.scripted.get(&(pair.0, pair.1, number)).copied().unwrap_or(drawn);
+        let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
+            Some(fate) => *fate,
+            None if self.is_scripted => Fate::default(),
+            None => link.fate(dice, number, now),
+        };
         let begins = busy_until.max(now);
         let sent = begins + link.transmission(bytes.len() + HEADERS);
         if begins.since(now) > link.queue {
