@@ -11,12 +11,15 @@
 //! | [`dictionary`] | all sentences, and the nearest to one that is unknown |
 //! | [`play`] | one scenario, one seed, one outcome |
 //! | [`report`] | the story of a failure |
+//! | [`swarm`], [`retell`] | cases that nobody thought of, by the thousand; one of them in sentences |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
 pub mod play;
 pub mod report;
+pub mod retell;
 pub mod scene;
 mod steps;
 pub mod suite;
+pub mod swarm;
 pub mod words;

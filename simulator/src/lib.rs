@@ -29,6 +29,7 @@
 //! | [`faults`] | what went wrong in a run, as a list that can be replayed and edited |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
+//! | [`swarm`] | calls that nobody thought of, by the thousand; the smallest that still goes wrong |
 
 pub mod dice;
 pub mod disk;
@@ -45,4 +46,7 @@ pub mod trace;
 pub mod faults;
 pub mod rules;
 pub mod stage;
+
 pub mod world;
+
+pub mod swarm;

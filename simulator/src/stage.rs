@@ -1,7 +1,7 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
 use crate::faults::{self, Event, PacketFault, What};
-use crate::network::{Builder, Link, Network, SimHost};
+use crate::network::{Builder, Happening, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
@@ -24,6 +24,9 @@ const FIRST: u8 = 2;
 
 /// After this nothing is left of anything: twice 64 * T1, and a little.
 const REST: Duration = Duration::from_secs(70);
+
+/// How long one look whether all has come to rest waits for the next.
+const REST_LOOK: Duration = Duration::from_millis(250);
 
 /// How long one look of [`Stage::until`] waits for the next.
 const LOOK: Duration = Duration::from_millis(5);
@@ -163,11 +166,13 @@ impl Stage {
 
     /// A telephone called `name` for an extension, which may have others.
     pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
-        let number = extension.to_owned();
-        self.replan(move |plan| {
-            plan.extension(&number);
-        })
-        .await;
+        if !self.plan.extensions.iter().any(|known| known.number == extension) {
+            let number = extension.to_owned();
+            self.replan(move |plan| {
+                plan.extension(&number);
+            })
+            .await;
+        }
         self.open_office().await;
         let line = phone::Line {
             user: extension.to_owned(),
@@ -215,19 +220,65 @@ impl Stage {
         self.weather = Link::default();
     }
 
+    /// Every telephone has its network again.
+    pub fn plug_all_in(&self) {
+        for phone in self.phones.values().filter(|phone| !phone.is_plugged_in()) {
+            phone.finds_its_network();
+        }
+    }
+
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
         self.calm();
+        self.plug_all_in();
         for phone in self.phones.values() {
-            if !phone.is_plugged_in() {
-                phone.finds_its_network();
-            }
             while phone.is_in_call() {
                 phone.hang_up();
             }
         }
-        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        let end = self.now() + REST;
+        while self.now() < end && !self.has_stopped() && !self.left_over().is_empty() {
+            self.pass(REST_LOOK).await;
+        }
         self.left_over()
+    }
+
+    /// Who talks to nobody, in words: more telephones are in a call than the PBX has ends of calls, or the other way round.
+    ///
+    /// To be asked when the faults have stopped and requests have had their 64 * T1. It says nothing where somebody lost
+    /// the network or the PBX its power: they may well have missed the end of a call.
+    pub fn left_alone(&self) -> Option<String> {
+        let is_excused = |(_, happening): &(Instant, Happening)| {
+            matches!(happening, Happening::Off(_) | Happening::Restart(_) | Happening::Cut(..))
+        };
+        if self.office.has_ended() || self.network.happenings().iter().any(is_excused) {
+            return None;
+        }
+        let calls = usize::try_from(self.office.counters().calls_active).unwrap_or(usize::MAX);
+        let answered: usize = self.phones.values().map(Phone::calls_answered).sum();
+        if answered > calls.saturating_mul(2) {
+            let talks = |(name, phone): (&String, &Phone)| phone.is_talking().then(|| name.clone());
+            let talking: Vec<String> = self.phones.iter().filter_map(talks).collect();
+            return Some(format!("{} talks, and the PBX has {calls} calls", talking.join(" and ")));
+        }
+        let up: usize = self.phones.values().map(Phone::calls_up).sum();
+        (calls > up).then(|| format!("the PBX has {calls} calls, and the telephones have {up}"))
+    }
+
+    /// What makes life harder for the PBX, by the names in [`pbx::buggify`]. To be called before it is opened.
+    pub fn buggify(&mut self, names: &[String]) -> Result<(), String> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        #[cfg(feature = "buggify")]
+        {
+            let whims = pbx::buggify::Whims::new(names, self.seed);
+            let whims = whims.map_err(|name| format!("nobody knows how to buggify {name:?}"))?;
+            self.network.set_whims(PBX, whims);
+            Ok(())
+        }
+        #[cfg(not(feature = "buggify"))]
+        Err("the PBX in here cannot be buggified; build with --features buggify".to_owned())
     }
 
     /// The rules that were broken so far. To be asked when everything has come to rest.

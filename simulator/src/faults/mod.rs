@@ -11,6 +11,7 @@ mod text;
 
 pub use span::write as write_span;
 pub use text::ParseError;
+pub(crate) use text::Raw;
 
 use crate::ladder;
 use crate::network::{Fate, Happening, Packet};

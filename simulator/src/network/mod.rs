@@ -212,6 +212,12 @@ impl Network {
         self.state().starts(address)
     }
 
+    /// Makes life harder for the program on a host, from its next task on.
+    #[cfg(feature = "buggify")]
+    pub fn set_whims(&self, address: IpAddr, whims: pbx::buggify::Whims) {
+        self.state().set_whims(address, whims);
+    }
+
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
     pub fn watch(&self, tap: impl FnMut(&Packet) + Send + 'static) {
         self.state().taps.push(Box::new(tap));

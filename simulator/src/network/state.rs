@@ -53,6 +53,8 @@ struct HostState {
     started_at: Instant,
     next_port: u16,
     tasks: Vec<AbortHandle>,
+    #[cfg(feature = "buggify")]
+    whims: Option<std::sync::Arc<pbx::buggify::Whims>>,
 }
 
 /// What became of datagrams; copies that the network made count as well.
@@ -139,6 +141,7 @@ impl State {
                 started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
+                ..HostState::default()
             };
         }
     }
@@ -156,6 +159,19 @@ impl State {
     /// How often this host was started: another seed each time.
     pub(super) fn starts(&self, address: IpAddr) -> u64 {
         self.hosts.get(&address).map_or(0, |host| host.starts)
+    }
+
+    /// What makes life harder for the program on a host.
+    #[cfg(feature = "buggify")]
+    pub(super) fn whims(&self, address: IpAddr) -> Option<std::sync::Arc<pbx::buggify::Whims>> {
+        self.hosts.get(&address)?.whims.clone()
+    }
+
+    #[cfg(feature = "buggify")]
+    pub(super) fn set_whims(&mut self, address: IpAddr, whims: pbx::buggify::Whims) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.whims = Some(std::sync::Arc::new(whims));
+        }
     }
 
     pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {

@@ -172,7 +172,7 @@ impl Phone {
 
     /// Presses keys, told in RTP (RFC 4733).
     pub fn press(&self, keys: &str) {
-        self.shared.act(|telephone, _| telephone.press(keys));
+        self.shared.act(|telephone, now| telephone.press(keys, now));
     }
 
     /// Presses keys, told by INFO.
@@ -182,7 +182,7 @@ impl Phone {
 
     /// Its owner says this from now on.
     pub fn play(&self, sound: Sound) {
-        self.shared.act(|telephone, _| telephone.play(sound));
+        self.shared.act(|telephone, now| telephone.play(sound, now));
     }
 
     /// What its owner says, as long as nothing else is said.
@@ -236,6 +236,17 @@ impl Phone {
     /// Whether it rings, waits or talks.
     pub fn is_in_call(&self) -> bool {
         self.shared.look(|telephone, _| telephone.current().is_some())
+    }
+
+    /// How many calls it has that are not over, whatever their state.
+    pub fn calls_up(&self) -> usize {
+        self.shared.look(|telephone, _| telephone.lines.iter().filter(|line| !line.is_over()).count())
+    }
+
+    /// How many of them are answered.
+    pub fn calls_answered(&self) -> usize {
+        self.shared
+            .look(|telephone, _| telephone.lines.iter().filter(|line| line.state == State::Talking).count())
     }
 
     /// Whether it talks.

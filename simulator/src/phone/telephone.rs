@@ -142,7 +142,9 @@ impl Telephone {
 
     /// The other side of the current call is to wait (RFC 3264 section 8.4), or no longer.
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {
-        if let Some(line) = self.current() {
+        // The key does nothing while nobody is there to wait, and while one change is still being agreed on.
+        let can_change = |line: &&mut Line| line.state == State::Talking && line.negotiation.is_stable();
+        if let Some(line) = self.current().filter(can_change) {
             line.direction = if holds { Direction::SendOnly } else { Direction::SendRecv };
             let (session, offer) = (line.session, line.offer());
             self.agent.offer(session, Some(offer), now);
@@ -150,9 +152,9 @@ impl Telephone {
         }
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.press(keys);
+            line.voice.press(keys, now);
         }
     }
 
@@ -169,9 +171,9 @@ impl Telephone {
         self.settle(now);
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.play(sound.clone());
+            line.voice.play(sound.clone(), now);
         }
         self.habits.voice = sound;
     }

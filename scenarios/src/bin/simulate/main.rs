@@ -1,6 +1,7 @@
 //! The program `simulate`: plays a scenario and shows what happened.
 
 mod faults;
+mod swarm;
 
 use clap::{Parser, Subcommand};
 use pbx::time::Duration;
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         write_faults: Option<PathBuf>,
     },
+    /// Play calls that nobody thought of, by the thousand
+    Swarm(Box<swarm::Arguments>),
     /// List the sentences that scenarios are made of
     Sentences,
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
             dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
             ExitCode::SUCCESS
         }
+        Command::Swarm(arguments) => conclude(swarm::run(&arguments)),
         Command::Play { place, seed, until, ladder, trace, faults, write_faults } => {
             let show = Show { ladder, trace, faults, write_faults };
             conclude(play(&place, Settings { seed, until }, &show))
