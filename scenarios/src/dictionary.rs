@@ -69,22 +69,6 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_list_every_sentence_and_no_other() {
-        let text = include_str!("../../docs/scenarios.md");
-        let mut keyword = "";
-        let mut listed = Vec::new();
-        for line in text.lines().skip_while(|line| !line.starts_with("<!-- sentences")) {
-            if let Some(heading) = line.strip_prefix("### ") {
-                keyword = heading;
-            } else if let Some(text) = line.strip_prefix("- `").and_then(|line| line.strip_suffix('`')) {
-                listed.push(format!("{keyword} {text}"));
-            }
-        }
-        let written: Vec<_> = sentences().iter().map(ToString::to_string).collect();
-        assert_eq!(listed, written, "`simulate sentences` says what belongs into docs/scenarios.md");
-    }
-
-    #[test]
     fn a_slip_of_the_tongue_finds_its_sentence() {
         let found = nearest("alice hear bob", 3);
         assert!(found.iter().any(|sentence| sentence.text == "{actor} hears {actor}"), "{found:?}");

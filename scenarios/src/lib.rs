@@ -9,12 +9,14 @@
 //! | [`words`] | what stands in braces in a sentence: people, times, tones, statuses |
 //! | `steps/` | the sentences, a file a subject |
 //! | [`dictionary`] | all sentences, and the nearest to one that is unknown |
+//! | [`documents`] | the parts of documents that follow from the code |
 //! | [`play`] | one scenario, one seed, one outcome |
 //! | [`report`] | the story of a failure |
 //! | [`swarm`], [`retell`] | cases that nobody thought of, by the thousand; one of them in sentences |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
+pub mod documents;
 pub mod play;
 pub mod report;
 pub mod retell;

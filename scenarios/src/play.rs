@@ -108,7 +108,7 @@ pub fn play_under(
         failure = look_back(&mut scene).err().map(Failure::Rule);
     }
     let see = scene.world.with(|stage: &mut Stage| {
-        let ladder = ladder::draw(&stage.trace().packets(), stage.names());
+        let ladder = stage.trace().look(|packets| ladder::draw(packets, stage.names()));
         (stage.now(), stage.trace().text(), ladder, stage.faults(), stage.strangers())
     });
     // A world in which a task has panicked can still be looked at.

@@ -136,9 +136,7 @@ pub fn main(folder: &str) -> ExitCode {
 
 /// All scenarios of all features below `folder`, by file and line.
 pub fn cases(folder: &Path) -> Result<Vec<Case>, String> {
-    let mut files = Vec::new();
-    find(folder, &mut files).map_err(|error| format!("{}: {error}", folder.display()))?;
-    files.sort();
+    let files = files(folder, "feature").map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut cases = Vec::new();
     for file in files {
         cases.extend(cases_of(folder, &file)?);
@@ -239,14 +237,17 @@ fn conclude(cases: &[Case], outcomes: &[Outcome]) -> ExitCode {
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
-fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// All files below `folder` with this extension, in order.
+pub fn files(folder: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            find(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "feature") {
-            files.push(path);
+            found.extend(files(&path, extension)?);
+        } else if path.extension().is_some_and(|own| own == extension) {
+            found.push(path);
         }
     }
-    Ok(())
+    found.sort();
+    Ok(found)
 }

@@ -79,11 +79,7 @@ impl Plan {
             to: name(packet.to.ip()),
             number: packet.number + 1,
             fate: packet.fate,
-            note: format!(
-                "{}  {}",
-                seconds(packet.at),
-                ladder::label(packet).unwrap_or_else(|| format!("{} bytes", packet.bytes.len()))
-            ),
+            note: format!("{}  {}", seconds(packet.at), ladder::name(packet)),
         };
         let event = |(at, happening): &(Instant, Happening)| Event {
             at: at.since(Instant::START),

@@ -1,13 +1,15 @@
 //! UDP sockets.
 
-use super::state::{Due, flip};
+use super::state::{Due, flipped};
 use super::tap::Kind;
 use super::{Network, state::State};
 use pbx::shell::host::Udp;
+use pbx::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// What a socket's buffer holds: Linux' default of about 200 KiB.
@@ -23,7 +25,7 @@ pub(super) struct Datagrams {
 #[derive(Default)]
 struct Bound {
     serial: u64,
-    inbox: VecDeque<(SocketAddr, Vec<u8>)>,
+    inbox: VecDeque<(SocketAddr, Arc<[u8]>)>,
     held: usize,
     waiting: Vec<Waker>,
 }
@@ -34,7 +36,7 @@ impl Datagrams {
     }
 
     /// Puts a datagram into the buffer of whoever is bound there; `false` when nobody is.
-    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) -> bool {
+    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) -> bool {
         let bound = if self.sockets.contains_key(&to) { to } else { any(to) };
         let Some(socket) = self.sockets.get_mut(&bound) else {
             return false;
@@ -58,6 +60,18 @@ impl Datagrams {
             }
             stays
         });
+    }
+}
+
+impl State {
+    /// A datagram goes out.
+    pub(super) fn put_datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now: Instant) {
+        let sent = Arc::from(bytes);
+        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, now);
+        let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
+        for at in arrives.into_iter().chain(again) {
+            self.schedule(at, Due::Datagram { from, to, bytes: carried.clone() });
+        }
     }
 }
 
@@ -145,14 +159,7 @@ impl Udp for UdpSocket {
                     return Err(io::Error::from_raw_os_error(90));
                 }
             }
-            let (fate, arrives, again) = state.send(self.bound, remote, Kind::Datagram, bytes, now);
-            for at in arrives.into_iter().chain(again) {
-                let mut bytes = bytes.to_vec();
-                if let Some(bit) = fate.flip {
-                    flip(&mut bytes, bit);
-                }
-                state.schedule(at, Due::Datagram { from: self.bound, to: remote, bytes });
-            }
+            state.send_datagram(self.bound, remote, bytes, now);
             Ok(bytes.len())
         })
     }

@@ -3,12 +3,14 @@
 //! A lost segment is sent again after 200 ms, then 400 ms, ...; what was sent after it waits at the receiver until it
 //! came. A segment that has not got through for 30 s breaks the stream for its sender; one that opens it, for 15 s.
 
+use super::forge::Outgoing;
 use super::state::{Due, State};
 use super::tap::Kind;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::Waker;
 
 /// Bytes that may be under way or unread in one direction.
@@ -54,7 +56,7 @@ enum What {
     Syn,
     SynAck,
     Reset,
-    Data(Vec<u8>),
+    Data(Arc<[u8]>),
     Fin,
     /// The application has read so many bytes.
     Credit(usize),
@@ -280,11 +282,24 @@ impl State {
             end.wait(waker);
             return Ok(None);
         }
-        end.under_way += length;
-        for piece in bytes[..length].chunks(SEGMENT) {
-            self.put(id, side.other(), What::Data(piece.to_vec()), now);
-        }
+        self.write_forged(id, side, &bytes[..length], now);
         Ok(Some(length))
+    }
+
+    /// The bytes of one write go out, through the hands of forgers.
+    fn write_forged(&mut self, id: FlowId, side: Side, bytes: &[u8], now: Instant) {
+        let Some(flow) = self.flows.flows.get(&id) else { return };
+        let (from, to) = (flow.address(side), flow.address(side.other()));
+        let written =
+            Outgoing { at: now, from, to, is_stream: true, bytes: bytes.to_vec(), delay: Duration::ZERO };
+        for forged in self.forged(written) {
+            if let Ok(end) = self.end(id, side) {
+                end.under_way += forged.bytes.len();
+            }
+            for piece in forged.bytes.chunks(SEGMENT) {
+                self.put(id, side.other(), What::Data(piece.into()), now);
+            }
+        }
     }
 
     /// No more bytes of this side.
@@ -331,7 +346,7 @@ impl State {
             Kind::Data if attempt > 0 => Kind::Again,
             kind => kind,
         };
-        let (fate, arrives, _) = self.send(from, to, kind, segment.what.bytes(), now);
+        let (fate, arrives, _) = self.send(from, to, kind, &segment.what.bytes(), now);
         // A flipped bit fails the checksum; a reset is not repeated, as nobody waits for it.
         match arrives.filter(|_| fate.flip.is_none()) {
             Some(at) => {
@@ -436,7 +451,7 @@ impl State {
         while let Some(what) = end.early.remove(&end.expected) {
             end.expected += 1;
             match what {
-                What::Data(bytes) => end.inbox.extend(bytes),
+                What::Data(bytes) => end.inbox.extend(bytes.iter()),
                 What::Fin => end.finished = true,
                 What::Syn | What::SynAck | What::Reset | What::Credit(_) => {}
             }
@@ -508,10 +523,10 @@ impl What {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    fn bytes(&self) -> Arc<[u8]> {
         match self {
-            What::Data(bytes) => bytes,
-            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => &[],
+            What::Data(bytes) => bytes.clone(),
+            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => Arc::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use pbx::time::Duration;
 use scenarios::play::Settings;
 use scenarios::scene::SEED;
-use scenarios::{dictionary, report, suite};
+use scenarios::{dictionary, documents, report, suite};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -48,6 +48,8 @@ enum Command {
     Swarm(Box<swarm::Arguments>),
     /// List the sentences that scenarios are made of
     Sentences,
+    /// Write the parts of the documents that follow from the code
+    Document,
 }
 
 fn main() -> ExitCode {
@@ -56,12 +58,21 @@ fn main() -> ExitCode {
             dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
             ExitCode::SUCCESS
         }
+        Command::Document => conclude(document(Path::new(".")).map(|()| ExitCode::SUCCESS)),
         Command::Swarm(arguments) => conclude(swarm::run(&arguments)),
         Command::Play { place, seed, until, ladder, trace, faults, write_faults } => {
             let show = Show { ladder, trace, faults, write_faults };
             conclude(play(&place, Settings { seed, until }, &show))
         }
     }
+}
+
+fn document(root: &Path) -> Result<(), String> {
+    for document in documents::DOCUMENTS {
+        let text = documents::current(root, document)?;
+        std::fs::write(root.join(document), text).map_err(|error| format!("{document}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// What could not even be tried is told apart from what failed.
