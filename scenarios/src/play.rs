@@ -28,6 +28,8 @@ pub struct Outcome {
     pub lasted: Instant,
     /// Every packet, a line each: equal texts are equal runs.
     pub trace: String,
+    /// What the trace is known by: equal numbers are equal runs.
+    pub hash: u64,
     /// The ladder.
     pub ladder: String,
     /// What went wrong in the network.
@@ -109,11 +111,11 @@ pub fn play_under(
     }
     let see = scene.world.with(|stage: &mut Stage| {
         let ladder = stage.trace().look(|packets| ladder::draw(packets, stage.names()));
-        (stage.now(), stage.trace().text(), ladder, stage.faults(), stage.strangers())
+        (stage.now(), stage.trace().hash(), stage.trace().text(), ladder, stage.faults(), stage.strangers())
     });
     // A world in which a task has panicked can still be looked at.
-    let (lasted, trace, ladder, faults, strangers) = block_on(see);
-    Outcome { seed: settings.seed, said, failure, lasted, trace, ladder, faults, strangers }
+    let (lasted, hash, trace, ladder, faults, strangers) = block_on(see);
+    Outcome { seed: settings.seed, said, failure, lasted, trace, hash, ladder, faults, strangers }
 }
 
 fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<(), Failure> {

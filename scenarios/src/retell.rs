@@ -35,8 +35,13 @@ pub fn sentences(case: &Case) -> Vec<String> {
         manners(person).into_iter().for_each(|text| say("Given", text));
     }
     for fault in case.faults.iter().flat_map(|plan| &plan.packets) {
-        let (from, to) = (party(&fault.from), party(&fault.to));
-        say("Given", format!("the {} packet from {from} to {to} {}", ordinal(fault.number), fault.words()));
+        let packet = format!(
+            "the {} packet from {} to {}",
+            ordinal(fault.number),
+            party(&fault.from),
+            party(&fault.to)
+        );
+        fault.words().iter().for_each(|words| say("Given", format!("{packet} {words}")));
     }
     let mut now = 0;
     for action in &case.actions {

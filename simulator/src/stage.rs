@@ -2,7 +2,7 @@
 
 use crate::agents::Agents;
 use crate::faults::{self, Event, PacketFault, What};
-use crate::network::{Builder, Happening, Link, Network, SimHost};
+use crate::network::{Builder, Fate, Happening, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
@@ -48,8 +48,10 @@ pub struct Stage {
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
-    /// The packets of the plan that is followed whose two ends are not both there yet.
-    awaited: Vec<PacketFault>,
+    /// What is said of packets, whatever the dice say.
+    scripted: Vec<PacketFault>,
+    /// What makes life harder for the PBX.
+    whims: Vec<String>,
     /// The events of the plan that is followed, those to come.
     agenda: VecDeque<Event>,
 }
@@ -78,7 +80,8 @@ impl Stage {
             trace,
             seed,
             horizon: None,
-            awaited: Vec::new(),
+            scripted: Vec::new(),
+            whims: Vec::new(),
             agenda: VecDeque::new(),
         }
     }
@@ -108,7 +111,7 @@ impl Stage {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
         self.names.insert(address, name.to_owned());
-        self.script_awaited();
+        self.apply_script();
         self.network.host(name, address)
     }
 
@@ -118,14 +121,21 @@ impl Stage {
     pub fn follow(&mut self, plan: &faults::Plan) {
         self.network.dice_off();
         self.agenda = plan.events.clone().into();
-        self.awaited.clone_from(&plan.packets);
-        self.script_awaited();
+        self.scripted.clone_from(&plan.packets);
+        self.apply_script();
     }
 
-    /// This happens to a packet, whatever the dice say.
-    pub fn script(&mut self, fault: PacketFault) {
-        self.awaited.push(fault);
-        self.script_awaited();
+    /// This, too, happens to a packet, whatever the dice say.
+    pub fn script(&mut self, fault: PacketFault, change: impl FnOnce(&mut Fate)) {
+        let is_it = |known: &PacketFault| {
+            (&known.from, &known.to, known.number) == (&fault.from, &fault.to, fault.number)
+        };
+        let at = self.scripted.iter().position(is_it).unwrap_or_else(|| {
+            self.scripted.push(fault);
+            self.scripted.len() - 1
+        });
+        change(&mut self.scripted[at].fate);
+        self.apply_script();
     }
 
     /// What went wrong so far.
@@ -135,8 +145,8 @@ impl Stage {
 
     /// Whom the plan that is followed names and nobody has seen.
     pub fn strangers(&self) -> BTreeSet<String> {
-        let awaited = self.awaited.iter().flat_map(|fault| [&fault.from, &fault.to]);
-        awaited.filter(|name| self.address(name).is_none()).cloned().collect()
+        let named = self.scripted.iter().flat_map(|fault| [&fault.from, &fault.to]);
+        named.filter(|name| self.address(name).is_none()).cloned().collect()
     }
 
     /// The PBX runs, with the plan as it is.
@@ -285,14 +295,12 @@ impl Stage {
         (calls > up).then(|| format!("the PBX has {calls} calls, and the telephones have {up}"))
     }
 
-    /// What makes life harder for the PBX, by the names in [`pbx::buggify`]. To be called before it is opened.
-    pub fn buggify(&mut self, names: &[String]) -> Result<(), String> {
-        if names.is_empty() {
-            return Ok(());
-        }
+    /// This, too, makes life harder for the PBX, by a name of [`pbx::buggify`]. To be called before it is opened.
+    pub fn buggify(&mut self, name: &str) -> Result<(), String> {
+        self.whims.push(name.to_owned());
         #[cfg(feature = "buggify")]
         {
-            let whims = pbx::buggify::Whims::new(names, self.seed);
+            let whims = pbx::buggify::Whims::new(&self.whims, self.seed);
             let whims = whims.map_err(|name| format!("nobody knows how to buggify {name:?}"))?;
             self.network.set_whims(PBX, whims);
             Ok(())
@@ -374,11 +382,11 @@ impl Stage {
         self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
     }
 
-    fn script_awaited(&mut self) {
-        for fault in std::mem::take(&mut self.awaited) {
-            match self.address(&fault.from).zip(self.address(&fault.to)) {
-                Some((from, to)) => self.network.script(from, to, fault.number - 1, fault.fate),
-                None => self.awaited.push(fault),
+    /// Hosts get their addresses one by one; what is said of those who have none waits.
+    fn apply_script(&self) {
+        for fault in &self.scripted {
+            if let Some((from, to)) = self.address(&fault.from).zip(self.address(&fault.to)) {
+                self.network.script(from, to, fault.number - 1, fault.fate);
             }
         }
     }

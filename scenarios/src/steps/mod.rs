@@ -8,6 +8,7 @@ mod office;
 mod provider;
 mod registering;
 mod sinks;
+mod swarm;
 mod talking;
 mod time;
 
@@ -21,6 +22,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("provider.rs"),
     include_str!("registering.rs"),
     include_str!("sinks.rs"),
+    include_str!("swarm.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
 ];

@@ -120,8 +120,8 @@ impl What {
 }
 
 impl PacketFault {
-    /// What happens, in words: `is lost`, `comes 30 ms late`.
-    pub fn words(&self) -> String {
+    /// What happens, each in words: `is lost`, `comes 30 ms late`.
+    pub fn words(&self) -> Vec<String> {
         let Fate { lost, delay, duplicate, flip } = self.fate;
         let words = [
             lost.then(|| "is lost".to_owned()),
@@ -129,7 +129,7 @@ impl PacketFault {
             duplicate.map(|later| format!("comes again {} later", write_span(later))),
             flip.map(|bit| format!("arrives with bit {bit} flipped")),
         ];
-        words.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+        words.into_iter().flatten().collect()
     }
 }
 

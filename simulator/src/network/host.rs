@@ -72,7 +72,9 @@ impl Host for SimHost {
     #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned on behalf of a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         #[cfg(feature = "buggify")]
-        if let Some(whims) = self.network.state().whims(self.address) {
+        let whims = self.network.state().whims(self.address);
+        #[cfg(feature = "buggify")]
+        if let Some(whims) = whims {
             let task = tokio::spawn(whimsical(whims, task));
             return self.network.state().add_task(self.address, task.abort_handle());
         }

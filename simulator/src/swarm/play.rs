@@ -54,8 +54,10 @@ pub fn play(case: &Case) -> Result<Run, String> {
 
 /// The same, and looks at the stage at the end; `None` when a panic left nothing to look at.
 pub fn play_and<T>(case: &Case, look: impl FnOnce(&Stage) -> T) -> Result<(Run, Option<T>), String> {
+    // What somebody else did on this thread before is not this case's.
+    world::last_panic();
     let played = world::play_here(case.seed, async |stage: &mut Stage| {
-        stage.buggify(&case.whims)?;
+        case.whims.iter().try_for_each(|name| stage.buggify(name))?;
         let broken = act_out(stage, case).await;
         let run = Run {
             broken,
@@ -72,7 +74,8 @@ pub fn play_and<T>(case: &Case, look: impl FnOnce(&Stage) -> T) -> Result<(Run, 
 fn of_panic(panic: &(dyn Any + Send)) -> Run {
     let words = panic.downcast_ref::<String>().cloned();
     let words = words.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-    let what = format!("A25 is broken: nothing panics, but: {}", words.unwrap_or_default());
+    let words = world::last_panic().or(words).unwrap_or_default().replace('\n', " ");
+    let what = format!("A25 is broken: nothing panics, but {words}");
     let broken = vec![Broken { rule: "A25".to_owned(), what }];
     Run { broken, hash: 0, packets: 0, lasted: Instant::START, faults: Plan::default() }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use scenarios::suite;
 use scenarios::swarm::{Found, Swarm, Verdict, reduce};
 use simulator::swarm::{Case, Wishes, draw, play};
+use simulator::world;
 use std::fs;
 use std::io::{IsTerminal, Write as _, stderr};
 use std::num::NonZero;
@@ -60,6 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     suite::hush();
+    world::remember_panics();
     match &arguments.case {
         Some(file) => again(file),
         None => swarm(arguments),
