@@ -3,12 +3,13 @@
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Evidence};
+use crate::rules::{Break, Run};
 use crate::trace::Trace;
 use crate::web::{self, Page};
+use pbx::pbx::What;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -39,6 +40,7 @@ pub struct Stage {
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
+    excused: BTreeSet<IpAddr>,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -55,8 +57,18 @@ impl Stage {
         network.name(DOMAIN, &[PBX]);
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
-        let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
+        Stage {
+            network,
+            plan: Plan::new(),
+            office,
+            phones: BTreeMap::new(),
+            names,
+            weather: Link::default(),
+            trace,
+            excused: BTreeSet::new(),
+            seed,
+            horizon: None,
+        }
     }
 
     /// What everything follows from.
@@ -179,11 +191,37 @@ impl Stage {
         self.left_over()
     }
 
+    /// What this host sends is not judged from its first packet on: it was told to do wrong.
+    pub fn excuse(&mut self, host: IpAddr) {
+        self.excused.insert(host);
+    }
+
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
-        let (records, books) = (self.office.records(), Some(self.network.books()));
-        let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
-        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+        let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
+        let unruly = unruly.map(|phone| phone.host().address());
+        let excused = self.excused.iter().copied().chain(unruly).collect();
+        let events = self.office.events().into_iter();
+        let unheard = events.filter_map(|event| match event.what {
+            What::Blocked { source } => Some(source),
+            _ => None,
+        });
+        let unheard = unheard.collect();
+        let (outages, records, left_over) = (self.network.outages(), self.office.records(), self.left_over());
+        self.trace.look(|packets| {
+            let run = Run {
+                packets,
+                pbx: PBX,
+                outages: &outages,
+                excused: &excused,
+                unheard: &unheard,
+                records: self.plan.keeps_records().then_some(&records),
+                books: Some(self.network.books()),
+                left_over: &left_over,
+                end: self.now(),
+            };
+            run.judge()
+        })
     }
 
     fn left_over(&self) -> Vec<String> {

@@ -30,8 +30,9 @@ pub use stream::{TcpListener, TcpStream};
 pub use tap::{Kind, Packet, PacketNumber};
 
 use pbx::time::{Duration, Instant, WallClock};
-pub use state::Books;
 use state::State;
+pub(crate) use state::flipped;
+pub use state::{Books, Outage};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -163,7 +164,8 @@ impl Network {
 
     /// The host is off from now on: its sockets are gone, its peers hear nothing. Its tasks are ended.
     pub fn crash(&self, address: IpAddr) {
-        let tasks = self.state().crash(address);
+        let now = self.elapsed();
+        let tasks = self.state().crash(address, now);
         for task in tasks {
             task.abort();
         }
@@ -172,7 +174,13 @@ impl Network {
     /// The host is on again, with nothing bound.
     pub fn bounce(&self, address: IpAddr) {
         self.crash(address);
-        self.state().revive(address);
+        let now = self.elapsed();
+        self.state().revive(address, now);
+    }
+
+    /// When hosts were off.
+    pub fn outages(&self) -> Vec<Outage> {
+        self.state().outages.clone()
     }
 
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
