@@ -1,13 +1,14 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
 use crate::agents::Agents;
-use crate::faults::{self, Event, PacketFault, What};
+use crate::faults::{self, Event, PacketFault};
 use crate::network::{Builder, Fate, Happening, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Evidence};
+use crate::rules::{Break, Run};
 use crate::trace::Trace;
 use crate::web::{self, Page, Question};
+use pbx::pbx::What;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -45,6 +46,7 @@ pub struct Stage {
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
+    excused: BTreeSet<IpAddr>,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -78,6 +80,7 @@ impl Stage {
             names,
             weather,
             trace,
+            excused: BTreeSet::new(),
             seed,
             horizon: None,
             scripted: Vec::new(),
@@ -309,11 +312,37 @@ impl Stage {
         Err("the PBX in here cannot be buggified; build with --features buggify".to_owned())
     }
 
+    /// What this host sends is not judged from its first packet on: it was told to do wrong.
+    pub fn excuse(&mut self, host: IpAddr) {
+        self.excused.insert(host);
+    }
+
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
-        let (records, books) = (self.office.records(), Some(self.network.books()));
-        let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
-        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+        let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
+        let unruly = unruly.map(|phone| phone.host().address());
+        let excused = self.excused.iter().copied().chain(unruly).collect();
+        let events = self.office.events().into_iter();
+        let unheard = events.filter_map(|event| match event.what {
+            What::Blocked { source } => Some(source),
+            _ => None,
+        });
+        let unheard = unheard.collect();
+        let (outages, records, left_over) = (self.network.outages(), self.office.records(), self.left_over());
+        self.trace.look(|packets| {
+            let run = Run {
+                packets,
+                pbx: PBX,
+                outages: &outages,
+                excused: &excused,
+                unheard: &unheard,
+                records: self.plan.keeps_records().then_some(&records),
+                books: Some(self.network.books()),
+                left_over: &left_over,
+                end: self.now(),
+            };
+            run.judge()
+        })
     }
 
     fn left_over(&self) -> Vec<String> {
@@ -346,15 +375,17 @@ impl Stage {
     }
 
     /// What a plan says happens to a machine or a line. A name that nobody has is for [`Stage::strangers`] to tell.
-    fn suffer(&mut self, what: &What) {
+    fn suffer(&mut self, what: &faults::What) {
         match what {
-            What::Off(name) | What::Restart(name) => self.switch(name, matches!(what, What::Restart(_))),
-            What::Cut(from, to) => {
+            faults::What::Off(name) | faults::What::Restart(name) => {
+                self.switch(name, matches!(what, faults::What::Restart(_)))
+            }
+            faults::What::Cut(from, to) => {
                 if let Some((from, to)) = self.address(from).zip(self.address(to)) {
                     self.network.partition_one_way(from, to);
                 }
             }
-            What::Mend(from, to) => {
+            faults::What::Mend(from, to) => {
                 if let Some((from, to)) = self.address(from).zip(self.address(to)) {
                     self.network.repair_one_way(from, to);
                 }

@@ -30,8 +30,9 @@ pub use stream::{TcpListener, TcpStream};
 pub use tap::{Happening, Kind, Packet, PacketNumber};
 
 use pbx::time::{Duration, Instant, WallClock};
-pub use state::Books;
 use state::State;
+pub(crate) use state::flipped;
+pub use state::{Books, Outage};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -221,6 +222,11 @@ impl Network {
         self.state().set_whims(address, whims);
     }
 
+    /// When hosts were off.
+    pub fn outages(&self) -> Vec<Outage> {
+        self.state().outages.clone()
+    }
+
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
     pub fn watch(&self, tap: impl FnMut(&Packet) + Send + 'static) {
         self.state().taps.push(Box::new(tap));
@@ -268,7 +274,8 @@ impl Network {
     }
 
     fn switch_off(&self, address: IpAddr) {
-        let tasks = self.state().crash(address);
+        let now = self.elapsed();
+        let tasks = self.state().crash(address, now);
         for task in tasks {
             task.abort();
         }

@@ -45,6 +45,7 @@ pub(super) struct State {
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
     pub(super) books: Books,
+    pub(super) outages: Vec<Outage>,
 }
 
 /// A machine.
@@ -69,6 +70,17 @@ pub struct Books {
     pub undeliverable: u64,
     /// They have not arrived yet.
     pub under_way: u64,
+}
+
+/// A time in which a host was off. Whatever ran on it ended then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Which host.
+    pub host: IpAddr,
+    /// Since when.
+    pub from: Instant,
+    /// Until when; `None` when it is still off.
+    pub to: Option<Instant>,
 }
 
 /// What is under way.
@@ -106,6 +118,7 @@ impl State {
             flows: Flows::default(),
             disks: BTreeMap::new(),
             books: Books::default(),
+            outages: Vec::new(),
         }
     }
 
@@ -189,10 +202,11 @@ impl State {
     }
 
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
-    pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+    pub(super) fn crash(&mut self, address: IpAddr, now: Instant) -> Vec<AbortHandle> {
         if !self.is_up(address) {
             return Vec::new();
         }
+        self.outages.push(Outage { host: address, from: now, to: None });
         self.datagrams.drop_host(address);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
@@ -207,6 +221,10 @@ impl State {
     }
 
     pub(super) fn revive(&mut self, address: IpAddr, now: Instant) {
+        let is_its = |outage: &&mut Outage| outage.host == address && outage.to.is_none();
+        if let Some(outage) = self.outages.iter_mut().find(is_its) {
+            outage.to = Some(now);
+        }
         if let Some(host) = self.hosts.get_mut(&address) {
             host.up = true;
             host.starts += 1;
@@ -291,7 +309,7 @@ impl State {
 }
 
 /// The same bytes with one bit flipped, as the fate says.
-pub(super) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
+pub(crate) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
     let mut bytes = bytes.to_vec();
     if !bytes.is_empty() {
         let bit = bit % (bytes.len() as u64 * 8);

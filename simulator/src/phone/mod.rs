@@ -122,7 +122,10 @@ impl Phone {
 
     /// Changes how it is.
     pub fn habits(&self, change: impl FnOnce(&mut Habits)) {
-        self.shared.act(|telephone, _| change(&mut telephone.habits));
+        self.shared.act(|telephone, _| {
+            change(&mut telephone.habits);
+            telephone.has_misbehaved |= telephone.habits.answering == Answering::IsDead;
+        });
     }
 
     /// Tells the PBX where it is.
@@ -197,6 +200,7 @@ impl Phone {
 
     /// Sends bytes to the PBX as they are.
     pub fn sends(&self, raw: &[u8]) {
+        self.shared.act(|telephone, _| telephone.has_misbehaved = true);
         self.shared.send_raw(raw, self.pbx);
     }
 
@@ -214,6 +218,11 @@ impl Phone {
     pub fn finds_its_network(&self) {
         self.shared.host.network().bounce(self.shared.host.address());
         self.shared.plug_in();
+    }
+
+    /// Whether it was ever told to do what no telephone should: what it sends is not held against anybody.
+    pub fn has_misbehaved(&self) -> bool {
+        self.shared.look(|telephone, _| telephone.has_misbehaved)
     }
 
     /// Whether it has a network.

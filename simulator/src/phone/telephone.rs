@@ -34,6 +34,8 @@ pub(super) enum Output {
 pub(super) struct Telephone {
     pub(super) name: String,
     pub(super) habits: Habits,
+    /// Whether it was ever told to do what no telephone should.
+    pub(super) has_misbehaved: bool,
     pub(super) registration: Registration,
     /// All calls, the ended ones too, oldest first.
     pub(super) lines: Vec<Line>,
@@ -65,6 +67,7 @@ impl Telephone {
             agent: UserAgent::new(settings, rng.fork()),
             registration: Registration::new(account, path, rng.fork()),
             habits,
+            has_misbehaved: false,
             lines: Vec::new(),
             texts: Vec::new(),
             path,
