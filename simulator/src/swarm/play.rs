@@ -97,8 +97,11 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
         rule: "A27".to_owned(),
         what: format!("A27 is broken: when the faults have stopped nobody talks to nobody, but {what}"),
     }));
-    // What is left over is for the rules to tell.
-    stage.come_to_rest().await;
+    let left = stage.come_to_rest().await;
+    if !left.is_empty() {
+        let what = format!("A24 is broken: nothing is left over at the end, but {}", left.join(", "));
+        broken.push(Broken { rule: "A24".to_owned(), what });
+    }
     broken
         .extend(stage.judge().iter().map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }));
     broken
