@@ -12,13 +12,16 @@
 //! | [`documents`] | the parts of documents that follow from the code |
 //! | [`play`] | one scenario, one seed, one outcome |
 //! | [`report`] | the story of a failure |
+//! | [`swarm`], [`retell`] | cases that nobody thought of, by the thousand; one of them in sentences |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
 pub mod documents;
 pub mod play;
 pub mod report;
+pub mod retell;
 pub mod scene;
 mod steps;
 pub mod suite;
+pub mod swarm;
 pub mod words;

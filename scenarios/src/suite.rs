@@ -1,6 +1,6 @@
 //! All features over all cores, as `cargo test` wants it: the arguments of libtest, a line a scenario, stories at the end.
 
-use crate::play::{Outcome, Settings, play};
+use crate::play::{Outcome, Settings, play, play_under};
 use crate::report;
 use crate::scene::SEED;
 use clap::Parser;
@@ -8,6 +8,7 @@ use cucumber::feature::Ext as _;
 use cucumber::gherkin::tagexpr::TagOperation;
 use cucumber::gherkin::{Feature, GherkinEnv, Scenario};
 use cucumber::tag::Ext as _;
+use simulator::faults::Plan;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -95,6 +96,11 @@ impl Case {
     /// Plays it.
     pub fn play(&self, settings: Settings) -> Outcome {
         play(&self.feature, &self.scenario, settings)
+    }
+
+    /// Plays it under these faults and no others.
+    pub fn play_under(&self, settings: Settings, plan: &Plan) -> Outcome {
+        play_under(&self.feature, &self.scenario, settings, Some(plan))
     }
 }
 

@@ -10,6 +10,7 @@ mod recorder;
 mod registering;
 mod sinks;
 mod storage;
+mod swarm;
 mod talking;
 mod time;
 mod trunk;
@@ -26,6 +27,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("registering.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
+    include_str!("swarm.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
     include_str!("trunk.rs"),
