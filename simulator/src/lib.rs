@@ -26,8 +26,10 @@
 //! | [`web`] | somebody who looks at pages |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
+//! | [`logbook`] | what is logged, with the virtual time |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
+//! | [`artefacts`] | what is left of a run for people and their tools: a page, a capture, sound |
 
 pub mod dice;
 pub mod disk;
@@ -38,6 +40,7 @@ pub mod phone;
 pub mod web;
 
 pub mod ladder;
+pub mod logbook;
 pub mod office;
 pub mod trace;
 pub mod wire;
@@ -45,3 +48,5 @@ pub mod wire;
 pub mod rules;
 pub mod stage;
 pub mod world;
+
+pub mod artefacts;

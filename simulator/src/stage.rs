@@ -1,5 +1,6 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::logbook::Logbook;
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
@@ -11,6 +12,7 @@ use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tracing::subscriber::DefaultGuard;
 
 /// Where the PBX is.
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -39,6 +41,9 @@ pub struct Stage {
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
+    logbook: Logbook,
+    /// What is logged on this thread stands in the logbook for as long as there is a stage.
+    _scribe: DefaultGuard,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -50,13 +55,15 @@ impl Stage {
     pub(crate) fn new(seed: u64) -> Stage {
         let network = Builder::new().rng_seed(seed).build();
         let trace = Trace::of(&network);
+        let logbook = Logbook::default();
+        let _scribe = logbook.open(network.clone());
         let driven = network.clone();
         tokio::spawn(async move { driven.drive().await });
         network.name(DOMAIN, &[PBX]);
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
+        Stage { network, plan, office, phones, names, weather, trace, logbook, _scribe, seed, horizon: None }
     }
 
     /// What everything follows from.
@@ -72,6 +79,11 @@ impl Stage {
     /// What was sent so far.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// What was logged so far.
+    pub fn logbook(&self) -> &Logbook {
+        &self.logbook
     }
 
     /// Who is at which address.
