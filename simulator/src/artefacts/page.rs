@@ -55,7 +55,7 @@ fn story(run: &Run) -> String {
         let (class, at) = match (sentence.at, sentence.failed) {
             (Some(at), true) => ("bad", format!("{:.3} s", seconds(at))),
             (Some(at), false) => ("held", format!("{:.3} s", seconds(at))),
-            (None, _) => ("skipped", "not said any more".to_owned()),
+            (None, _) => ("skipped", "skipped".to_owned()),
         };
         let _ = writeln!(
             text,

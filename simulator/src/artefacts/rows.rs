@@ -7,6 +7,7 @@ use crate::ladder::{Arrow, Carries, Ladder};
 use crate::network::Packet;
 use pbx::time::Instant;
 use std::fmt::Write as _;
+use tracing::Level;
 
 /// So many arrows stand in the page, those around the moment to look at.
 const ARROWS: usize = 2_000;
@@ -61,7 +62,8 @@ fn between(run: &Run) -> Vec<(Instant, String)> {
             format!("<div class=\"{class}\">{}<span>{}</span></div>\n", time(at), Text(&sentence.text)),
         ));
     }
-    for line in &run.snapshot.log {
+    // What only programmers want to know stands in the log below.
+    for line in run.snapshot.log.iter().filter(|line| line.level < Level::DEBUG) {
         let class = line.level.as_str().to_ascii_lowercase();
         let text = Text(&line.text);
         rows.push((
@@ -69,10 +71,11 @@ fn between(run: &Run) -> Vec<(Instant, String)> {
             format!("<div class=\"log {class}\">{}<span>{text}</span></div>\n", time(line.at)),
         ));
     }
-    // What happens at one moment is said, then done, then logged; what is wrong stands before it.
     rows.sort_by_key(|(at, _)| *at);
     if let Some(trouble) = &run.trouble {
-        let place = rows.partition_point(|(at, _)| *at < trouble.at);
+        // A rule is broken by what comes then; that a sentence does not hold is known when it was said.
+        let is_before = |at: Instant| if trouble.is_rule { at < trouble.at } else { at <= trouble.at };
+        let place = rows.partition_point(|(at, _)| is_before(*at));
         let row = format!(
             "<div class=\"break\" id=\"break\">{}<span>{}</span></div>\n",
             time(trouble.at),
@@ -107,7 +110,7 @@ fn row(arrow: &Arrow, last: Option<Instant>, ladder: &Ladder, packets: &[Packet]
     format!(
         "<details class=\"row {class}{fate}\"><summary>{}<span class=\"delta\">{delta}</span>\
          <span class=\"lanes\"><span class=\"arrow {direction}\" style=\"--from:{};--span:{}\">\
-         <b>{}{note}</b></span></span></summary>{}</details>\n",
+         <b>{}</b>{note}</span></span></summary>{}</details>\n",
         time(arrow.at),
         from.min(to),
         from.abs_diff(to),
@@ -134,7 +137,7 @@ fn inside(arrow: &Arrow, packets: &[Packet]) -> String {
     );
     match &arrow.carries {
         Carries::Message(bytes) => {
-            let _ = write!(text, "<pre>{}</pre>", Text(&String::from_utf8_lossy(bytes)));
+            let _ = write!(text, "<pre>{}</pre>", Text(String::from_utf8_lossy(bytes).trim_end()));
         }
         Carries::Media(count) => {
             let _ = write!(text, "<p>{count} packets until the next message.</p>");

@@ -53,6 +53,7 @@ impl Namer {
             }
             Method::Register if leaves(request) => format!("REGISTER away{password}"),
             Method::Ack if talks(request.body()).is_some() => "ACK with answer".to_owned(),
+            Method::Ack | Method::Cancel => method,
             Method::Info => format!("INFO{}", key(request.body())),
             _ => format!("{method}{password}"),
         }

@@ -17,7 +17,7 @@ function narrow() {
 filter.addEventListener('input', narrow);
 narrow();
 
-// Spectrograms: from the samples in the page, 256 at a time, 0 to 4000 Hz from below.
+// Spectrograms: from the samples in the page, 256 at a time, from below as far as the tones are that are expected.
 const SIZE = 256, RATE = 8000;
 for (const canvas of document.querySelectorAll('canvas')) {
   const audio = canvas.parentElement.querySelector('audio');
@@ -48,7 +48,9 @@ function draw(canvas, values, played) {
   const width = canvas.width = 1040, height = canvas.height = 380, foot = 34, tall = height - foot;
   const context = canvas.getContext('2d');
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
-  canvas.picture ??= spectrogram(canvas.samples, Math.min(width, 520), dark);
+  const voices = JSON.parse(canvas.dataset.voices);
+  const top = voices.every(([, tone]) => tone < 1900) ? RATE / 4 : RATE / 2;
+  canvas.picture ??= spectrogram(canvas.samples, Math.min(width, 520), top / (RATE / 2) * SIZE / 2, dark);
   context.fillStyle = dark ? '#15171a' : '#ffffff';
   context.fillRect(0, 0, width, height);
   context.imageSmoothingEnabled = false;
@@ -59,16 +61,22 @@ function draw(canvas, values, played) {
   context.textBaseline = 'middle';
   const ink = dark ? '#e4e6e9' : '#1c1e21', dim = dark ? '#9299a3' : '#6b7280', bad = dark ? '#ff7a80' : '#c0262d';
   // The tones that are expected.
-  for (const [name, tone] of JSON.parse(canvas.dataset.voices)) {
-    const y = tall - tone / (RATE / 2) * tall;
+  const y = tone => tall - tone / top * tall;
+  for (const [at, [name, tone]] of voices.entries()) {
     context.strokeStyle = dim; context.setLineDash([8, 8]); context.lineWidth = 1;
-    line(context, 0, y, width, y);
+    line(context, 0, y(tone), width, y(tone));
     context.setLineDash([]);
     const label = `${name} ${tone} Hz`;
     context.fillStyle = dark ? '#15171acc' : '#ffffffcc';
-    context.fillRect(width - context.measureText(label).width - 12, y - 22, 400, 20);
+    // Beside each other, as voices may be close.
+    const right = width - 8 - at % 4 * 190, wide = context.measureText(label).width;
+    context.fillRect(right - wide - 4, y(tone) - 20, wide + 8, 19);
     context.fillStyle = ink;
-    context.fillText(label, width - context.measureText(label).width - 6, y - 12);
+    context.fillText(label, right - wide, y(tone) - 10);
+  }
+  for (let tone = top / 4; tone < top; tone += top / 4) {
+    context.fillStyle = dim;
+    context.fillText(`${tone} Hz`, 6, y(tone));
   }
   // Seconds of the run below, and when something was said.
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120].find(step => length / step <= 9) ?? 300;
@@ -94,10 +102,10 @@ function line(context, fromX, fromY, toX, toY) {
   context.beginPath(); context.moveTo(fromX, fromY); context.lineTo(toX, toY); context.stroke();
 }
 
-function spectrogram(values, columns, dark) {
+function spectrogram(values, columns, bins, dark) {
   const picture = document.createElement('canvas');
-  picture.width = columns; picture.height = SIZE / 2;
-  const context = picture.getContext('2d'), image = context.createImageData(columns, SIZE / 2);
+  picture.width = columns; picture.height = bins;
+  const context = picture.getContext('2d'), image = context.createImageData(columns, bins);
   const real = new Float32Array(SIZE), imaginary = new Float32Array(SIZE);
   for (let column = 0; column < columns; column++) {
     const centre = Math.floor((column + 0.5) / columns * values.length);
@@ -107,10 +115,10 @@ function spectrogram(values, columns, dark) {
       imaginary[at] = 0;
     }
     transform(real, imaginary);
-    for (let bin = 0; bin < SIZE / 2; bin++) {
+    for (let bin = 0; bin < bins; bin++) {
       const decibels = 20 * Math.log10(Math.hypot(real[bin], imaginary[bin]) / (SIZE / 4) + 1e-6);
       const strength = Math.min(Math.max((decibels + 62) / 56, 0), 1);
-      const place = ((SIZE / 2 - 1 - bin) * columns + column) * 4;
+      const place = ((bins - 1 - bin) * columns + column) * 4;
       const [red, green, blue] = dark
         ? [30 + 225 * strength, 33 + 170 * strength ** 1.3, 38 + 60 * strength]
         : [244 - 224 * strength, 245 - 165 * strength, 247 - 80 * strength];
