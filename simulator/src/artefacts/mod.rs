@@ -11,9 +11,7 @@
 //! | `capture.rs`, `frame.rs` | `capture.pcapng`: for Wireshark |
 //! | `sound.rs`, `wav.rs` | a WAV an actor: what it heard on the left, what it said on the right |
 //! | `fault.rs` | what the network did to a packet, in words |
-//! | `base64.rs` | bytes in a page |
 
-mod base64;
 mod capture;
 pub(crate) mod fault;
 mod frame;

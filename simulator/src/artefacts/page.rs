@@ -3,8 +3,10 @@
 //! The story and the ladder can be read without JavaScript; it adds a filter and the spectrograms.
 
 use super::sound::{Listener, Track};
-use super::{Run, base64, recording_name, rows, wav};
+use super::{Run, recording_name, rows, wav};
 use crate::ladder::Ladder;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use pbx::time::Instant;
 use serde_json::Value;
 use std::fmt::{self, Write as _};
@@ -121,7 +123,7 @@ fn sound(run: &Run, listener: &Listener, what: &str, track: &Track, room: &mut u
         format!(
             "<canvas data-begins=\"{begins:.6}\" data-voices=\"{voices}\" data-marks=\"{marks}\"></canvas>\n\
              <audio controls preload=\"metadata\" src=\"data:audio/wav;base64,{}\"></audio>\n",
-            base64::encode(&file)
+            BASE64.encode(&file)
         )
     } else {
         format!("<p class=\"hint\">Too long for this page: <code>{}</code></p>\n", recording_name(listener))
