@@ -2,7 +2,6 @@
 
 use crate::play::{Failure, Outcome};
 use crate::suite::Case;
-use pbx::time::Duration;
 use simulator::ladder::{Ladder, Style};
 use std::fmt::Write as _;
 
@@ -97,7 +96,7 @@ fn footer(case: &Case, outcome: &Outcome, kept: Option<&str>) -> String {
         "\n  seed {}: {:.3} s of virtual time, played in {}\n",
         outcome.seed,
         outcome.lasted.as_nanos() as f64 / 1e9,
-        real(outcome.took)
+        span(outcome.took.as_secs_f64())
     );
     if let Some(folder) = kept {
         let _ = writeln!(text, "  kept:  {folder}/report.html, capture.pcapng, trace.jsonl, ...");
@@ -106,11 +105,13 @@ fn footer(case: &Case, outcome: &Outcome, kept: Option<&str>) -> String {
     text
 }
 
-/// A time that people wait.
-pub fn real(time: Duration) -> String {
-    match time.as_secs_f64() {
-        seconds if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
-        seconds => format!("{seconds:.1} s"),
+/// So many seconds as people say it.
+pub fn span(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => format!("{:.0} ms", seconds * 1e3),
+        ..100.0 => format!("{seconds:.1} s"),
+        ..6_000.0 => format!("{:.0} minutes", seconds / 60.0),
+        _ => format!("{:.1} hours", seconds / 3_600.0),
     }
 }
 

@@ -107,8 +107,9 @@ fn suffix(weather: Weather) -> String {
 
 /// Plays what the arguments of the process want of the features in `folder`.
 pub fn main(folder: &str) -> ExitCode {
-    match run(folder, &Arguments::parse()) {
-        Ok(code) => code,
+    match run(Path::new(folder), &Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(101),
         Err(why) => {
             eprintln!("features: {why}");
             ExitCode::FAILURE
@@ -116,9 +117,10 @@ pub fn main(folder: &str) -> ExitCode {
     }
 }
 
-fn run(folder: &str, arguments: &Arguments) -> Result<ExitCode, String> {
+/// Plays what is asked for of the features in `folder`; whether all went well.
+pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
     dictionary::check()?;
-    let cases = cases(Path::new(folder))?;
+    let cases = cases(folder)?;
     let slow = cases.iter().filter(|case| arguments.passes_over(case)).count();
     let all = cases.len();
     let wanted: Vec<Case> = cases.into_iter().filter(|case| arguments.want(case)).collect();
@@ -127,7 +129,7 @@ fn run(folder: &str, arguments: &Arguments) -> Result<ExitCode, String> {
         if !arguments.is_terse() {
             println!("\n{} tests, 0 benchmarks", wanted.len());
         }
-        return Ok(ExitCode::SUCCESS);
+        return Ok(true);
     }
     hush();
     let watch = Stopwatch::start();
@@ -178,7 +180,8 @@ fn keep_failed(cases: &[Case], outcomes: &[Outcome], root: &Path) -> Result<Vec<
     cases.iter().zip(outcomes).map(keep_one).collect()
 }
 
-fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration) -> ExitCode {
+/// Tells how it came out; whether all went well.
+fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration) -> bool {
     let failed: Vec<_> = played.iter().filter(|played| played.outcome.failure.is_some()).collect();
     for Played { case, outcome, kept } in &failed {
         let folder = kept.first().and_then(|file| file.parent()).map(|folder| folder.display().to_string());
@@ -190,7 +193,7 @@ fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration)
         failed.iter().for_each(|played| println!("    {}", played.case.name));
     }
     let virtual_secs: f64 = played.iter().map(|played| played.outcome.lasted.as_nanos() as f64 / 1e9).sum();
-    println!("\n{:.0} minutes of virtual time in {}", virtual_secs / 60.0, report::real(took));
+    println!("\n{} of virtual time in {}", report::span(virtual_secs), report::span(took.as_secs_f64()));
     let word = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {word}. {} passed; {} failed; {slow} ignored; 0 measured; {left_out} filtered out; \
@@ -199,7 +202,7 @@ fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration)
         failed.len(),
         took.as_secs_f64()
     );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
+    failed.is_empty()
 }
 
 fn write(file: &Path, text: &str) -> Result<(), String> {

@@ -1,4 +1,5 @@
-//! What is left of a run can be read: by a browser, by Wireshark, by programs, and without any of them.
+//! What is left of a run can be read: by a browser, by Wireshark, by programs, and without any of them
+//! (SIM-13).
 
 use pbx::shell::host::Host;
 use pbx::sip::Transport;

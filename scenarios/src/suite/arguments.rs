@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Scenarios to leave out by name
     #[arg(long, value_name = "FILTER")]
     skip: Vec<String>,
-    /// Only scenarios with these tags, e.g. "@CORE-05 and not @slow"
+    /// Only scenarios with these tags, e.g. "@rtp and not @slow"
     #[arg(long, value_name = "EXPRESSION")]
     tags: Option<TagOperation>,
     /// Name them, play none

@@ -63,7 +63,7 @@ pub(super) fn play(arguments: &Arguments) -> Result<ExitCode, String> {
 
 fn show(case: &Case, outcome: &Outcome, arguments: &Arguments, kept: Option<&Path>) {
     let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
-    let took = report::real(outcome.took);
+    let took = report::span(outcome.took.as_secs_f64());
     println!("{} ... {word}, {} of virtual time in {took}", case.name, outcome.lasted);
     let style = terminal::style();
     if arguments.trace {
