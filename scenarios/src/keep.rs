@@ -14,7 +14,9 @@ pub const FOLDER: &str = "target/tandem";
 /// The folder of a scenario: always the same, so that links to it last.
 pub fn folder_of(case: &Case, root: &Path) -> PathBuf {
     let plain = |text: &str| -> String {
-        let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+        let words = text
+            .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .filter(|word| !word.is_empty());
         words.collect::<Vec<_>>().join("-")
     };
     let (file, scenario) = case.name.split_once(": ").unwrap_or(("", &case.name));

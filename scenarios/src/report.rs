@@ -99,7 +99,7 @@ fn footer(case: &Case, outcome: &Outcome, kept: Option<&str>) -> String {
         span(outcome.took.as_secs_f64())
     );
     if let Some(folder) = kept {
-        let _ = writeln!(text, "  kept:  {folder}/report.html, capture.pcapng, trace.jsonl, ...");
+        let _ = writeln!(text, "  kept:  {folder}/report.html");
     }
     let _ = writeln!(text, "  again: {}", replay(case, outcome));
     text

@@ -133,7 +133,8 @@ pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
     }
     hush();
     let watch = Stopwatch::start();
-    println!("\nrunning {} tests, scenarios with seed {}", wanted.len(), arguments.seed);
+    let tests = if wanted.len() == 1 { "test" } else { "tests" };
+    println!("\nrunning {} {tests} with seed {}", wanted.len(), arguments.seed);
     let settings = Settings { seed: arguments.seed, until: None };
     let play = |case: &Case| {
         let mut outcome = case.play_seeds(settings);
