@@ -2,6 +2,7 @@
 
 use crate::agents::Agents;
 use crate::faults::{self, Event, PacketFault};
+use crate::logbook::Logbook;
 use crate::network::{Builder, Fate, Happening, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
@@ -14,6 +15,7 @@ use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tracing::subscriber::DefaultGuard;
 
 /// Where the PBX is.
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -47,6 +49,9 @@ pub struct Stage {
     weather: Link,
     trace: Trace,
     excused: BTreeSet<IpAddr>,
+    logbook: Logbook,
+    /// What is logged on this thread stands in the logbook for as long as there is a stage.
+    _scribe: DefaultGuard,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -64,6 +69,8 @@ impl Stage {
     pub(crate) fn new(seed: u64) -> Stage {
         let network = Builder::new().rng_seed(seed).build();
         let trace = Trace::of(&network);
+        let logbook = Logbook::default();
+        let _scribe = logbook.open(network.clone());
         let driven = network.clone();
         tokio::spawn(async move { driven.drive().await });
         network.name(DOMAIN, &[PBX]);
@@ -80,6 +87,8 @@ impl Stage {
             names,
             weather,
             trace,
+            logbook,
+            _scribe,
             excused: BTreeSet::new(),
             seed,
             horizon: None,
@@ -102,6 +111,11 @@ impl Stage {
     /// What was sent so far.
     pub fn trace(&self) -> &Trace {
         &self.trace
+    }
+
+    /// What was logged so far.
+    pub fn logbook(&self) -> &Logbook {
+        &self.logbook
     }
 
     /// Who is at which address.

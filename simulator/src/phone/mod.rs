@@ -11,11 +11,13 @@
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
 //! | `wire.rs` | sockets and time |
+//! | `state.rs` | what it says of itself, for people who look |
 
 mod hearing;
 mod line;
 mod registration;
 mod sound;
+mod state;
 mod telephone;
 mod voice;
 mod wire;

@@ -1,13 +1,14 @@
-//! The program `simulate`: plays a scenario and shows what happened.
+//! The program `simulate`: plays scenarios and shows what happened.
 
 mod faults;
+mod play;
 mod swarm;
 
 use clap::{Parser, Subcommand};
-use pbx::time::Duration;
-use scenarios::play::Settings;
-use scenarios::scene::SEED;
-use scenarios::{dictionary, documents, report, suite};
+use scenarios::{dictionary, documents, terminal};
+use simulator::artefacts;
+use simulator::ladder::Ladder;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,31 +22,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play the scenarios of a feature, or the one at a line
-    Play {
-        /// FILE or FILE:LINE
-        place: String,
-        /// What everything follows from
-        #[arg(long, default_value_t = SEED)]
-        seed: u64,
-        /// Where to stop, in virtual time: 3.2s
-        #[arg(long, value_name = "TIME", value_parser = time)]
-        until: Option<Duration>,
-        /// Show the ladder
-        #[arg(long)]
-        ladder: bool,
-        /// Show every packet
-        #[arg(long)]
-        trace: bool,
-        /// These faults happen and no others
-        #[arg(long, value_name = "FILE")]
-        faults: Option<PathBuf>,
-        /// Write the faults that happened
-        #[arg(long, value_name = "FILE")]
-        write_faults: Option<PathBuf>,
-    },
+    /// Play the scenarios of features, or those at lines
+    Play(play::Arguments),
     /// Play calls that nobody thought of, by the thousand
     Swarm(Box<swarm::Arguments>),
+    /// Draw the ladder of a trace.jsonl
+    Ladder {
+        /// The file
+        file: PathBuf,
+    },
     /// List the sentences that scenarios are made of
     Sentences,
     /// Write the parts of the documents that follow from the code
@@ -53,26 +38,16 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command {
+    conclude(match Arguments::parse().command {
         Command::Sentences => {
             dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Document => conclude(document(Path::new(".")).map(|()| ExitCode::SUCCESS)),
-        Command::Swarm(arguments) => conclude(swarm::run(&arguments)),
-        Command::Play { place, seed, until, ladder, trace, faults, write_faults } => {
-            let show = Show { ladder, trace, faults, write_faults };
-            conclude(play(&place, Settings { seed, until }, &show))
-        }
-    }
-}
-
-fn document(root: &Path) -> Result<(), String> {
-    for document in documents::DOCUMENTS {
-        let text = documents::current(root, document)?;
-        std::fs::write(root.join(document), text).map_err(|error| format!("{document}: {error}"))?;
-    }
-    Ok(())
+        Command::Document => document(Path::new(".")),
+        Command::Play(arguments) => play::play(&arguments),
+        Command::Swarm(arguments) => swarm::run(&arguments),
+        Command::Ladder { file } => draw(&file),
+    })
 }
 
 /// What could not even be tried is told apart from what failed.
@@ -83,70 +58,20 @@ fn conclude(result: Result<ExitCode, String>) -> ExitCode {
     })
 }
 
-/// What to show of a run, and under which faults it is.
-struct Show {
-    ladder: bool,
-    trace: bool,
-    faults: Option<PathBuf>,
-    write_faults: Option<PathBuf>,
+fn document(root: &Path) -> Result<ExitCode, String> {
+    for document in documents::DOCUMENTS {
+        let text = documents::current(root, document)?;
+        fs::write(root.join(document), text).map_err(|error| format!("{document}: {error}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn play(place: &str, settings: Settings, show: &Show) -> Result<ExitCode, String> {
-    let (file, line) = split(place);
-    let plan = show.faults.as_deref().map(faults::read).transpose()?;
-    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-    let mut cases = suite::cases_of(&folder, &file)?;
-    if let Some(line) = line {
-        // The scenario in which the line stands.
-        cases.retain(|case| case.scenario.position.line <= line);
-        let last = cases.iter().map(|case| case.scenario.position.line).max();
-        cases.retain(|case| Some(case.scenario.position.line) == last);
-    }
-    if cases.is_empty() {
-        return Err(format!("there is no scenario at {place}"));
-    }
-    if cases.len() > 1 && (show.faults.is_some() || show.write_faults.is_some()) {
-        return Err(format!("faults are those of one scenario, and there are {} in {place}", cases.len()));
-    }
-    suite::hush();
-    let mut code = ExitCode::SUCCESS;
-    for case in &cases {
-        let outcome = match &plan {
-            Some(plan) => case.play_under(settings, plan),
-            None => case.play(settings),
-        };
-        show.faults.iter().try_for_each(|file| faults::check(file, &outcome))?;
-        show.write_faults.iter().try_for_each(|file| faults::write(file, &outcome))?;
-        let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
-        println!("{} ... {word}, {} of virtual time", case.name, outcome.lasted);
-        if show.trace {
-            print!("{}", outcome.trace);
-        }
-        if show.ladder {
-            println!("\n{}", outcome.ladder);
-        }
-        if let Some(failure) = &outcome.failure {
-            code = ExitCode::FAILURE;
-            if show.ladder {
-                println!("  {}", report::reason(failure));
-            } else {
-                println!("\n{}", report::story(&case.place(), &outcome));
-            }
-        }
-    }
-    Ok(code)
-}
-
-/// `FILE:LINE` or `FILE`.
-fn split(place: &str) -> (PathBuf, Option<usize>) {
-    match place.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse().ok()?))) {
-        Some((file, line)) => (file.into(), Some(line)),
-        None => (place.into(), None),
-    }
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let seconds = text.strip_suffix('s').unwrap_or(text).parse().ok();
-    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    time.ok_or_else(|| format!("expected seconds like 3.2s, not {text}"))
+/// The ladder of what was written down of a run.
+fn draw(file: &Path) -> Result<ExitCode, String> {
+    let wrong = |why: String| format!("{}: {why}", file.display());
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let (packets, names) = artefacts::read_trace(&text).map_err(wrong)?;
+    let ladder = Ladder::of(&packets, &names);
+    print!("{}", ladder.draw(0..ladder.arrows.len(), None, terminal::style()));
+    Ok(ExitCode::SUCCESS)
 }
