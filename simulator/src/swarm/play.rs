@@ -102,7 +102,11 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
         let what = format!("A24 is broken: nothing is left over at the end, but {}", left.join(", "));
         broken.push(Broken { rule: "A24".to_owned(), what });
     }
-    let (breaks, excused) = (stage.judge(), excused(stage));
+    let (breaks, mut excused) = (stage.judge(), excused(stage));
+    if case.whims.iter().any(|whim| whim.starts_with("the disk")) {
+        // A record that waits for its disk is not there yet.
+        excused.push("A1");
+    }
     let counts = breaks.iter().filter(|it| !excused.contains(&it.rule.id));
     broken.extend(counts.map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }));
     broken
