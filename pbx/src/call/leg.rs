@@ -136,10 +136,10 @@ impl Leg {
 
     /// The port pair is not used any more.
     pub(super) fn forget_port(&mut self, context: &mut Context) {
-        if let Port::Opening { port, .. } | Port::Open { port, .. } | Port::Closing { port, .. } = self.port {
-            if !buggify!("a port is not given back") {
-                context.ports.give_back(port, context.now);
-            }
+        if let Port::Opening { port, .. } | Port::Open { port, .. } | Port::Closing { port, .. } = self.port
+            && !buggify!("a port is not given back")
+        {
+            context.ports.give_back(port, context.now);
         }
         self.port = Port::Closed;
     }
