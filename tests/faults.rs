@@ -54,6 +54,20 @@ fn a_plan_about_strangers_says_so() {
     assert_eq!(outcome.strangers.iter().collect::<Vec<_>>(), ["zoe"]);
 }
 
+/// Tests switch the feature on by a dependency that only tests have, so that no other build has it.
+#[test]
+fn a_program_that_is_for_real_cannot_be_buggified() {
+    let tree = |edges| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        let output = cargo.args(["tree", "--offline", "--edges", edges, "--invert", "pbx"]).output();
+        let output = output.expect("cargo runs where tests were built");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).contains("buggify")
+    };
+    assert!(!tree("normal,build,features"), "`cargo run` would have a PBX that can be buggified");
+    assert!(tree("normal,build,dev,features"), "`cargo test` would have none");
+}
+
 fn all() -> Vec<Case> {
     hush();
     let cases = cases(Path::new("features")).expect("the features can be read");

@@ -187,7 +187,7 @@ fn head(shrunk: &Shrunk, rule: &str) -> String {
 fn story(shrunk: &Shrunk, rule: &str, seed: u64, files: &[PathBuf]) -> String {
     let Shrunk { case, run, tries } = shrunk;
     let mut text = format!("seed {seed} breaks {rule}; the smallest case that does, after {tries} runs:\n\n");
-    for sentence in retell::sentences(case) {
+    for sentence in retell::sentences(case, rule) {
         let _ = writeln!(text, "  {}", sentence.lines().next().unwrap_or_default());
     }
     for broken in run.broken.iter().filter(|broken| broken.rule == rule) {

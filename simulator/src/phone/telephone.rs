@@ -125,7 +125,8 @@ impl Telephone {
 
     /// Refuses what rings.
     pub(super) fn reject(&mut self, status: StatusCode, now: Instant) {
-        if let Some(line) = self.current() {
+        let ringing = |line: &&mut Line| matches!(line.state, State::Ringing { .. });
+        if let Some(line) = self.current().filter(ringing) {
             let session = line.session;
             line.end(false, now);
             self.agent.reject(session, Reply::new(status), now);

@@ -37,6 +37,7 @@ pub fn draw(seed: u64, wishes: &Wishes) -> Case {
     }
     draw_trouble(&traits, &people, &mut draws, &mut actions);
     actions.sort_by_key(|action| action.at);
+    without_network(&mut actions);
     let hardships =
         HARDSHIPS.iter().filter(|_| wishes.buggify && draws.is(30)).map(|name| (*name).to_owned());
     let whims = hardships.chain(wishes.bugs.iter().cloned()).collect();
@@ -308,6 +309,22 @@ fn draw_trouble(traits: &Traits, people: &[Person], draws: &mut Draws, actions: 
     } else if traits.shut_downs {
         actions.push(act(500 + draws.below(6_000), PBX, Deed::ShutDown(draws.moment(traits.races))));
     }
+}
+
+/// Who has no network notices, and waits until it is back.
+fn without_network(actions: &mut Vec<Action>) {
+    let mut gone: Vec<String> = Vec::new();
+    actions.retain(|Action { who, does, .. }| match does {
+        Deed::LoseNetwork => {
+            gone.push(who.clone());
+            true
+        }
+        Deed::FindNetwork => {
+            gone.retain(|name| name != who);
+            true
+        }
+        _ => !gone.contains(who),
+    });
 }
 
 /// What somebody may send who has not read the RFC, or not all of it.
