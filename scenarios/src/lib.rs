@@ -12,10 +12,12 @@
 //! | [`documents`] | the parts of documents that follow from the code |
 //! | [`play`] | one scenario, one seed, one outcome |
 //! | [`report`] | the story of a failure |
+//! | [`ground`] | which network carries the packets of a suite |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
 pub mod documents;
+pub mod ground;
 pub mod play;
 pub mod report;
 pub mod scene;

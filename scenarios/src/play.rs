@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::executor::block_on;
 use pbx::time::{Duration, Instant};
 use simulator::ladder;
+use simulator::network::{Ground, Unplayable};
 use simulator::stage::Stage;
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -22,6 +23,8 @@ pub struct Outcome {
     pub said: Vec<Said>,
     /// Why it failed; `None` when it did not.
     pub failure: Option<Failure>,
+    /// Why it was not played to its end: the network cannot do what it wants.
+    pub skipped: Option<String>,
     /// How much virtual time it took.
     pub lasted: Instant,
     /// Every packet, a line each: equal texts are equal runs.
@@ -50,6 +53,8 @@ pub enum Failure {
     Step(String),
     /// A rule was broken that every run is held against.
     Rule(String),
+    /// It cannot be played on this network; then it is skipped and did not fail.
+    Unplayable(String),
 }
 
 /// How far to play.
@@ -63,8 +68,13 @@ pub struct Settings {
 
 /// Plays a scenario of a feature in a world of its own.
 pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outcome {
+    play_over(Ground::Own, feature, scenario, settings)
+}
+
+/// The same, with something else that carries the packets.
+pub fn play_over(ground: Ground, feature: &Feature, scenario: &Scenario, settings: Settings) -> Outcome {
     let sentences = Scene::collection();
-    let mut scene = Scene::new(settings.seed);
+    let mut scene = Scene::over(ground, settings.seed);
     if let Some(until) = settings.until {
         block_on(scene.world.with(move |stage: &mut Stage| stage.stop_at(Instant::START + until)));
     }
@@ -86,7 +96,14 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
         }
     }
     if failure.is_none() && settings.until.is_none() {
-        failure = look_back(&mut scene).err().map(Failure::Rule);
+        failure = look_back(&mut scene).err();
+    }
+    let skipped = match &failure {
+        Some(Failure::Unplayable(why)) => Some(why.clone()),
+        _ => None,
+    };
+    if skipped.is_some() {
+        failure = None;
     }
     let see = scene.world.with(|stage: &mut Stage| {
         (
@@ -97,7 +114,7 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
     });
     // A world in which a task has panicked can still be looked at.
     let (lasted, trace, ladder) = block_on(see);
-    Outcome { seed: settings.seed, said, failure, lasted, trace, ladder }
+    Outcome { seed: settings.seed, said, failure, skipped, lasted, trace, ladder }
 }
 
 fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<(), Failure> {
@@ -113,21 +130,31 @@ fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<
         return Err(Failure::Unknown(of_kind.map(ToString::to_string).collect()));
     };
     block_on(AssertUnwindSafe(act(scene, context)).catch_unwind())
-        .map_err(|panic| Failure::Step(words_of(panic.as_ref())))
+        .map_err(|panic| failure_of(panic.as_ref(), Failure::Step))
 }
 
 /// What holds after every scenario, whatever it was about.
-fn look_back(scene: &mut Scene) -> Result<(), String> {
+fn look_back(scene: &mut Scene) -> Result<(), Failure> {
     let rest = scene.world.play(async |stage: &mut Stage| stage.come_to_rest().await);
-    let left = block_on(AssertUnwindSafe(rest).catch_unwind()).map_err(|panic| words_of(panic.as_ref()))?;
+    let left = block_on(AssertUnwindSafe(rest).catch_unwind())
+        .map_err(|panic| failure_of(panic.as_ref(), Failure::Rule))?;
     if !left.is_empty() {
-        return Err(format!("A24 is broken: nothing is left over at the end, but {}", left.join(", ")));
+        let left = left.join(", ");
+        return Err(Failure::Rule(format!("A24 is broken: nothing is left over at the end, but {left}")));
     }
     let broken = block_on(scene.world.with(|stage: &mut Stage| stage.judge()));
     if broken.is_empty() {
         return Ok(());
     }
-    Err(broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    Err(Failure::Rule(broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// What a panic means: that the network cannot do something, or whatever else it says.
+fn failure_of(panic: &(dyn Any + Send), otherwise: fn(String) -> Failure) -> Failure {
+    match panic.downcast_ref::<Unplayable>() {
+        Some(Unplayable(why)) => Failure::Unplayable(why.clone()),
+        None => otherwise(words_of(panic)),
+    }
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

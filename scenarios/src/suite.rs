@@ -1,6 +1,7 @@
 //! All features over all cores, as `cargo test` wants it: the arguments of libtest, a line a scenario, stories at the end.
 
-use crate::play::{Outcome, Settings, play};
+use crate::ground;
+use crate::play::{Outcome, Settings, play_over};
 use crate::report;
 use crate::scene::SEED;
 use clap::Parser;
@@ -8,6 +9,7 @@ use cucumber::feature::Ext as _;
 use cucumber::gherkin::tagexpr::TagOperation;
 use cucumber::gherkin::{Feature, GherkinEnv, Scenario};
 use cucumber::tag::Ext as _;
+use simulator::network::Ground;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -79,6 +81,8 @@ pub struct Case {
     pub feature: Feature,
     /// The scenario, its outline filled in.
     pub scenario: Scenario,
+    /// What carries its packets.
+    pub ground: Ground,
 }
 
 impl Case {
@@ -94,7 +98,7 @@ impl Case {
 
     /// Plays it.
     pub fn play(&self, settings: Settings) -> Outcome {
-        play(&self.feature, &self.scenario, settings)
+        play_over(self.ground.clone(), &self.feature, &self.scenario, settings)
     }
 }
 
@@ -108,17 +112,29 @@ pub fn main(folder: &str) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let wanted: Vec<Case> = cases.into_iter().filter(|case| arguments.want(case)).collect();
+    let ground = match ground::from_environment() {
+        Ok(ground) => ground,
+        Err(why) => {
+            eprintln!("features: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let wanted = cases.into_iter().filter(|case| arguments.want(case));
+    let wanted: Vec<Case> = ground::those_for(wanted, &ground).collect();
     if arguments.list {
         wanted.iter().for_each(|case| println!("{}: test", case.name));
         println!("\n{} tests, 0 benchmarks", wanted.len());
         return ExitCode::SUCCESS;
     }
     hush();
-    println!("\nrunning {} scenarios with seed {}", wanted.len(), arguments.seed);
+    println!("\nrunning {} scenarios on {ground} with seed {}", wanted.len(), arguments.seed);
     let settings = Settings { seed: arguments.seed, until: None };
     let outcomes = play_all(&wanted, arguments.threads(), settings, |case, outcome| {
-        let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
+        let word = match (&outcome.failure, &outcome.skipped) {
+            (Some(_), _) => "FAILED",
+            (None, None) => "ok",
+            (None, Some(why)) => &format!("ignored, {why}"),
+        };
         if arguments.quiet {
             print!("{}", &word[..1].replace('o', "."));
         } else {
@@ -149,6 +165,7 @@ pub fn cases_of(folder: &Path, file: &Path) -> Result<Vec<Case>, String> {
         file: file.to_owned(),
         feature: feature.clone(),
         scenario: scenario.clone(),
+        ground: Ground::Own,
     };
     Ok(feature.scenarios.iter().map(case).collect())
 }
@@ -227,7 +244,9 @@ fn conclude(cases: &[Case], outcomes: &[Outcome]) -> ExitCode {
         println!("\n---- {}\n\n{}", case.name, report::story(&case.place(), outcome));
     }
     let word = if failed.is_empty() { "ok" } else { "FAILED" };
-    println!("\ntest result: {word}. {} passed; {} failed\n", outcomes.len() - failed.len(), failed.len());
+    let skipped = outcomes.iter().filter(|outcome| outcome.skipped.is_some()).count();
+    let passed = outcomes.len() - failed.len() - skipped;
+    println!("\ntest result: {word}. {passed} passed; {} failed; {skipped} ignored\n", failed.len());
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 

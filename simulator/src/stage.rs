@@ -1,7 +1,9 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+mod router;
+
 use crate::agents::Agents;
-use crate::network::{Builder, Link, Network, SimHost};
+use crate::network::{Builder, Ground, Link, Network, SimHost, Unplayable, seen_outside};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
@@ -13,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Where the PBX is.
+/// Where the PBX is, but on the loopback: see [`Stage::pbx`].
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// Who looks at pages.
@@ -24,6 +26,12 @@ const FIRST: u8 = 2;
 
 /// After this nothing is left of anything: twice 64 * T1, and a little.
 const REST: Duration = Duration::from_secs(70);
+
+/// The same in real time, in which only calls and ports are waited for.
+const REAL_REST: Duration = Duration::from_secs(8);
+
+/// No longer time passes at once on turmoil.
+const LONGEST_IN_STEPS: Duration = Duration::from_secs(150);
 
 /// How long one look of [`Stage::until`] waits for the next.
 const LOOK: Duration = Duration::from_millis(5);
@@ -49,14 +57,18 @@ pub struct Stage {
 impl Stage {
     /// To be called on the world's runtime.
     #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
-    pub(crate) fn new(seed: u64) -> Stage {
-        let network = Builder::new().rng_seed(seed).build();
+    pub(crate) fn new(ground: Ground, seed: u64) -> Stage {
+        let is_own = ground == Ground::Own;
+        let network = Builder::new().rng_seed(seed).over(ground).build();
         let trace = Trace::of(&network);
-        let driven = network.clone();
-        tokio::spawn(async move { driven.drive().await });
-        network.name(DOMAIN, &[PBX]);
-        let office = Office::new(network.host("PBX", PBX));
-        let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        if is_own {
+            let driven = network.clone();
+            tokio::spawn(async move { driven.drive().await });
+        }
+        let pbx = network.address(1);
+        network.name(DOMAIN, &[pbx]);
+        let office = Office::new(network.host("PBX", pbx));
+        let names = BTreeMap::from([(pbx, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
         let agents = Agents::default();
         Stage { network, plan, office, agents, phones, names, weather, trace, seed, horizon: None }
@@ -65,6 +77,16 @@ impl Stage {
     /// What everything follows from.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Where the PBX is.
+    pub fn pbx(&self) -> IpAddr {
+        self.office.host().address()
+    }
+
+    /// What carries the packets.
+    pub fn ground(&self) -> &Ground {
+        self.network.ground()
     }
 
     /// Virtual time since the start.
@@ -85,7 +107,7 @@ impl Stage {
     /// A machine at the next free address.
     pub fn host(&mut self, name: &str) -> SimHost {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
+        let address = self.network.address(next);
         self.names.insert(address, name.to_owned());
         self.network.host(name, address)
     }
@@ -121,6 +143,17 @@ impl Stage {
 
     /// A telephone called `name` for an extension, which may have others.
     pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
+        let host = self.host(name);
+        self.add_phone_on(host, name, extension, transport).await
+    }
+
+    async fn add_phone_on(
+        &mut self,
+        host: SimHost,
+        name: &str,
+        extension: &str,
+        transport: Transport,
+    ) -> Phone {
         let number = extension.to_owned();
         self.replan(move |plan| {
             plan.extension(&number);
@@ -131,19 +164,19 @@ impl Stage {
             user: extension.to_owned(),
             password: office::password(extension),
             domain: DOMAIN.to_owned(),
-            pbx: SocketAddr::new(PBX, SIP_PORT),
+            pbx: SocketAddr::new(self.pbx(), SIP_PORT),
             transport,
             expires: Duration::from_secs(3_600),
         };
         let habits = Habits { voice: Sound::Tone(self.next_voice()), ..Habits::default() };
-        let phone = Phone::new(self.host(name), line, habits);
+        let phone = Phone::new(host, line, habits);
         self.phones.insert(name.to_owned(), phone.clone());
         phone
     }
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
-        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+        web::get(&self.operator(), SocketAddr::new(self.pbx(), HTTP_PORT), path).await
     }
 
     /// What somebody is answered who asks a server.
@@ -183,9 +216,15 @@ impl Stage {
         self.weather = link;
     }
 
+    /// All links are good again, nothing is cut, held back or stands still.
+    pub fn heal(&mut self) {
+        self.network.heal();
+        self.set_weather(Link::default());
+    }
+
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
-        self.set_weather(Link::default());
+        self.heal();
         for phone in self.phones.values() {
             if !phone.is_plugged_in() {
                 phone.finds_its_network();
@@ -195,19 +234,33 @@ impl Stage {
             }
         }
         self.agents.rest();
-        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        let rest = if self.is_real() { REAL_REST } else { REST };
+        self.until(rest, |stage| stage.left_over().is_empty()).await;
         self.left_over()
     }
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
+    /// In real time the machine has its own part in when something happens, and not every packet is seen: nobody judges.
     pub fn judge(&self) -> Vec<Break> {
-        let (records, books) = (self.office.records(), Some(self.network.books()));
+        let books = match self.ground() {
+            Ground::Own => Some(self.network.books()),
+            Ground::Turmoil => None,
+            Ground::Real(_) => return Vec::new(),
+        };
+        let records = self.office.records();
         let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
-        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+        self.trace
+            .look(|packets| Evidence::new(&seen_outside(packets), PBX, is_whole, &records, books).judge())
+    }
+
+    fn is_real(&self) -> bool {
+        matches!(self.ground(), Ground::Real(_))
     }
 
     fn left_over(&self) -> Vec<String> {
-        let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
+        // Transactions linger for 32 seconds, which nobody has in real time.
+        let is_left = |phone: &Phone| if self.is_real() { phone.is_in_call() } else { !phone.is_idle() };
+        let phones = self.phones.iter().filter(|(_, phone)| is_left(phone));
         let mut left: Vec<String> =
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
         left.extend(self.agents.left_over());
@@ -227,6 +280,9 @@ impl Stage {
 
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
+        if self.network.is_turmoil() && time > LONGEST_IN_STEPS {
+            Unplayable::throw("turmoil goes by steps of a millisecond, and an hour has many");
+        }
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
         tokio::time::sleep(time.min(left)).await;
     }
