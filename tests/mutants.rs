@@ -13,10 +13,12 @@ mod dialog;
 mod media;
 #[path = "mutants/plant.rs"]
 mod plant;
-#[path = "mutants/response.rs"]
-mod response;
+#[path = "mutants/repeat.rs"]
+mod repeat;
 #[path = "mutants/scene.rs"]
 mod scene;
+#[path = "mutants/server.rs"]
+mod server;
 #[path = "mutants/transaction.rs"]
 mod transaction;
 
@@ -95,7 +97,8 @@ fn each_mutant_is_found() {
 fn mutants() -> impl Iterator<Item = &'static Mutant> {
     [
         transaction::MUTANTS,
-        response::MUTANTS,
+        repeat::MUTANTS,
+        server::MUTANTS,
         dialog::MUTANTS,
         description::MUTANTS,
         media::MUTANTS,

@@ -13,6 +13,7 @@
 //! | [`play`] | one scenario, one seed, one outcome |
 //! | [`report`] | the story of a failure |
 //! | [`ground`] | which network carries the packets of a suite |
+//! | [`swarm`], [`retell`] | cases that nobody thought of, by the thousand; one of them in sentences |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
@@ -20,7 +21,9 @@ pub mod documents;
 pub mod ground;
 pub mod play;
 pub mod report;
+pub mod retell;
 pub mod scene;
 mod steps;
 pub mod suite;
+pub mod swarm;
 pub mod words;

@@ -8,10 +8,12 @@ use cucumber::step::Collection;
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use pbx::time::{Duration, Instant};
+use simulator::faults::Plan;
 use simulator::ladder;
 use simulator::network::{Ground, Unplayable};
 use simulator::stage::Stage;
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 /// How a scenario came out.
@@ -29,8 +31,14 @@ pub struct Outcome {
     pub lasted: Instant,
     /// Every packet, a line each: equal texts are equal runs.
     pub trace: String,
+    /// What the trace is known by: equal numbers are equal runs.
+    pub hash: u64,
     /// The ladder.
     pub ladder: String,
+    /// What went wrong in the network.
+    pub faults: Plan,
+    /// Whom the plan that was followed names, and nobody has seen.
+    pub strangers: BTreeSet<String>,
 }
 
 /// A sentence that was said.
@@ -68,13 +76,36 @@ pub struct Settings {
 
 /// Plays a scenario of a feature in a world of its own.
 pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outcome {
-    play_over(Ground::Own, feature, scenario, settings)
+    play_on(Ground::Own, feature, scenario, settings, None)
 }
 
 /// The same, with something else that carries the packets.
 pub fn play_over(ground: Ground, feature: &Feature, scenario: &Scenario, settings: Settings) -> Outcome {
+    play_on(ground, feature, scenario, settings, None)
+}
+
+/// The same under these faults and no others, where a plan is given.
+pub fn play_under(
+    feature: &Feature,
+    scenario: &Scenario,
+    settings: Settings,
+    plan: Option<&Plan>,
+) -> Outcome {
+    play_on(Ground::Own, feature, scenario, settings, plan)
+}
+
+fn play_on(
+    ground: Ground,
+    feature: &Feature,
+    scenario: &Scenario,
+    settings: Settings,
+    plan: Option<&Plan>,
+) -> Outcome {
     let sentences = Scene::collection();
     let mut scene = Scene::over(ground, settings.seed);
+    if let Some(plan) = plan.cloned() {
+        block_on(scene.world.with(move |stage: &mut Stage| stage.follow(&plan)));
+    }
     if let Some(until) = settings.until {
         block_on(scene.world.with(move |stage: &mut Stage| stage.stop_at(Instant::START + until)));
     }
@@ -106,15 +137,12 @@ pub fn play_over(ground: Ground, feature: &Feature, scenario: &Scenario, setting
         failure = None;
     }
     let see = scene.world.with(|stage: &mut Stage| {
-        (
-            stage.now(),
-            stage.trace().text(),
-            stage.trace().look(|packets| ladder::draw(packets, stage.names())),
-        )
+        let ladder = stage.trace().look(|packets| ladder::draw(packets, stage.names()));
+        (stage.now(), stage.trace().hash(), stage.trace().text(), ladder, stage.faults(), stage.strangers())
     });
     // A world in which a task has panicked can still be looked at.
-    let (lasted, trace, ladder) = block_on(see);
-    Outcome { seed: settings.seed, said, failure, skipped, lasted, trace, ladder }
+    let (lasted, hash, trace, ladder, faults, strangers) = block_on(see);
+    Outcome { seed: settings.seed, said, failure, skipped, lasted, trace, hash, ladder, faults, strangers }
 }
 
 fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<(), Failure> {

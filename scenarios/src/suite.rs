@@ -1,7 +1,7 @@
 //! All features over all cores, as `cargo test` wants it: the arguments of libtest, a line a scenario, stories at the end.
 
 use crate::ground;
-use crate::play::{Outcome, Settings, play_over};
+use crate::play::{Outcome, Settings, play_over, play_under};
 use crate::report;
 use crate::scene::SEED;
 use clap::Parser;
@@ -9,6 +9,7 @@ use cucumber::feature::Ext as _;
 use cucumber::gherkin::tagexpr::TagOperation;
 use cucumber::gherkin::{Feature, GherkinEnv, Scenario};
 use cucumber::tag::Ext as _;
+use simulator::faults::Plan;
 use simulator::network::Ground;
 use std::collections::BTreeMap;
 use std::fs;
@@ -99,6 +100,11 @@ impl Case {
     /// Plays it.
     pub fn play(&self, settings: Settings) -> Outcome {
         play_over(self.ground.clone(), &self.feature, &self.scenario, settings)
+    }
+
+    /// Plays it under these faults and no others.
+    pub fn play_under(&self, settings: Settings, plan: &Plan) -> Outcome {
+        play_under(&self.feature, &self.scenario, settings, Some(plan))
     }
 }
 

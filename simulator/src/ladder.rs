@@ -165,6 +165,14 @@ fn event(packet: &Packet) -> Option<&'static str> {
     }
 }
 
+/// How people call a packet: `INVITE bob`, `200 OK (BYE)`, `172 bytes`.
+pub(crate) fn name(packet: &Packet) -> String {
+    match event(packet) {
+        Some(event) => event.to_owned(),
+        None => label(&packet.bytes),
+    }
+}
+
 /// What stands on the arrow of a message.
 fn label(bytes: &[u8]) -> String {
     match Message::parse(bytes, &Limits::default()) {

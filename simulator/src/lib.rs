@@ -27,8 +27,10 @@
 //! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
+//! | [`faults`] | what went wrong in a run, as a list that can be replayed and edited |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
+//! | [`swarm`] | calls that nobody thought of, by the thousand; the smallest that still goes wrong |
 
 pub mod dice;
 pub mod disk;
@@ -44,6 +46,10 @@ pub mod office;
 pub mod trace;
 pub mod wire;
 
+pub mod faults;
 pub mod rules;
 pub mod stage;
+
 pub mod world;
+
+pub mod swarm;

@@ -53,3 +53,10 @@ pub(crate) fn echo(
 pub(crate) const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
+
+/// The branch of the first Via.
+pub(crate) fn branch(sent: &Outgoing) -> String {
+    let text = String::from_utf8_lossy(&sent.bytes);
+    let branch = text.split("branch=").nth(1).and_then(|rest| rest.split([';', '\r']).next());
+    branch.unwrap_or_default().to_owned()
+}

@@ -14,6 +14,33 @@ pub(crate) const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// It requires what nobody has.
+const STRANGE: &str = "\
+OPTIONS sip:pbx.example SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKstrange;rport
+Max-Forwards: 70
+From: <sip:alice@pbx.example>;tag=1
+To: <sip:pbx.example>
+Call-ID: strange
+CSeq: 1 OPTIONS
+Require: telepathy
+Content-Length: 0
+
+";
+
+/// It has no Call-ID.
+const UNREADABLE: &str = "\
+INVITE sip:bob@pbx.example SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKnoise;rport
+Max-Forwards: 70
+From: <sip:alice@pbx.example>;tag=1
+To: <sip:bob@pbx.example>
+Contact: <sip:alice@10.0.0.2>
+CSeq: 1 INVITE
+Content-Length: 0
+
+";
+
 /// What is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
@@ -35,6 +62,10 @@ pub(crate) enum Scene {
     Hold,
     /// bob's network is gone when alice hangs up.
     Lost,
+    /// bob answers in the moment in which alice gives up.
+    Crossing,
+    /// alice sends what cannot be read, and what nobody supports.
+    Noise,
 }
 
 impl Scene {
@@ -48,6 +79,8 @@ impl Scene {
         Scene::LossyCall,
         Scene::Hold,
         Scene::Lost,
+        Scene::Crossing,
+        Scene::Noise,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -87,6 +120,16 @@ impl Scene {
             Scene::Cancelled => {
                 call(stage, &alice, &bob).await;
                 alice.hang_up();
+            }
+            Scene::Crossing => {
+                call(stage, &alice, &bob).await;
+                bob.answer();
+                alice.hang_up();
+                stage.pass(5 * SECOND).await;
+            }
+            Scene::Noise => {
+                alice.sends(STRANGE.replace('\n', "\r\n").as_bytes());
+                alice.sends(UNREADABLE.replace('\n', "\r\n").as_bytes());
             }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);

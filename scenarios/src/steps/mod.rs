@@ -12,6 +12,7 @@ mod registering;
 mod router;
 mod sinks;
 mod storage;
+mod swarm;
 mod talking;
 mod time;
 mod trunk;
@@ -30,6 +31,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("router.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
+    include_str!("swarm.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
     include_str!("trunk.rs"),

@@ -127,3 +127,10 @@ impl Host for SimHost {
         self.disk.clone()
     }
 }
+
+/// A task of a host on which life is hard.
+#[cfg(feature = "buggify")]
+pub(super) async fn whimsical(whims: std::sync::Arc<pbx::buggify::Whims>, task: impl Future<Output = ()>) {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| pbx::buggify::within(&whims, || task.as_mut().poll(context))).await;
+}

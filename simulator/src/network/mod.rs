@@ -41,13 +41,14 @@ pub use link::{Bursts, Fate, Link};
 pub use nat::{Dependence, Nat, box_of, is_box, seen_outside};
 pub use socket::{TcpListener, TcpStream, UdpSocket};
 pub(crate) use steps::Steps;
-pub use tap::{Kind, Packet, PacketNumber};
+pub use tap::{Happening, Kind, Packet, PacketNumber};
 
 use far::{Command, Far};
 use pause::Pausable;
 use pbx::time::{Duration, Instant, WallClock};
-pub use state::Books;
 use state::State;
+pub(crate) use state::flipped;
+pub use state::{Books, Outage};
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -187,12 +188,12 @@ impl Network {
 
     /// All links do again what is said where nothing else is; nothing is cut, held or stands still.
     pub fn heal(&self) {
+        let (cuts, held) = {
+            let state = self.state();
+            (state.cuts.clone(), state.held.links())
+        };
+        cuts.into_iter().for_each(|(from, to)| self.repair_one_way(from, to));
         if self.shared.far.is_some() {
-            let (cuts, held) = {
-                let state = self.state();
-                (state.cuts.clone(), state.held.links())
-            };
-            cuts.into_iter().for_each(|(from, to)| self.repair(from, to));
             held.into_iter().filter(|(from, to)| from < to).for_each(|(from, to)| self.release(from, to));
         }
         let paused = self.with(|state, now| state.heal(now));
@@ -208,16 +209,33 @@ impl Network {
     /// Nothing passes from one host to another.
     pub fn partition_one_way(&self, from: IpAddr, to: IpAddr) {
         self.command(Command::Partition(from, to), "cut links");
-        self.state().cuts.insert((from, to));
+        let now = self.elapsed();
+        let mut state = self.state();
+        if state.cuts.insert((from, to)) {
+            state.happened.push((now, Happening::Cut(from, to)));
+        }
     }
 
     /// Packets pass between two hosts again.
     pub fn repair(&self, a: IpAddr, b: IpAddr) {
-        for pair in [(a, b), (b, a)] {
-            if self.state().cuts.remove(&pair) {
-                self.command(Command::Repair(pair.0, pair.1), "cut links");
-            }
+        self.repair_one_way(a, b);
+        self.repair_one_way(b, a);
+    }
+
+    /// Packets pass from one host to another again.
+    pub fn repair_one_way(&self, from: IpAddr, to: IpAddr) {
+        let now = self.elapsed();
+        let was_cut = self.state().cuts.remove(&(from, to));
+        if was_cut {
+            self.command(Command::Repair(from, to), "cut links");
+            self.state().happened.push((now, Happening::Mend(from, to)));
         }
+    }
+
+    /// From now on no link does anything but take its time, and no line is cut. What is scripted holds.
+    pub fn calm(&self) {
+        self.state().default_link = Link::default();
+        self.heal();
     }
 
     /// Packets between two hosts wait from now on, those under way too, both ways.
@@ -273,21 +291,45 @@ impl Network {
 
     /// The host is off from now on: its sockets are gone, its peers hear nothing. Its tasks are ended.
     pub fn crash(&self, address: IpAddr) {
-        self.command(Command::Crash(address), "let hosts crash");
-        if let Some(far) = &self.shared.far {
-            far.jobs(address).clear();
+        if self.is_up(address) {
+            let now = self.elapsed();
+            self.state().happened.push((now, Happening::Off(address)));
         }
-        let tasks = self.state().crash(address);
-        for task in tasks {
-            task.abort();
-        }
+        self.switch_off(address);
     }
 
-    /// The host is on again, with nothing bound.
+    /// The host is on again, with nothing bound. It starts once a moment, however often it is told to.
     pub fn bounce(&self, address: IpAddr) {
-        self.crash(address);
+        let now = self.elapsed();
+        if self.state().has_just_started(address, now) {
+            return;
+        }
+        self.switch_off(address);
         self.command(Command::Bounce(address), "let hosts crash");
-        self.state().revive(address);
+        let mut state = self.state();
+        state.revive(address, now);
+        state.happened.push((now, Happening::Restart(address)));
+    }
+
+    /// What has happened to machines and lines, in order.
+    pub fn happenings(&self) -> Vec<(Instant, Happening)> {
+        self.state().happened.clone()
+    }
+
+    /// How often the host was started.
+    pub fn starts(&self, address: IpAddr) -> u64 {
+        self.state().starts(address)
+    }
+
+    /// Makes life harder for the program on a host, from its next task on.
+    #[cfg(feature = "buggify")]
+    pub fn set_whims(&self, address: IpAddr, whims: pbx::buggify::Whims) {
+        self.state().set_whims(address, whims);
+    }
+
+    /// When hosts were off.
+    pub fn outages(&self) -> Vec<Outage> {
+        self.state().outages.clone()
     }
 
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
@@ -299,6 +341,11 @@ impl Network {
     pub fn script(&self, from: IpAddr, to: IpAddr, number: u64, fate: Fate) {
         self.must_be_own("script the fate of packets");
         self.state().scripted.insert((from, to, number), fate);
+    }
+
+    /// Nothing is drawn from now on: what was not scripted passes as on a good link.
+    pub fn dice_off(&self) {
+        self.state().is_scripted = true;
     }
 
     /// What became of all datagrams so far.
@@ -347,9 +394,29 @@ impl Network {
         match &self.shared.far {
             Some(far) if far.is_turmoil() => far.jobs(host).push(Box::pin(task)),
             Some(_) | None => {
-                let task = tokio::spawn(Pausable::new(self.clone(), host, task));
+                let task = Pausable::new(self.clone(), host, task);
+                #[cfg(feature = "buggify")]
+                let whims = self.state().whims(host);
+                #[cfg(feature = "buggify")]
+                if let Some(whims) = whims {
+                    let task = tokio::spawn(host::whimsical(whims, task));
+                    return self.state().add_task(host, task.abort_handle());
+                }
+                let task = tokio::spawn(task);
                 self.state().add_task(host, task.abort_handle());
             }
+        }
+    }
+
+    fn switch_off(&self, address: IpAddr) {
+        self.command(Command::Crash(address), "let hosts crash");
+        if let Some(far) = &self.shared.far {
+            far.jobs(address).clear();
+        }
+        let now = self.elapsed();
+        let tasks = self.state().crash(address, now);
+        for task in tasks {
+            task.abort();
         }
     }
 

@@ -8,7 +8,7 @@ use super::link::{Fate, Link};
 use super::nat::Boxes;
 use super::pause::Paused;
 use super::scissors::Scissors;
-use super::tap::{Kind, Packet};
+use super::tap::{Happening, Kind, Packet};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::time::{Duration, Instant};
@@ -43,6 +43,10 @@ pub(super) struct State {
     pub(super) paused: Paused,
     pub(super) scissors: Scissors,
     pub(super) scripted: BTreeMap<(IpAddr, IpAddr, u64), Fate>,
+    /// Nothing is drawn for packets: only what is scripted happens to them.
+    pub(super) is_scripted: bool,
+    /// What happened to machines and lines, in order.
+    pub(super) happened: Vec<(Instant, Happening)>,
     /// Packets sent so far, and until when the link is busy sending.
     traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
     hosts: BTreeMap<IpAddr, HostState>,
@@ -53,6 +57,7 @@ pub(super) struct State {
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
     pub(super) books: Books,
+    pub(super) outages: Vec<Outage>,
 }
 
 /// A machine.
@@ -61,8 +66,11 @@ struct HostState {
     name: String,
     up: bool,
     starts: u64,
+    started_at: Instant,
     next_port: u16,
     tasks: Vec<AbortHandle>,
+    #[cfg(feature = "buggify")]
+    whims: Option<std::sync::Arc<pbx::buggify::Whims>>,
 }
 
 /// What became of datagrams; copies that the network made count as well.
@@ -74,6 +82,17 @@ pub struct Books {
     pub undeliverable: u64,
     /// They have not arrived yet.
     pub under_way: u64,
+}
+
+/// A time in which a host was off. Whatever ran on it ended then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Which host.
+    pub host: IpAddr,
+    /// Since when.
+    pub from: Instant,
+    /// Until when; `None` when it is still off.
+    pub to: Option<Instant>,
 }
 
 /// What is under way.
@@ -131,6 +150,8 @@ impl State {
             paused: Paused::default(),
             scissors: Scissors::default(),
             scripted: BTreeMap::new(),
+            is_scripted: false,
+            happened: Vec::new(),
             traffic: BTreeMap::new(),
             hosts: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -140,6 +161,7 @@ impl State {
             flows: Flows::default(),
             disks: BTreeMap::new(),
             books: Books::default(),
+            outages: Vec::new(),
         }
     }
 
@@ -190,8 +212,10 @@ impl State {
                 name: name.to_owned(),
                 up: true,
                 starts: 1,
+                started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
+                ..HostState::default()
             };
         }
     }
@@ -216,6 +240,19 @@ impl State {
         self.hosts.get(&address).map_or(0, |host| host.starts)
     }
 
+    /// What makes life harder for the program on a host.
+    #[cfg(feature = "buggify")]
+    pub(super) fn whims(&self, address: IpAddr) -> Option<std::sync::Arc<pbx::buggify::Whims>> {
+        self.hosts.get(&address)?.whims.clone()
+    }
+
+    #[cfg(feature = "buggify")]
+    pub(super) fn set_whims(&mut self, address: IpAddr, whims: pbx::buggify::Whims) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.whims = Some(std::sync::Arc::new(whims));
+        }
+    }
+
     pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {
         if let Some(host) = self.hosts.get_mut(&address) {
             host.tasks.retain(|task| !task.is_finished());
@@ -224,7 +261,11 @@ impl State {
     }
 
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
-    pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+    pub(super) fn crash(&mut self, address: IpAddr, now: Instant) -> Vec<AbortHandle> {
+        if !self.is_up(address) {
+            return Vec::new();
+        }
+        self.outages.push(Outage { host: address, from: now, to: None });
         self.datagrams.drop_host(address);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
@@ -238,11 +279,21 @@ impl State {
         }
     }
 
-    pub(super) fn revive(&mut self, address: IpAddr) {
+    pub(super) fn revive(&mut self, address: IpAddr, now: Instant) {
+        let is_its = |outage: &&mut Outage| outage.host == address && outage.to.is_none();
+        if let Some(outage) = self.outages.iter_mut().find(is_its) {
+            outage.to = Some(now);
+        }
         if let Some(host) = self.hosts.get_mut(&address) {
             host.up = true;
             host.starts += 1;
+            host.started_at = now;
         }
+    }
+
+    /// Whether the host was started again at this very moment.
+    pub(super) fn has_just_started(&self, address: IpAddr, now: Instant) -> bool {
+        self.hosts.get(&address).is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
     }
 
     /// A port that is free for `taken` to take.
@@ -275,10 +326,16 @@ impl State {
         let link = self.link(pair).clone();
         let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
         let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
-        let mut drawn = link.fate(dice, number, now);
         let fragments = if kind == Kind::Datagram { link.fragments(bytes.len()) } else { 1 };
-        drawn.lost |= link.loses_a_fragment(dice, number, now, fragments);
-        let mut fate = self.scripted.get(&(pair.0, pair.1, number)).copied().unwrap_or(drawn);
+        let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
+            Some(fate) => *fate,
+            None if self.is_scripted => Fate::default(),
+            None => {
+                let mut drawn = link.fate(dice, number, now);
+                drawn.lost |= link.loses_a_fragment(dice, number, now, fragments);
+                drawn
+            }
+        };
         let begins = busy_until.max(now);
         let sent = begins + link.transmission(bytes.len() + HEADERS * fragments);
         if begins.since(now) > link.queue {
@@ -342,7 +399,7 @@ impl State {
 }
 
 /// The same bytes with one bit flipped, as the fate says.
-pub(super) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
+pub(crate) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
     let mut bytes = bytes.to_vec();
     if !bytes.is_empty() {
         let bit = bit % (bytes.len() as u64 * 8);

@@ -127,7 +127,10 @@ impl Phone {
 
     /// Changes how it is.
     pub fn habits(&self, change: impl FnOnce(&mut Habits)) {
-        self.shared.act(|telephone, _| change(&mut telephone.habits));
+        self.shared.act(|telephone, _| {
+            change(&mut telephone.habits);
+            telephone.has_misbehaved |= telephone.habits.answering == Answering::IsDead;
+        });
     }
 
     /// Tells the PBX where it is.
@@ -182,7 +185,7 @@ impl Phone {
 
     /// Presses keys, told in RTP (RFC 4733).
     pub fn press(&self, keys: &str) {
-        self.shared.act(|telephone, _| telephone.press(keys));
+        self.shared.act(|telephone, now| telephone.press(keys, now));
     }
 
     /// Presses keys, told by INFO.
@@ -192,7 +195,7 @@ impl Phone {
 
     /// Its owner says this from now on.
     pub fn play(&self, sound: Sound) {
-        self.shared.act(|telephone, _| telephone.play(sound));
+        self.shared.act(|telephone, now| telephone.play(sound, now));
     }
 
     /// What its owner says, as long as nothing else is said.
@@ -202,6 +205,7 @@ impl Phone {
 
     /// Sends bytes to the PBX as they are.
     pub fn sends(&self, raw: &[u8]) {
+        self.shared.act(|telephone, _| telephone.has_misbehaved = true);
         self.shared.send_raw(raw, self.pbx);
     }
 
@@ -219,6 +223,11 @@ impl Phone {
     pub fn finds_its_network(&self) {
         self.shared.host.network().bounce(self.shared.host.address());
         self.shared.plug_in();
+    }
+
+    /// Whether it was ever told to do what no telephone should: what it sends is not held against anybody.
+    pub fn has_misbehaved(&self) -> bool {
+        self.shared.look(|telephone, _| telephone.has_misbehaved)
     }
 
     /// Whether it has a network.
@@ -246,6 +255,17 @@ impl Phone {
     /// Whether it rings, waits or talks.
     pub fn is_in_call(&self) -> bool {
         self.shared.look(|telephone, _| telephone.current().is_some())
+    }
+
+    /// How many calls it has that are not over, whatever their state.
+    pub fn calls_up(&self) -> usize {
+        self.shared.look(|telephone, _| telephone.lines.iter().filter(|line| !line.is_over()).count())
+    }
+
+    /// How many of them are answered.
+    pub fn calls_answered(&self) -> usize {
+        self.shared
+            .look(|telephone, _| telephone.lines.iter().filter(|line| line.state == State::Talking).count())
     }
 
     /// Whether it talks.

@@ -34,6 +34,8 @@ pub(super) enum Output {
 pub(super) struct Telephone {
     pub(super) name: String,
     pub(super) habits: Habits,
+    /// Whether it was ever told to do what no telephone should.
+    pub(super) has_misbehaved: bool,
     pub(super) registration: Registration,
     /// All calls, the ended ones too, oldest first.
     pub(super) lines: Vec<Line>,
@@ -65,6 +67,7 @@ impl Telephone {
             agent: UserAgent::new(settings, rng.fork()),
             registration: Registration::new(account, path, rng.fork()),
             habits,
+            has_misbehaved: false,
             lines: Vec::new(),
             texts: Vec::new(),
             path,
@@ -142,7 +145,9 @@ impl Telephone {
 
     /// The other side of the current call is to wait (RFC 3264 section 8.4), or no longer.
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {
-        if let Some(line) = self.current() {
+        // The key does nothing while nobody is there to wait, and while one change is still being agreed on.
+        let can_change = |line: &&mut Line| line.state == State::Talking && line.negotiation.is_stable();
+        if let Some(line) = self.current().filter(can_change) {
             line.direction = if holds { Direction::SendOnly } else { Direction::SendRecv };
             let (session, offer) = (line.session, line.offer());
             self.agent.offer(session, Some(offer), now);
@@ -150,9 +155,9 @@ impl Telephone {
         }
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.press(keys);
+            line.voice.press(keys, now);
         }
     }
 
@@ -169,9 +174,9 @@ impl Telephone {
         self.settle(now);
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.play(sound.clone());
+            line.voice.play(sound.clone(), now);
         }
         self.habits.voice = sound;
     }

@@ -10,9 +10,10 @@ pub(super) const RULES: &[Rule] = &[Rule {
     find: one_record_a_call,
 }];
 
-fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
+fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+    let Some(written) = evidence.run.records else { return };
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
-    for record in evidence.records {
+    for record in written {
         *records.entry(record["sip_call_id"].as_str().unwrap_or_default()).or_default() += 1;
     }
     let end = evidence.log.end;
@@ -23,16 +24,16 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
     // A PBX that lost its power may have lost what it was about to write.
     let answered = evidence.log.responses().filter(|(response, status)| {
-        evidence.is_whole
-            && response.from.ip() == evidence.pbx
+        evidence.is_whole()
+            && response.from.ip() == evidence.run.pbx
             && response.method == "INVITE"
             && *status == 200
     });
     for (response, _) in answered {
         // A call the PBX made itself, and a change of a running call, were not begun by this INVITE.
-        let begins = evidence.log.requests().any(|request| {
-            request.branch == response.branch && request.method == "INVITE" && request.to_tag.is_empty()
-        });
+        let transaction = evidence.log.transaction(response);
+        let first = transaction.and_then(|transaction| evidence.log.at(&transaction.requests).next());
+        let begins = first.is_some_and(|request| request.to_tag.is_empty());
         if begins && !records.contains_key(response.call_id.as_str()) {
             findings.add(response.at, format!("the call {} was answered and has none", response.call_id));
         }

@@ -11,25 +11,15 @@ pub(super) const RULES: &[Rule] = &[Rule {
     find: cseq_counts,
 }];
 
-fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings) {
+fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let mut last: BTreeMap<_, &Sip> = BTreeMap::new();
-    let counts = |request: &&Sip| !["ACK", "CANCEL"].contains(&request.method.as_str());
-    for request in evidence.log.requests().filter(counts) {
-        let key = (request.from.ip(), &request.call_id, &request.from_tag);
-        match last.insert(key, request) {
-            // A copy, or the same request sent to another place.
+    for (_, request) in evidence.log.asked().filter(|(_, request)| request.method != "CANCEL") {
+        match last.insert((&request.call_id, &request.from_tag), request) {
+            // The same request, sent to another place.
             Some(before) if before.cseq == request.cseq && before.method == request.method => {}
             Some(before) if before.cseq + 1 != request.cseq => {
-                // A copy of an older one: the timers of two requests run beside each other.
-                let is_copy = evidence.log.requests().any(|other| {
-                    other.at < request.at && other.branch == request.branch && other.from == request.from
-                });
-                if !is_copy {
-                    let (method, number) = (&request.method, request.cseq);
-                    findings.add(request.at, format!("{method} has {number} after {}", before.cseq));
-                } else {
-                    last.insert((request.from.ip(), &request.call_id, &request.from_tag), before);
-                }
+                let what = format!("{} has {} after {}", request.method, request.cseq, before.cseq);
+                findings.blame(request.from, request.at, what);
             }
             Some(_) | None => {}
         }
@@ -38,12 +28,12 @@ fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::{Tale, broken};
+    use super::super::tale::{Tale, breaks};
 
     #[test]
     fn a_number_that_is_left_out_breaks_d1() {
         let tale = Tale::new().request(0, 2, 1, "INVITE", "b1", 1).request(9_000, 2, 1, "BYE", "b2", 3);
-        assert_eq!(broken(&tale), ["D1"]);
+        assert!(breaks("D1", &tale));
     }
 
     #[test]
@@ -53,6 +43,6 @@ mod tests {
             .request(400, 2, 1, "BYE", "b2", 2)
             .request(500, 2, 1, "INFO", "b1", 1)
             .request(900, 2, 1, "BYE", "b2", 2);
-        assert_eq!(broken(&tale), [""; 0]);
+        assert!(!breaks("D1", &tale));
     }
 }

@@ -1,5 +1,8 @@
 //! The program `simulate`: plays a scenario and shows what happened.
 
+mod faults;
+mod swarm;
+
 use clap::{Parser, Subcommand};
 use pbx::time::Duration;
 use scenarios::play::Settings;
@@ -34,7 +37,15 @@ enum Command {
         /// Show every packet
         #[arg(long)]
         trace: bool,
+        /// These faults happen and no others
+        #[arg(long, value_name = "FILE")]
+        faults: Option<PathBuf>,
+        /// Write the faults that happened
+        #[arg(long, value_name = "FILE")]
+        write_faults: Option<PathBuf>,
     },
+    /// Play calls that nobody thought of, by the thousand
+    Swarm(Box<swarm::Arguments>),
     /// List the sentences that scenarios are made of
     Sentences,
     /// Write the parts of the documents that follow from the code
@@ -47,21 +58,11 @@ fn main() -> ExitCode {
             dictionary::sentences().iter().for_each(|sentence| println!("{sentence}"));
             ExitCode::SUCCESS
         }
-        Command::Document => match document(Path::new(".")) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(why) => {
-                eprintln!("simulate: {why}");
-                ExitCode::from(2)
-            }
-        },
-        Command::Play { place, seed, until, ladder, trace } => {
-            match play(&place, Settings { seed, until }, ladder, trace) {
-                Ok(code) => code,
-                Err(why) => {
-                    eprintln!("simulate: {why}");
-                    ExitCode::from(2)
-                }
-            }
+        Command::Document => conclude(document(Path::new(".")).map(|()| ExitCode::SUCCESS)),
+        Command::Swarm(arguments) => conclude(swarm::run(&arguments)),
+        Command::Play { place, seed, until, ladder, trace, faults, write_faults } => {
+            let show = Show { ladder, trace, faults, write_faults };
+            conclude(play(&place, Settings { seed, until }, &show))
         }
     }
 }
@@ -74,8 +75,25 @@ fn document(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<ExitCode, String> {
+/// What could not even be tried is told apart from what failed.
+fn conclude(result: Result<ExitCode, String>) -> ExitCode {
+    result.unwrap_or_else(|why| {
+        eprintln!("simulate: {why}");
+        ExitCode::from(2)
+    })
+}
+
+/// What to show of a run, and under which faults it is.
+struct Show {
+    ladder: bool,
+    trace: bool,
+    faults: Option<PathBuf>,
+    write_faults: Option<PathBuf>,
+}
+
+fn play(place: &str, settings: Settings, show: &Show) -> Result<ExitCode, String> {
     let (file, line) = split(place);
+    let plan = show.faults.as_deref().map(faults::read).transpose()?;
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut cases = suite::cases_of(&folder, &file)?;
     if let Some(line) = line {
@@ -87,21 +105,29 @@ fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<Ex
     if cases.is_empty() {
         return Err(format!("there is no scenario at {place}"));
     }
+    if cases.len() > 1 && (show.faults.is_some() || show.write_faults.is_some()) {
+        return Err(format!("faults are those of one scenario, and there are {} in {place}", cases.len()));
+    }
     suite::hush();
     let mut code = ExitCode::SUCCESS;
     for case in &cases {
-        let outcome = case.play(settings);
+        let outcome = match &plan {
+            Some(plan) => case.play_under(settings, plan),
+            None => case.play(settings),
+        };
+        show.faults.iter().try_for_each(|file| faults::check(file, &outcome))?;
+        show.write_faults.iter().try_for_each(|file| faults::write(file, &outcome))?;
         let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
         println!("{} ... {word}, {} of virtual time", case.name, outcome.lasted);
-        if trace {
+        if show.trace {
             print!("{}", outcome.trace);
         }
-        if ladder {
+        if show.ladder {
             println!("\n{}", outcome.ladder);
         }
         if let Some(failure) = &outcome.failure {
             code = ExitCode::FAILURE;
-            if ladder {
+            if show.ladder {
                 println!("  {}", report::reason(failure));
             } else {
                 println!("\n{}", report::story(&case.place(), &outcome));
