@@ -28,15 +28,3 @@ Feature: Connections that break
     When alice's connection is cut
     And 2 seconds pass
     Then alice and bob hear each other
-
-  Scenario: A connection that is cut while it rings
-    Given alice has a telephone that speaks TCP
-    And alice and bob have registered
-    When alice calls bob
-    And 1 second passes
-    And alice's connection is cut
-    And 1 second passes
-    Then alice's call is over
-    When bob refuses the call
-    And 1 second passes
-    Then bob's call is over

@@ -53,16 +53,14 @@ Feature: Links that are broken
     Then alice hears bob
     And bob's telephone is silent
 
-  Scenario: Packets that are held back come late and in order
-    Given alice and bob have registered
+  Scenario: Packets that are held back come late
+    Given alice talks to bob
     When the packets of bob are held back
-    And alice calls bob
     And 3 seconds pass
-    Then bob's telephone does not ring
+    Then bob's telephone is silent
     When the packets of bob are let go
     And 1 second passes
-    Then bob's telephone rings
-    And bob has had 1 call
+    Then alice and bob hear each other
 
   @SIM-06
   Scenario: The PBX stands still for a while in a call
