@@ -66,7 +66,7 @@ pub fn forget(folder: &Path) -> io::Result<()> {
 pub fn run_of(case: &Case, outcome: &Outcome) -> Option<Run> {
     let snapshot = outcome.snapshot.as_ref()?;
     let failed_at = match &outcome.failure {
-        Some(Failure::Rule(_)) | None => None,
+        Some(Failure::Rule(_) | Failure::Unplayable(_)) | None => None,
         Some(Failure::Unknown(_) | Failure::Ambiguous(_) | Failure::Step(_)) => {
             outcome.said.len().checked_sub(1)
         }

@@ -13,6 +13,7 @@ use pbx::time::{Duration, Instant};
 use simulator::artefacts::Snapshot;
 use simulator::faults::Plan;
 use simulator::ladder;
+use simulator::network::{Ground, Unplayable};
 use simulator::stage::Stage;
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub said: Vec<Said>,
     /// Why it failed; `None` when it did not.
     pub failure: Option<Failure>,
+    /// Why it was not played to its end: the network cannot do what it wants.
+    pub unplayable: Option<String>,
     /// How much virtual time it took.
     pub lasted: Instant,
     /// Every packet, a line each: equal texts are equal runs.
@@ -74,6 +77,8 @@ pub enum Failure {
     Step(String),
     /// A rule was broken that every run is held against.
     Rule(String),
+    /// It cannot be played on this network; then it is skipped and did not fail.
+    Unplayable(String),
 }
 
 /// How far to play.
@@ -94,6 +99,8 @@ pub struct Terms<'a> {
     pub keeps: bool,
     /// These faults happen and no others.
     pub faults: Option<&'a Plan>,
+    /// What carries the packets; ours where nothing is said.
+    pub ground: Option<&'a Ground>,
 }
 
 /// Plays a scenario of a feature in a world of its own.
@@ -105,7 +112,7 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
 pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms: Terms<'_>) -> Outcome {
     let watch = Stopwatch::start();
     let sentences = Scene::collection();
-    let mut scene = Scene::new(settings.seed);
+    let mut scene = Scene::over(terms.ground.cloned().unwrap_or(Ground::Own), settings.seed);
     if let Some(plan) = terms.faults.cloned() {
         block_on(scene.world.with(move |stage: &mut Stage| stage.follow(&plan)));
     }
@@ -136,8 +143,15 @@ pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms
     if failure.is_none() && settings.until.is_none() {
         rest_at = Some(block_on(scene.world.with(|stage: &mut Stage| stage.now())));
         if let Err((why, at)) = look_back(&mut scene) {
-            (failure, moment) = (Some(Failure::Rule(why)), at);
+            (failure, moment) = (Some(why), at);
         }
+    }
+    let unplayable = match &failure {
+        Some(Failure::Unplayable(why)) => Some(why.clone()),
+        _ => None,
+    };
+    if unplayable.is_some() {
+        failure = None;
     }
     let keeps = terms.keeps || failure.is_some();
     let see = scene.world.with(move |stage: &mut Stage| {
@@ -163,6 +177,7 @@ pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms
         moment,
         rest_at,
         skipped,
+        unplayable,
         took,
         snapshot,
     }
@@ -186,22 +201,30 @@ fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<
         return Err(Failure::Unknown(of_kind.map(ToString::to_string).collect()));
     };
     block_on(AssertUnwindSafe(act(scene, context)).catch_unwind())
-        .map_err(|panic| Failure::Step(words_of(panic.as_ref())))
+        .map_err(|panic| failure_of(panic.as_ref(), Failure::Step))
 }
 
 /// What holds after every scenario, whatever it was about; if not, why and when.
-fn look_back(scene: &mut Scene) -> Result<(), (String, Option<Instant>)> {
+fn look_back(scene: &mut Scene) -> Result<(), (Failure, Option<Instant>)> {
     let rest = scene.world.play(async |stage: &mut Stage| stage.come_to_rest().await);
     let left = block_on(AssertUnwindSafe(rest).catch_unwind());
-    let left = left.map_err(|panic| (words_of(panic.as_ref()), None))?;
+    let left = left.map_err(|panic| (failure_of(panic.as_ref(), Failure::Rule), None))?;
     if !left.is_empty() {
         let why = format!("A24 is broken: nothing is left over at the end, but {}", left.join(", "));
-        return Err((why, None));
+        return Err((Failure::Rule(why), None));
     }
     let broken = block_on(scene.world.with(|stage: &mut Stage| stage.judge()));
     let Some(first) = broken.first() else { return Ok(()) };
     let why = broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    Err((why, Some(first.at)))
+    Err((Failure::Rule(why), Some(first.at)))
+}
+
+/// What a panic means: that the network cannot do something, or whatever else it says.
+fn failure_of(panic: &(dyn Any + Send), otherwise: fn(String) -> Failure) -> Failure {
+    match panic.downcast_ref::<Unplayable>() {
+        Some(Unplayable(why)) => Failure::Unplayable(why.clone()),
+        None => otherwise(words_of(panic)),
+    }
 }
 
 fn words_of(panic: &(dyn Any + Send)) -> String {

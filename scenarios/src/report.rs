@@ -49,6 +49,7 @@ pub fn reason(failure: &Failure) -> String {
         }
         Failure::Ambiguous(which) => format!("several sentences fit: {which}"),
         Failure::Step(why) => format!("but {why}"),
+        Failure::Unplayable(why) => format!("skipped: {why}"),
         Failure::Rule(rule) => format!("but at the end: {rule}"),
     }
 }

@@ -21,9 +21,10 @@ pub struct Played<'a> {
 /// All of them as one value; `docs/scenarios.md` says what is in it.
 pub fn json(played: &[Played<'_>], took: std::time::Duration) -> Value {
     let failed = played.iter().filter(|one| one.outcome.failure.is_some()).count();
+    let unplayable = played.iter().filter(|one| one.outcome.unplayable.is_some()).count();
     json!({
         "format": 1,
-        "passed": played.len() - failed,
+        "passed": played.len() - failed - unplayable,
         "failed": failed,
         "real_secs": took.as_secs_f64(),
         "scenarios": played.iter().map(scenario).collect::<Vec<_>>(),
@@ -40,7 +41,11 @@ fn scenario(played: &Played<'_>) -> Value {
         "tags": case.tags(),
         "seed": outcome.seed,
         "net": case.weather.map(|weather| weather.name()),
-        "outcome": if failed.is_some() { "failed" } else { "passed" },
+        "outcome": match (failed, &outcome.unplayable) {
+            (Some(_), _) => "failed",
+            (None, Some(_)) => "ignored",
+            (None, None) => "passed",
+        },
         "reason": failed.map(report::reason),
         "sentence": sentence.map(|said| said.text.trim()),
         "sentence_line": sentence.map(|said| said.line),

@@ -5,8 +5,9 @@ mod arguments;
 pub use arguments::Arguments;
 
 use crate::dictionary;
+use crate::ground;
 use crate::keep::{self, folder_of};
-use crate::play::{Outcome, Settings, Terms, play, play_on};
+use crate::play::{Outcome, Settings, Terms, play_on};
 use crate::report;
 use crate::results::{self, Played};
 use crate::stopwatch::Stopwatch;
@@ -16,6 +17,7 @@ use clap::Parser;
 use cucumber::feature::Ext as _;
 use cucumber::gherkin::{Feature, GherkinEnv, Scenario};
 use simulator::faults::Plan;
+use simulator::network::Ground;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -45,6 +47,8 @@ pub struct Case {
     pub weather: Option<Weather>,
     /// With how many seeds a suite plays it: `@seeds(50)`.
     pub seeds: u64,
+    /// What carries its packets.
+    pub ground: Ground,
 }
 
 impl Case {
@@ -65,16 +69,13 @@ impl Case {
 
     /// Plays it.
     pub fn play(&self, settings: Settings) -> Outcome {
-        match self.weather {
-            None => play(&self.feature, &self.scenario, settings),
-            Some(_) => self.play_on(settings, Terms::default()),
-        }
+        self.play_on(settings, Terms::default())
     }
 
-    /// Plays it on these terms; its own weather holds.
+    /// Plays it on these terms; its own weather and ground hold.
     pub fn play_on(&self, settings: Settings, terms: Terms<'_>) -> Outcome {
-        let weather = self.weather.or(terms.weather);
-        play_on(&self.feature, &self.scenario, settings, Terms { weather, ..terms })
+        let (weather, ground) = (self.weather.or(terms.weather), Some(&self.ground));
+        play_on(&self.feature, &self.scenario, settings, Terms { weather, ground, ..terms })
     }
 
     /// Plays it under these faults and no others.
@@ -129,7 +130,9 @@ pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
     let cases = cases(folder)?;
     let slow = cases.iter().filter(|case| arguments.passes_over(case)).count();
     let all = cases.len();
-    let wanted: Vec<Case> = cases.into_iter().filter(|case| arguments.want(case)).collect();
+    let ground = ground::from_environment()?;
+    let wanted = cases.into_iter().filter(|case| arguments.want(case));
+    let wanted: Vec<Case> = ground::those_for(wanted, &ground).collect();
     if arguments.list {
         wanted.iter().for_each(|case| println!("{}: test", case.name));
         if !arguments.is_terse() {
@@ -140,7 +143,7 @@ pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
     hush();
     let watch = Stopwatch::start();
     let tests = if wanted.len() == 1 { "test" } else { "tests" };
-    println!("\nrunning {} {tests} with seed {}", wanted.len(), arguments.seed);
+    println!("\nrunning {} {tests} on {ground} with seed {}", wanted.len(), arguments.seed);
     let settings = Settings { seed: arguments.seed, until: None };
     let play = |case: &Case| {
         let mut outcome = case.play_seeds(settings);
@@ -149,9 +152,20 @@ pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
         outcome
     };
     let outcomes = play_each(&wanted, arguments.threads(), play, |case, outcome| {
-        let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
+        let word = match (&outcome.failure, &outcome.unplayable) {
+            (Some(_), _) => "FAILED",
+            (None, None) => "ok",
+            (None, Some(why)) => &format!("ignored, {why}"),
+        };
         if arguments.is_terse() {
-            print!("{}", &word[..1].replace('o', "."));
+            print!(
+                "{}",
+                match word {
+                    "ok" => ".",
+                    "FAILED" => "F",
+                    _ => "i",
+                }
+            );
         } else {
             println!("test {} ... {word}", case.name);
         }
@@ -202,11 +216,13 @@ fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration)
     let virtual_secs: f64 = played.iter().map(|played| played.outcome.lasted.as_nanos() as f64 / 1e9).sum();
     println!("\n{} of virtual time in {}", report::span(virtual_secs), report::span(took.as_secs_f64()));
     let word = if failed.is_empty() { "ok" } else { "FAILED" };
+    let unplayable = played.iter().filter(|played| played.outcome.unplayable.is_some()).count();
     println!(
-        "\ntest result: {word}. {} passed; {} failed; {slow} ignored; 0 measured; {left_out} filtered out; \
+        "\ntest result: {word}. {} passed; {} failed; {} ignored; 0 measured; {left_out} filtered out; \
          finished in {:.2}s\n",
-        played.len() - failed.len(),
+        played.len() - failed.len() - unplayable,
         failed.len(),
+        slow + unplayable,
         took.as_secs_f64()
     );
     failed.is_empty()
@@ -247,6 +263,7 @@ pub fn cases_of(folder: &Path, file: &Path) -> Result<Vec<Case>, String> {
             scenario: scenario.clone(),
             weather: None,
             seeds: 1,
+            ground: Ground::Own,
         };
         let wrong = |why: String| format!("{}: {why}", case.place());
         let (seeds, weathers) = variants(&case).map_err(wrong)?;

@@ -11,7 +11,7 @@ mod name;
 pub use draw::Style;
 pub(crate) use name::Namer;
 
-use crate::network::{Kind, Packet};
+use crate::network::{Kind, Packet, box_of, is_box};
 use crate::wire::{self, Form, is_media};
 use pbx::rtp::View;
 use pbx::time::Instant;
@@ -114,7 +114,9 @@ fn columns(arrows: &[Arrow], names: &BTreeMap<IpAddr, String>) -> Vec<IpAddr> {
     let is_pbx = |address: &IpAddr| names.get(address).is_some_and(|name| name == "PBX");
     if let Some(at) = columns.iter().position(is_pbx) {
         let pbx = columns.remove(at);
-        columns.insert(columns.len().min(1), pbx);
+        // A router stands between its telephone and the PBX.
+        let first = if columns.get(1).is_some_and(|second| is_box(*second)) { 2 } else { 1 };
+        columns.insert(columns.len().min(first), pbx);
     }
     columns
 }
@@ -127,8 +129,9 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
     let messages = wire::messages(packets);
     let mut messages = messages.iter().peekable();
     for (at, packet) in packets.iter().enumerate() {
+        let (from, to) = hop(packet);
         if let Some(payload_type) = rtp(packet) {
-            let key = (packet.from.ip(), packet.to.ip());
+            let key = (from, to);
             let new = Stream { at: packet.at, first_packet: at, payload_type, packets: 0, lost: 0 };
             let stream = streams.entry(key).or_insert(new);
             stream.packets += 1;
@@ -137,8 +140,8 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
         }
         let arrow = |label| Arrow {
             at: packet.at,
-            from: packet.from.ip(),
-            to: packet.to.ip(),
+            from,
+            to,
             label,
             is_lost: packet.arrives.is_none(),
             note: if packet.arrives.is_none() { "lost" } else { "" },
@@ -151,7 +154,7 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
         }
         while let Some(message) = messages.next_if(|message| message.first_packet() == at) {
             flush(&mut streams, &mut arrows);
-            let is_again = !seen.insert((packet.from.ip(), packet.to.ip(), &message.bytes));
+            let is_again = !seen.insert((from, to, &message.bytes));
             let is_lost = match message.form {
                 Form::Datagram => packet.arrives.is_none(),
                 Form::Framed | Form::Broken | Form::Foreign => message.arrived.is_none(),
@@ -171,6 +174,16 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
     }
     flush(&mut streams, &mut arrows);
     arrows
+}
+
+/// Between whom a packet is drawn: inside of a router its way ends or begins at the router.
+fn hop(packet: &Packet) -> (IpAddr, IpAddr) {
+    let (from, to) = (packet.from.ip(), packet.to.ip());
+    match (box_of(from), box_of(to)) {
+        (Some(router), _) => (from, router),
+        (_, Some(router)) if packet.arrives.is_some() => (router, to),
+        _ => (from, to),
+    }
 }
 
 fn flush(streams: &mut BTreeMap<(IpAddr, IpAddr), Stream>, arrows: &mut Vec<Arrow>) {

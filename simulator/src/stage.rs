@@ -1,9 +1,11 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+mod router;
+
 use crate::agents::Agents;
 use crate::faults::{self, Event, PacketFault};
 use crate::logbook::Logbook;
-use crate::network::{Builder, Fate, Happening, Link, Network, SimHost};
+use crate::network::{Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, seen_outside};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Run};
@@ -17,7 +19,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tracing::subscriber::DefaultGuard;
 
-/// Where the PBX is.
+/// Where the PBX is, but on the loopback: see [`Stage::pbx`].
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// Who looks at pages.
@@ -29,6 +31,11 @@ const FIRST: u8 = 2;
 /// After this nothing is left of anything: twice 64 * T1, and a little.
 const REST: Duration = Duration::from_secs(70);
 
+/// The same in real time, in which only calls and ports are waited for.
+const REAL_REST: Duration = Duration::from_secs(8);
+
+/// No longer time passes at once on turmoil.
+const LONGEST_IN_STEPS: Duration = Duration::from_secs(150);
 /// How long one look whether all has come to rest waits for the next.
 const REST_LOOK: Duration = Duration::from_millis(250);
 
@@ -66,16 +73,20 @@ pub struct Stage {
 impl Stage {
     /// To be called on the world's runtime.
     #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
-    pub(crate) fn new(seed: u64) -> Stage {
-        let network = Builder::new().rng_seed(seed).build();
+    pub(crate) fn new(ground: Ground, seed: u64) -> Stage {
+        let is_own = ground == Ground::Own;
+        let network = Builder::new().rng_seed(seed).over(ground).build();
         let trace = Trace::of(&network);
         let logbook = Logbook::default();
         let _scribe = logbook.open(network.clone());
-        let driven = network.clone();
-        tokio::spawn(async move { driven.drive().await });
-        network.name(DOMAIN, &[PBX]);
-        let office = Office::new(network.host("PBX", PBX));
-        let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        if is_own {
+            let driven = network.clone();
+            tokio::spawn(async move { driven.drive().await });
+        }
+        let pbx = network.address(1);
+        network.name(DOMAIN, &[pbx]);
+        let office = Office::new(network.host("PBX", pbx));
+        let names = BTreeMap::from([(pbx, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
         let agents = Agents::default();
         Stage {
@@ -103,6 +114,16 @@ impl Stage {
         self.seed
     }
 
+    /// Where the PBX is.
+    pub fn pbx(&self) -> IpAddr {
+        self.office.host().address()
+    }
+
+    /// What carries the packets.
+    pub fn ground(&self) -> &Ground {
+        self.network.ground()
+    }
+
     /// Virtual time since the start.
     pub fn now(&self) -> Instant {
         self.network.elapsed()
@@ -126,7 +147,7 @@ impl Stage {
     /// A machine at the next free address.
     pub fn host(&mut self, name: &str) -> SimHost {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
+        let address = self.network.address(next);
         self.names.insert(address, name.to_owned());
         self.apply_script();
         self.network.host(name, address)
@@ -197,6 +218,17 @@ impl Stage {
 
     /// A telephone called `name` for an extension, which may have others.
     pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
+        let host = self.host(name);
+        self.add_phone_on(host, name, extension, transport).await
+    }
+
+    async fn add_phone_on(
+        &mut self,
+        host: SimHost,
+        name: &str,
+        extension: &str,
+        transport: Transport,
+    ) -> Phone {
         if !self.plan.extensions.iter().any(|known| known.number == extension) {
             let number = extension.to_owned();
             self.replan(move |plan| {
@@ -209,19 +241,19 @@ impl Stage {
             user: extension.to_owned(),
             password: office::password(extension),
             domain: DOMAIN.to_owned(),
-            pbx: SocketAddr::new(PBX, SIP_PORT),
+            pbx: SocketAddr::new(self.pbx(), SIP_PORT),
             transport,
             expires: Duration::from_secs(3_600),
         };
         let habits = Habits { voice: Sound::Tone(self.next_voice()), ..Habits::default() };
-        let phone = Phone::new(self.host(name), line, habits);
+        let phone = Phone::new(host, line, habits);
         self.phones.insert(name.to_owned(), phone.clone());
         phone
     }
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
-        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+        web::get(&self.operator(), SocketAddr::new(self.pbx(), HTTP_PORT), path).await
     }
 
     /// What somebody is answered who asks a server.
@@ -261,6 +293,11 @@ impl Stage {
         self.weather = link;
     }
 
+    /// All links are good again, nothing is cut, held back or stands still.
+    pub fn heal(&mut self) {
+        self.calm();
+    }
+
     /// The faults stop: all links are good, no line is cut.
     pub fn calm(&mut self) {
         self.network.calm();
@@ -284,7 +321,7 @@ impl Stage {
             }
         }
         self.agents.rest();
-        let end = self.now() + REST;
+        let end = self.now() + if self.is_real() { REAL_REST } else { REST };
         while self.now() < end && !self.has_stopped() && !self.left_over().is_empty() {
             self.pass(REST_LOOK).await;
         }
@@ -333,7 +370,13 @@ impl Stage {
     }
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
+    /// In real time the machine has its own part in when something happens, and not every packet is seen: nobody judges.
     pub fn judge(&self) -> Vec<Break> {
+        let books = match self.ground() {
+            Ground::Own => Some(self.network.books()),
+            Ground::Turmoil => None,
+            Ground::Real(_) => return Vec::new(),
+        };
         let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
         let unruly = unruly.map(|phone| phone.host().address());
         let excused = self.excused.iter().copied().chain(unruly).chain(self.agents.unruly()).collect();
@@ -346,13 +389,13 @@ impl Stage {
         let (outages, records, left_over) = (self.network.outages(), self.office.records(), self.left_over());
         self.trace.look(|packets| {
             let run = Run {
-                packets,
+                packets: &seen_outside(packets),
                 pbx: PBX,
                 outages: &outages,
                 excused: &excused,
                 unheard: &unheard,
                 records: self.plan.keeps_records().then_some(&records),
-                books: Some(self.network.books()),
+                books,
                 left_over: &left_over,
                 end: self.now(),
             };
@@ -360,8 +403,14 @@ impl Stage {
         })
     }
 
+    fn is_real(&self) -> bool {
+        matches!(self.ground(), Ground::Real(_))
+    }
+
     fn left_over(&self) -> Vec<String> {
-        let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
+        // Transactions linger for 32 seconds, which nobody has in real time.
+        let is_left = |phone: &Phone| if self.is_real() { phone.is_in_call() } else { !phone.is_idle() };
+        let phones = self.phones.iter().filter(|(_, phone)| is_left(phone));
         let mut left: Vec<String> =
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
         left.extend(self.agents.left_over());
@@ -381,6 +430,9 @@ impl Stage {
 
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
+        if self.network.is_turmoil() && time > LONGEST_IN_STEPS {
+            Unplayable::throw("turmoil goes by steps of a millisecond, and an hour has many");
+        }
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
         let end = self.now() + time.min(left);
         while let Some(event) = self.agenda.pop_front_if(|event| Instant::START + event.at <= end) {

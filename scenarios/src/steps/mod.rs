@@ -3,11 +3,13 @@
 mod application;
 mod calling;
 mod configuration;
+mod faults;
 mod network;
 mod office;
 mod provider;
 mod recorder;
 mod registering;
+mod router;
 mod sinks;
 mod storage;
 mod swarm;
@@ -20,11 +22,13 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("application.rs"),
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
+    include_str!("faults.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
     include_str!("recorder.rs"),
     include_str!("registering.rs"),
+    include_str!("router.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
     include_str!("swarm.rs"),

@@ -35,7 +35,7 @@ use pbx::shell::host::Host;
 use pbx::sip::{Path, StatusCode, Transport};
 use pbx::time::{Duration, Instant};
 use registration::Account;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use telephone::Telephone;
 use wire::Shared;
@@ -120,6 +120,11 @@ impl Phone {
     /// Its host.
     pub fn host(&self) -> &SimHost {
         &self.shared.host
+    }
+
+    /// Where the PBX sees it.
+    pub fn address(&self) -> IpAddr {
+        self.shared.host.seen_at()
     }
 
     /// Changes how it is.

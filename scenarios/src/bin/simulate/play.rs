@@ -62,7 +62,8 @@ pub(super) fn play(arguments: &Arguments) -> Result<ExitCode, String> {
     let is_alone = cases.len() == 1;
     for case in &cases {
         let settings = Settings { seed: arguments.seed, until: arguments.until };
-        let outcome = case.play_on(settings, Terms { keeps: true, faults: plan.as_ref(), weather: None });
+        let outcome =
+            case.play_on(settings, Terms { keeps: true, faults: plan.as_ref(), ..Terms::default() });
         arguments.faults.iter().try_for_each(|file| faults::check(file, &outcome))?;
         arguments.write_faults.iter().try_for_each(|file| faults::write(file, &outcome))?;
         if outcome.failure.is_some() {
