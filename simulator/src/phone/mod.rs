@@ -5,24 +5,33 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `telephone.rs` | the machine: what it does with calls |
+//! | `telephone.rs` | the machine: what its owner does with calls |
+//! | `reactions.rs` | what it does about what comes |
+//! | `agent/` | its user agent: transactions, dialogs, offers, timers, transfer |
+//! | `misbehaviour.rs` | the ways in which telephones misbehave |
 //! | `line.rs` | one call, and what is remembered of it |
 //! | `registration.rs` | REGISTER, refreshed |
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
 //! | `wire.rs` | sockets and time |
 
+mod agent;
 mod hearing;
 mod line;
+mod misbehaviour;
+mod reactions;
 mod registration;
 mod sound;
+#[cfg(test)]
+mod stories;
 mod telephone;
 mod voice;
 mod wire;
 
 pub use hearing::Hearing;
 pub use line::Facts;
-pub use sound::Sound;
+pub use misbehaviour::{Misbehaviour, Ways};
+pub use sound::{NoSound, Sound};
 
 use crate::network::SimHost;
 use line::State;
@@ -30,7 +39,7 @@ use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::sdp::Codec;
 use pbx::shell::host::Host;
-use pbx::sip::{Path, StatusCode, Transport};
+use pbx::sip::{Path, Refresher, StatusCode, Transport};
 use pbx::time::{Duration, Instant};
 use registration::Account;
 use std::net::SocketAddr;
@@ -52,6 +61,75 @@ pub struct Habits {
     pub voice: Sound,
     /// Whether it calls without an offer and lets the other side make one.
     pub offers_late: bool,
+    /// What callers hear before it is answered, instead of ringing.
+    pub early: Option<Sound>,
+    /// How it lets others wait.
+    pub holding: Holding,
+    /// Whether it changes calls by UPDATE and not by INVITE.
+    pub updates: bool,
+    /// Whether it rings while its owner talks.
+    pub takes_second_call: bool,
+    /// Whether it sends nothing while nothing is said.
+    pub pauses: bool,
+    /// Which extensions of SIP it knows.
+    pub abilities: Abilities,
+    /// What it does wrong.
+    pub ways: Ways,
+}
+
+/// Which extensions of SIP a telephone knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Provisional responses that are acknowledged.
+    pub prack: Prack,
+    /// Session timers.
+    pub timer: Timer,
+    /// Whether it takes UPDATE (RFC 3311).
+    pub update: bool,
+}
+
+/// Provisional responses that are acknowledged (RFC 3262).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prack {
+    /// It does not know them.
+    Off,
+    /// It acknowledges those of others and sends none unless it must.
+    Knows,
+    /// It sends them to whoever knows them.
+    Uses,
+}
+
+/// Session timers (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// It does not know them.
+    Off,
+    /// It does what others ask.
+    Knows,
+    /// It asks for one.
+    Asks {
+        /// The session interval.
+        interval: Duration,
+        /// Who is to refresh.
+        refresher: Option<Refresher>,
+    },
+}
+
+/// How a telephone lets others wait (RFC 3264 section 8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// It goes on sending.
+    SendOnly,
+    /// Nobody sends.
+    Inactive,
+    /// Nobody is to send to 0.0.0.0, as before RFC 3264.
+    ZeroAddress,
+}
+
+impl Default for Abilities {
+    fn default() -> Abilities {
+        Abilities { prack: Prack::Knows, timer: Timer::Knows, update: true }
+    }
 }
 
 /// What a telephone does when a call comes.
@@ -76,6 +154,13 @@ impl Default for Habits {
             codecs: vec![Codec::pcmu(), Codec::pcma(), Codec::telephone_event(101)],
             voice: Sound::Silence,
             offers_late: false,
+            early: None,
+            holding: Holding::SendOnly,
+            updates: false,
+            takes_second_call: true,
+            pauses: false,
+            abilities: Abilities::default(),
+            ways: Ways::default(),
         }
     }
 }
@@ -122,7 +207,7 @@ impl Phone {
 
     /// Changes how it is.
     pub fn habits(&self, change: impl FnOnce(&mut Habits)) {
-        self.shared.act(|telephone, _| change(&mut telephone.habits));
+        self.shared.act(|telephone, _| telephone.change(change));
     }
 
     /// Tells the PBX where it is.
@@ -160,6 +245,66 @@ impl Phone {
         self.shared.act(|telephone, now| telephone.reject(status, now));
     }
 
+    /// It does this wrong from now on.
+    pub fn misbehaves(&self, way: Misbehaviour) {
+        self.habits(|habits| habits.ways.add(way));
+    }
+
+    /// Whether it does anything wrong.
+    pub fn is_misbehaving(&self) -> bool {
+        self.shared.look(|telephone, _| !telephone.habits.ways.is_empty())
+    }
+
+    /// Talks to the other one of two, while this one has to wait.
+    pub fn swap(&self) {
+        self.shared.act(Telephone::swap);
+    }
+
+    /// Goes on with these codecs.
+    pub fn change_codecs(&self, codecs: Vec<Codec>) {
+        self.shared.act(|telephone, now| telephone.change_codecs(codecs, now));
+    }
+
+    /// Wants an offer of the other side, in an INVITE without its own.
+    pub fn ask_for_offer(&self) {
+        self.shared.act(Telephone::ask_for_offer);
+    }
+
+    /// Sends the other side to a number.
+    pub fn transfer(&self, number: &str) {
+        self.shared.act(|telephone, now| telephone.transfer(number, now));
+    }
+
+    /// Connects the other sides of its two calls.
+    pub fn connect_lines(&self) {
+        self.shared.act(Telephone::connect_lines);
+    }
+
+    /// Writes a text.
+    pub fn write(&self, number: &str, text: &str) {
+        self.shared.act(|telephone, now| telephone.write(number, text, now));
+    }
+
+    /// The texts that came.
+    pub fn texts(&self) -> Vec<String> {
+        self.shared.look(|telephone, _| telephone.texts.clone())
+    }
+
+    /// Asks a number so often whether it is there (OPTIONS), all at once.
+    pub fn ask(&self, number: &str, times: u32) {
+        self.shared.act(|telephone, now| telephone.ask(number, times, now));
+    }
+
+    /// Its connections are cut; it opens others when it needs them.
+    pub fn loses_its_connections(&self) {
+        self.shared.cut();
+    }
+
+    /// Opens a connection to the PBX and sends these bytes over it, one at a time, with so much time between.
+    pub fn dribbles(&self, bytes: &[u8], pause: Duration) {
+        self.shared.dribble(bytes.to_vec(), self.pbx, pause);
+    }
+
     /// Ends its call whatever its state: gives up, refuses, hangs up.
     pub fn hang_up(&self) {
         self.shared.act(Telephone::hang_up);
@@ -178,6 +323,11 @@ impl Phone {
     /// Presses keys, told in RTP (RFC 4733).
     pub fn press(&self, keys: &str) {
         self.shared.act(|telephone, _| telephone.press(keys));
+    }
+
+    /// Presses keys, heard as tones in the audio.
+    pub fn press_in_band(&self, keys: &str) {
+        self.shared.act(|telephone, _| telephone.press_in_band(keys));
     }
 
     /// Presses keys, told by INFO.

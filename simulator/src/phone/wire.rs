@@ -5,7 +5,7 @@ use super::telephone::{Output, Telephone};
 use crate::network::{SimHost, TcpStream, UdpSocket};
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -48,8 +48,14 @@ struct Stream {
 impl Shared {
     /// Binds what a telephone listens on and begins to serve it.
     pub(super) fn start(host: SimHost, local: SocketAddr, telephone: Telephone) -> Arc<Shared> {
-        let desk =
-            Desk { telephone, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
+        let desk = Desk {
+            telephone,
+            is_wild: false,
+            sip: None,
+            media: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            connections: 0,
+        };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
         shared.plug_in();
         shared
@@ -86,6 +92,25 @@ impl Shared {
         if let Some(socket) = &self.desk().sip {
             let _ = socket.try_send_to(bytes, remote);
         }
+    }
+
+    /// Sends bytes over a connection of their own, one at a time.
+    pub(super) fn dribble(&self, bytes: Vec<u8>, remote: SocketAddr, pause: Duration) {
+        let host = self.host.clone();
+        self.host.spawn(async move {
+            let Ok(mut stream) = host.connect(remote).await else { return };
+            for byte in bytes {
+                if stream.write_all(&[byte]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        });
+    }
+
+    /// All connections are cut.
+    pub(super) fn cut(&self) {
+        self.desk().streams.clear();
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
