@@ -89,7 +89,11 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
         failure = look_back(&mut scene).err().map(Failure::Rule);
     }
     let see = scene.world.with(|stage: &mut Stage| {
-        (stage.now(), stage.trace().text(), ladder::draw(&stage.trace().packets(), stage.names()))
+        (
+            stage.now(),
+            stage.trace().text(),
+            stage.trace().look(|packets| ladder::draw(packets, stage.names())),
+        )
     });
     // A world in which a task has panicked can still be looked at.
     let (lasted, trace, ladder) = block_on(see);

@@ -3,6 +3,7 @@
 use cucumber::Parameter;
 use pbx::sip::StatusCode;
 use pbx::time::Duration;
+use simulator::phone::Misbehaviour;
 use std::str::FromStr;
 
 /// A person or machine by name: `alice`.
@@ -65,6 +66,23 @@ impl FromStr for Status {
     fn from_str(text: &str) -> Result<Status, &'static str> {
         let number = text.rsplit_once('(').and_then(|(_, number)| number.trim_end_matches(')').parse().ok());
         number.and_then(StatusCode::new).map(Status).ok_or("a status is a number from 100 to 699")
+    }
+}
+
+/// What a telephone does wrong, in the words of the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way(pub Misbehaviour);
+
+impl Parameter for Way {
+    const REGEX: &'static str = Misbehaviour::SENTENCES;
+    const NAME: &'static str = "way";
+}
+
+impl FromStr for Way {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Way, &'static str> {
+        text.parse().map(Way)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
-use crate::network::{Builder, Link, Network, SimHost};
+use crate::network::{Builder, Link, Network, Packet, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
@@ -181,12 +181,17 @@ impl Stage {
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
-        let (mut packets, records) = (self.trace.packets(), self.office.records());
-        let strays = self.strays();
-        packets.retain(|packet| !strays.contains(&packet.from.ip()) && !strays.contains(&packet.to.ip()));
+        let (records, strays) = (self.office.records(), self.strays());
         let is_whole = !self.office.has_crashed() && self.plan.keeps_records() && strays.is_empty();
         let books = strays.is_empty().then(|| self.network.books());
-        Evidence::new(&packets, PBX, is_whole, &records, books).judge()
+        let judge = |packets: &[Packet]| Evidence::new(packets, PBX, is_whole, &records, books).judge();
+        if strays.is_empty() {
+            return self.trace.look(judge);
+        }
+        let is_good =
+            |packet: &&Packet| ![packet.from, packet.to].iter().any(|end| strays.contains(&end.ip()));
+        let good: Vec<Packet> = self.trace.look(|packets| packets.iter().filter(is_good).cloned().collect());
+        judge(&good)
     }
 
     /// Who misbehaves. What they send and are sent is no evidence: whether the PBX bears it well, scenarios say; that nobody

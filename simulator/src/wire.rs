@@ -117,9 +117,8 @@ impl<'a> Wire<'a> {
                 self.streams.entry(key).or_default().segments.push(segment);
             }
             Kind::Again => {
-                let missing = |segment: &&mut Segment<'_>| {
-                    segment.arrived.is_none() && segment.bytes == packet.bytes.as_slice()
-                };
+                let missing =
+                    |segment: &&mut Segment<'_>| segment.arrived.is_none() && segment.bytes == &*packet.bytes;
                 let stream = self.streams.get_mut(&key);
                 if let Some(segment) = stream.and_then(|stream| stream.segments.iter_mut().find(missing)) {
                     segment.arrived = arrival(packet);
@@ -373,7 +372,7 @@ mod tests {
             from: address(2, 50_000),
             to: address(1, 5060),
             kind: Kind::Data,
-            bytes: text.as_bytes().to_vec(),
+            bytes: text.as_bytes().into(),
             number: 0,
             fate: Fate::default(),
             arrives: Some(at + Duration::from_millis(1)),

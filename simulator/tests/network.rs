@@ -71,7 +71,7 @@ fn a_forger_changes_what_is_sent_before_anybody_sees_it() {
     world(1, |network, alice, bob| async move {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let kept = seen.clone();
-        network.watch(move |packet| kept.lock().expect("one thread").push(packet.bytes.clone()));
+        network.watch(move |packet| kept.lock().expect("one thread").push(packet.bytes.to_vec()));
         let mut sent = 0;
         network.forge(ip(ALICE), move |mut outgoing| {
             sent += 1;

@@ -1,6 +1,6 @@
 //! UDP sockets.
 
-use super::state::{Due, flip};
+use super::state::{Due, flipped};
 use super::tap::Kind;
 use super::{Network, state::State};
 use pbx::shell::host::Udp;
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// What a socket's buffer holds: Linux' default of about 200 KiB.
@@ -24,7 +25,7 @@ pub(super) struct Datagrams {
 #[derive(Default)]
 struct Bound {
     serial: u64,
-    inbox: VecDeque<(SocketAddr, Vec<u8>)>,
+    inbox: VecDeque<(SocketAddr, Arc<[u8]>)>,
     held: usize,
     waiting: Vec<Waker>,
 }
@@ -35,7 +36,7 @@ impl Datagrams {
     }
 
     /// Puts a datagram into the buffer of whoever is bound there; `false` when nobody is.
-    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) -> bool {
+    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) -> bool {
         let bound = if self.sockets.contains_key(&to) { to } else { any(to) };
         let Some(socket) = self.sockets.get_mut(&bound) else {
             return false;
@@ -65,13 +66,11 @@ impl Datagrams {
 impl State {
     /// A datagram goes out.
     pub(super) fn put_datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now: Instant) {
-        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, bytes, now);
+        let sent = Arc::from(bytes);
+        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, now);
+        let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
         for at in arrives.into_iter().chain(again) {
-            let mut bytes = bytes.to_vec();
-            if let Some(bit) = fate.flip {
-                flip(&mut bytes, bit);
-            }
-            self.schedule(at, Due::Datagram { from, to, bytes });
+            self.schedule(at, Due::Datagram { from, to, bytes: carried.clone() });
         }
     }
 }

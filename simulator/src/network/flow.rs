@@ -10,6 +10,7 @@ use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::Waker;
 
 /// Bytes that may be under way or unread in one direction.
@@ -55,7 +56,7 @@ enum What {
     Syn,
     SynAck,
     Reset,
-    Data(Vec<u8>),
+    Data(Arc<[u8]>),
     Fin,
     /// The application has read so many bytes.
     Credit(usize),
@@ -296,7 +297,7 @@ impl State {
                 end.under_way += forged.bytes.len();
             }
             for piece in forged.bytes.chunks(SEGMENT) {
-                self.put(id, side.other(), What::Data(piece.to_vec()), now);
+                self.put(id, side.other(), What::Data(piece.into()), now);
             }
         }
     }
@@ -345,7 +346,7 @@ impl State {
             Kind::Data if attempt > 0 => Kind::Again,
             kind => kind,
         };
-        let (fate, arrives, _) = self.send(from, to, kind, segment.what.bytes(), now);
+        let (fate, arrives, _) = self.send(from, to, kind, &segment.what.bytes(), now);
         // A flipped bit fails the checksum; a reset is not repeated, as nobody waits for it.
         match arrives.filter(|_| fate.flip.is_none()) {
             Some(at) => {
@@ -450,7 +451,7 @@ impl State {
         while let Some(what) = end.early.remove(&end.expected) {
             end.expected += 1;
             match what {
-                What::Data(bytes) => end.inbox.extend(bytes),
+                What::Data(bytes) => end.inbox.extend(bytes.iter()),
                 What::Fin => end.finished = true,
                 What::Syn | What::SynAck | What::Reset | What::Credit(_) => {}
             }
@@ -522,10 +523,10 @@ impl What {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    fn bytes(&self) -> Arc<[u8]> {
         match self {
-            What::Data(bytes) => bytes,
-            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => &[],
+            What::Data(bytes) => bytes.clone(),
+            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::disk::SimDisk;
 use pbx::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 /// IP and UDP headers, which count against rate and MTU.
@@ -66,7 +67,7 @@ pub struct Books {
 /// What is under way.
 pub(super) enum Due {
     /// A datagram arrives.
-    Datagram { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    Datagram { from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]> },
     /// Somebody is told that nobody listens where a datagram went.
     Unreachable { sender: SocketAddr, about: SocketAddr },
     /// What a forger has held back goes out.
@@ -208,7 +209,7 @@ impl State {
         from: SocketAddr,
         to: SocketAddr,
         kind: Kind,
-        bytes: &[u8],
+        bytes: &Arc<[u8]>,
         now: Instant,
     ) -> (Fate, Option<Instant>, Option<Instant>) {
         let pair = (from.ip(), to.ip());
@@ -227,7 +228,7 @@ impl State {
         let arrives = passes.then(|| sent + link.latency + fate.delay);
         let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
         if !self.taps.is_empty() {
-            let packet = Packet { at: now, from, to, kind, bytes: bytes.to_vec(), number, fate, arrives };
+            let packet = Packet { at: now, from, to, kind, bytes: bytes.clone(), number, fate, arrives };
             self.taps.iter_mut().for_each(|tap| tap(&packet));
         }
         (fate, arrives, again)
@@ -238,7 +239,7 @@ impl State {
         self.links.get(&(from, to)).unwrap_or(&self.default_link).mtu.saturating_sub(HEADERS)
     }
 
-    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>, now: Instant) {
+    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {
         let is_up = self.is_up(to.ip());
         let delivered = is_up && self.datagrams.deliver(from, to, bytes);
         *if delivered { &mut self.books.delivered } else { &mut self.books.undeliverable } += 1;
@@ -246,19 +247,21 @@ impl State {
             return;
         }
         // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
-        let (_, arrives, _) = self.send(to, from, Kind::Reset, &[], now);
+        let (_, arrives, _) = self.send(to, from, Kind::Reset, &Arc::default(), now);
         if let Some(at) = arrives {
             self.schedule(at, Due::Unreachable { sender: from, about: to });
         }
     }
 }
 
-/// A flipped bit, as the fate says.
-pub(super) fn flip(bytes: &mut [u8], bit: u64) {
+/// The same bytes with one bit flipped, as the fate says.
+pub(super) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
+    let mut bytes = bytes.to_vec();
     if !bytes.is_empty() {
         let bit = bit % (bytes.len() as u64 * 8);
         bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
     }
+    bytes.into()
 }
 
 fn address_bits(address: IpAddr) -> u64 {

@@ -3,6 +3,7 @@
 use super::Fate;
 use pbx::time::Instant;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Counts the packets of one link, from 0.
 pub type PacketNumber = u64;
@@ -18,8 +19,8 @@ pub struct Packet {
     pub to: SocketAddr,
     /// What it is.
     pub kind: Kind,
-    /// Its payload as it was sent.
-    pub bytes: Vec<u8>,
+    /// Its payload as it was sent, shared by all who keep it.
+    pub bytes: Arc<[u8]>,
     /// Its number on its link.
     pub number: PacketNumber,
     /// What happens to it.

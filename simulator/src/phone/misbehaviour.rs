@@ -7,20 +7,25 @@ use std::fmt;
 pub(super) const UNKNOWN_NAME: &str = "desk.alice.invalid";
 
 macro_rules! misbehaviours {
-    ($($name:ident $sentence:literal),* $(,)?) => {
+    ($first:ident $first_sentence:literal, $($name:ident $sentence:literal),* $(,)?) => {
         /// What a telephone does wrong. `Display` completes "its telephone ...".
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Misbehaviour {
+            #[doc = concat!("It ", $first_sentence, ".")] $first,
             $(#[doc = concat!("It ", $sentence, ".")] $name,)*
         }
 
         impl Misbehaviour {
             /// All there are.
-            pub const ALL: &[Misbehaviour] = &[$(Misbehaviour::$name,)*];
+            pub const ALL: &[Misbehaviour] = &[Misbehaviour::$first, $(Misbehaviour::$name,)*];
+
+            /// All sentences, with bars between them.
+            pub const SENTENCES: &str = concat!($first_sentence, $("|", $sentence,)*);
 
             /// What it does, in words.
             pub const fn sentence(self) -> &'static str {
                 match self {
+                    Misbehaviour::$first => $first_sentence,
                     $(Misbehaviour::$name => $sentence,)*
                 }
             }

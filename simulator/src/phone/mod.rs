@@ -405,24 +405,23 @@ impl Phone {
 
     /// Whom it talks or talked to last.
     pub fn talks_with(&self) -> Option<String> {
-        self.shared.look(|telephone, _| telephone.lines.last().map(|line| line.with.clone()))
+        self.shared.look(|telephone, _| telephone.shown().map(|line| line.with.clone()))
     }
 
     /// What it remembers of its last call.
     pub fn last_call(&self) -> Option<Facts> {
-        self.shared.look(|telephone, _| telephone.lines.last().map(|line| line.facts.clone()))
+        self.shared.look(|telephone, _| telephone.shown().map(|line| line.facts.clone()))
     }
 
     /// What it has heard in its last call.
     pub fn hearing(&self) -> Hearing {
-        self.shared.look(|telephone, _| {
-            telephone.lines.last().map(|line| line.voice.hearing.clone()).unwrap_or_default()
-        })
+        self.shared
+            .look(|telephone, _| telephone.shown().map(|line| line.voice.hearing.clone()).unwrap_or_default())
     }
 
     /// What it has heard in the time before now; silence when there is no call.
     pub fn heard_lately(&self, length: Duration) -> Vec<i16> {
-        self.shared.look(|telephone, now| match telephone.lines.last() {
+        self.shared.look(|telephone, now| match telephone.shown() {
             Some(line) => line.voice.hearing.lately(length, now),
             None => Hearing::default().lately(length, now),
         })
@@ -431,13 +430,13 @@ impl Phone {
     /// The keys that the other side has pressed in its last call.
     pub fn keys_heard(&self) -> String {
         self.shared.look(|telephone, _| {
-            telephone.lines.last().map(|line| line.voice.keys_heard.clone()).unwrap_or_default()
+            telephone.shown().map(|line| line.voice.keys_heard.clone()).unwrap_or_default()
         })
     }
 
     /// The codec of its call.
     pub fn law(&self) -> Option<Law> {
-        self.shared.look(|telephone, _| telephone.current().and_then(|line| line.voice.law()))
+        self.shared.look(|telephone, _| telephone.shown().and_then(|line| line.voice.law()))
     }
 
     /// Whether no call, dialog or transaction is left.

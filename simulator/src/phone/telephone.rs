@@ -306,6 +306,11 @@ impl Telephone {
         self.lines.get_mut(at?)
     }
 
+    /// The call that its owner would tell about: the one that is talked on, or else the last.
+    pub(super) fn shown(&self) -> Option<&Line> {
+        self.lines.get(self.focus).filter(|line| !line.is_over()).or(self.lines.last())
+    }
+
     /// Whether no call, dialog or transaction is left.
     pub(super) fn is_idle(&self) -> bool {
         self.agent.is_idle() && self.lines.iter().all(|line| line.is_over() && line.voice.has_stopped())

@@ -48,14 +48,8 @@ struct Stream {
 impl Shared {
     /// Binds what a telephone listens on and begins to serve it.
     pub(super) fn start(host: SimHost, local: SocketAddr, telephone: Telephone) -> Arc<Shared> {
-        let desk = Desk {
-            telephone,
-            is_wild: false,
-            sip: None,
-            media: BTreeMap::new(),
-            streams: BTreeMap::new(),
-            connections: 0,
-        };
+        let desk =
+            Desk { telephone, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
         shared.plug_in();
         shared

@@ -8,6 +8,7 @@ use pbx::rtp::packet::Header;
 use pbx::sip::{Limits, Message, Name};
 use pbx::time::Instant;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// All that was sent and can be read.
 pub(super) struct Log {
@@ -30,7 +31,7 @@ pub(super) struct Sip {
     /// When it arrived as it was sent.
     pub(super) arrived: Option<Instant>,
     pub(super) over_udp: bool,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Arc<[u8]>,
     /// `None` for a request.
     pub(super) status: Option<u16>,
     /// The method of the request, or of the one that is answered.
@@ -118,7 +119,7 @@ fn message(written: &wire::Message<'_>) -> Option<Sip> {
         to: written.to,
         arrived: written.arrived,
         over_udp: written.form == Form::Datagram,
-        bytes: written.bytes.to_vec(),
+        bytes: written.bytes.as_ref().into(),
         status,
         method: cseq.method().to_string(),
         branch: via.ok()?.branch().unwrap_or_default().to_owned(),

@@ -43,7 +43,7 @@ impl Tale {
     /// The last message carries this description.
     pub(super) fn describes(mut self, sdp: &str) -> Tale {
         if let Some(packet) = self.packets.last_mut() {
-            packet.bytes.extend(sdp.as_bytes());
+            packet.bytes = [&packet.bytes, sdp.as_bytes()].concat().into();
         }
         self
     }
@@ -59,7 +59,7 @@ impl Tale {
     /// The last message has no tag in To.
     pub(super) fn without_tag(mut self) -> Tale {
         if let Some(packet) = self.packets.last_mut() {
-            packet.bytes = String::from_utf8_lossy(&packet.bytes).replace(";tag=b", "").into_bytes();
+            packet.bytes = String::from_utf8_lossy(&packet.bytes).replace(";tag=b", "").into_bytes().into();
         }
         self
     }
@@ -114,7 +114,7 @@ impl Tale {
             from: address(from),
             to: address(to),
             kind: Kind::Datagram,
-            bytes,
+            bytes: bytes.into(),
             number: 0,
             fate: Fate::default(),
             arrives: Some(at + Duration::from_millis(1)),

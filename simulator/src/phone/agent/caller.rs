@@ -90,7 +90,7 @@ impl Agent {
         let invite = *client;
         *giving_up = GivingUp::Wanted;
         let Some(client) = self.transactions.cancel(invite, now) else { return };
-        self.pending.push(Pending { client, purpose: Purpose::Cancel, tries: 0 });
+        self.pending.push(Pending { client, purpose: Purpose::Cancel, is_trusted: false, longer: 0 });
         if let Some(Call { stage: Stage::Calling { giving_up, .. }, .. }) = self.call(session) {
             *giving_up = GivingUp::Cancelled { until: now + T1 * 64 };
         }

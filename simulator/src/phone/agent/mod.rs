@@ -46,6 +46,9 @@ use transactions::{ClientId, ServerId};
 /// RFC 3261 appendix A.
 pub(super) const T1: Duration = Duration::from_millis(500);
 
+/// So often a longer session interval is tried.
+const LONGER: u32 = 3;
+
 /// What we answer to.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, INFO, MESSAGE, REFER, NOTIFY";
 
@@ -140,8 +143,10 @@ enum Purpose {
 struct Pending {
     client: ClientId,
     purpose: Purpose,
-    /// How often it was tried with a password.
-    tries: u32,
+    /// Whether it was tried with a password.
+    is_trusted: bool,
+    /// How often it was tried with a longer session interval.
+    longer: u32,
 }
 
 /// The user agent of one telephone.
@@ -313,7 +318,7 @@ impl Agent {
             request.headers_mut().set(Name::ContentLength, 0);
         }
         let client = self.transactions.send(request, path, now);
-        self.pending.push(Pending { client, purpose, tries: 0 });
+        self.pending.push(Pending { client, purpose, is_trusted: false, longer: 0 });
         client
     }
 
@@ -322,12 +327,14 @@ impl Agent {
     fn tries_again(&mut self, pending: &Pending, response: &Response, now: Instant) -> bool {
         let Some(client) = self.transactions.client(pending.client) else { return false };
         let (mut request, path) = (client.request.clone(), client.path);
+        let Pending { mut is_trusted, mut longer, .. } = *pending;
         let changed = match response.status() {
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                pending.tries == 0 && self.add_credentials(&mut request, response)
+                !std::mem::replace(&mut is_trusted, true) && self.add_credentials(&mut request, response)
             }
             StatusCode::SESSION_INTERVAL_TOO_SMALL => {
-                pending.tries < 3 && timer::take_longer(&mut request, response)
+                longer += 1;
+                longer <= LONGER && timer::take_longer(&mut request, response)
             }
             _ => false,
         };
@@ -338,7 +345,7 @@ impl Agent {
         let method = request.method().clone();
         request.headers_mut().set(Name::CSeq, format_args!("{number} {method}"));
         let client = self.transactions.send(request, path, now);
-        self.pending.push(Pending { client, purpose: pending.purpose, tries: pending.tries + 1 });
+        self.pending.push(Pending { client, purpose: pending.purpose, is_trusted, longer });
         self.replaced(pending.client, client);
         true
     }

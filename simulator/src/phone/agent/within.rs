@@ -48,7 +48,11 @@ impl Agent {
     /// BYE goes out.
     pub(super) fn bye(&mut self, session: SessionId, now: Instant) {
         let Some(call) = self.call(session) else { return };
-        call.stage = Stage::Leaving;
+        // Nobody who is still asked says BYE, except one that misbehaves; what was asked has no other answer then.
+        if let Stage::Ringing { server, .. } = std::mem::replace(&mut call.stage, Stage::Leaving) {
+            self.transactions.ignore(server);
+        }
+        let Some(call) = self.call(session) else { return };
         let bye = call.dialog.request(Method::Bye);
         let path = call.dialog.path();
         self.send(bye, path, Purpose::Bye(session), now);
