@@ -1,11 +1,12 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::agents::Agents;
 use crate::network::{Builder, Link, Network, Packet, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
 use crate::trace::Trace;
-use crate::web::{self, Page};
+use crate::web::{self, Page, Question};
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ pub struct Stage {
     pub plan: Plan,
     /// The PBX.
     pub office: Office,
+    pub(crate) agents: Agents,
     phones: BTreeMap<String, Phone>,
     names: BTreeMap<IpAddr, String>,
     weather: Link,
@@ -56,7 +58,8 @@ impl Stage {
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
+        let agents = Agents::default();
+        Stage { network, plan, office, agents, phones, names, weather, trace, seed, horizon: None }
     }
 
     /// What everything follows from.
@@ -140,12 +143,28 @@ impl Stage {
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
+        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+    }
+
+    /// What somebody is answered who asks a server.
+    pub async fn ask(&mut self, server: SocketAddr, question: Question) -> io::Result<Page> {
+        let page = web::ask(&self.operator(), server, question).await;
+        self.agents.answers.push(page.as_ref().cloned().map_err(ToString::to_string));
+        page
+    }
+
+    /// What was answered to [`Stage::ask`], or why nothing was, oldest first.
+    pub fn answers(&self) -> &[Result<Page, String>] {
+        &self.agents.answers
+    }
+
+    /// The machine of somebody who looks at things.
+    pub fn operator(&mut self) -> SimHost {
         let known = self.names.iter().find(|(_, name)| *name == OPERATOR).map(|(address, _)| *address);
-        let host = match known {
+        match known {
             Some(address) => self.network.host(OPERATOR, address),
             None => self.host(OPERATOR),
-        };
-        web::get(&host, SocketAddr::new(PBX, HTTP_PORT), path).await
+        }
     }
 
     /// The telephones by name.
