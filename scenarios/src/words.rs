@@ -151,6 +151,14 @@ mod tests {
     }
 
     #[test]
+    fn every_misbehaviour_stands_in_the_document() {
+        let document = include_str!("../../docs/scenarios.md");
+        for way in phone::Misbehaviour::ALL {
+            assert!(document.contains(&format!("- `{way}`\n")), "docs/scenarios.md does not name: {way}");
+        }
+    }
+
+    #[test]
     fn a_status_is_its_number() {
         assert_eq!("busy (486)".parse(), Ok(Status(StatusCode::BUSY_HERE)));
         assert!("busy (99)".parse::<Status>().is_err());
