@@ -58,3 +58,11 @@ Feature: Registration
     And alice calls bob
     And 1 second passes
     Then bob's telephone rings
+
+  @CORE-06 @SIM-15
+  Scenario: A telephone that does not let go of an old nonce
+    Given bob's telephone registers with a nonce that is stale
+    And bob has registered
+    When 4 hours pass
+    Then bob is not registered
+    And the registration of bob was refused as unauthorized (401)

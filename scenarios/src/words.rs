@@ -5,6 +5,7 @@ use pbx::sip::StatusCode;
 use pbx::time::Duration;
 use simulator::agents::http::Fault;
 use simulator::agents::{exchange, recorder, trunk};
+use simulator::phone;
 use std::str::FromStr;
 
 /// A person or machine by name: `alice`.
@@ -67,6 +68,23 @@ impl FromStr for Status {
     fn from_str(text: &str) -> Result<Status, &'static str> {
         let number = text.rsplit_once('(').and_then(|(_, number)| number.trim_end_matches(')').parse().ok());
         number.and_then(StatusCode::new).map(Status).ok_or("a status is a number from 100 to 699")
+    }
+}
+
+/// What a telephone does wrong, in the words of the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way(pub phone::Misbehaviour);
+
+impl Parameter for Way {
+    const REGEX: &'static str = phone::Misbehaviour::SENTENCES;
+    const NAME: &'static str = "way";
+}
+
+impl FromStr for Way {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Way, &'static str> {
+        text.parse().map(Way)
     }
 }
 
@@ -189,6 +207,14 @@ mod tests {
         assert_eq!("answers 503".parse(), Ok(Misbehaviour { fault: fault.clone(), times: None }));
         assert_eq!("answers 503 twice".parse(), Ok(Misbehaviour { fault: fault.clone(), times: Some(2) }));
         assert_eq!("answers 503 12 times".parse(), Ok(Misbehaviour { fault, times: Some(12) }));
+    }
+
+    #[test]
+    fn every_misbehaviour_stands_in_the_document() {
+        let document = include_str!("../../docs/scenarios.md");
+        for way in phone::Misbehaviour::ALL {
+            assert!(document.contains(&format!("- `{way}`\n")), "docs/scenarios.md does not name: {way}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod application;
 mod calling;
 mod configuration;
 mod faults;
+mod misbehaving;
 mod network;
 mod office;
 mod provider;
@@ -14,6 +15,7 @@ mod sinks;
 mod storage;
 mod swarm;
 mod talking;
+mod telephones;
 mod time;
 mod trunk;
 
@@ -23,6 +25,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
     include_str!("faults.rs"),
+    include_str!("misbehaving.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
@@ -33,6 +36,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("storage.rs"),
     include_str!("swarm.rs"),
     include_str!("talking.rs"),
+    include_str!("telephones.rs"),
     include_str!("time.rs"),
     include_str!("trunk.rs"),
 ];
