@@ -24,6 +24,7 @@
 //! | [`ear`] | what is in a recording: tones, silence |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`web`] | somebody who looks at pages |
+//! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
 //! | [`rules`] | what holds in every run |
@@ -33,6 +34,7 @@ pub mod dice;
 pub mod disk;
 pub mod network;
 
+pub mod agents;
 pub mod ear;
 pub mod phone;
 pub mod web;

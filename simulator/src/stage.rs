@@ -1,11 +1,12 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::agents::Agents;
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Run};
+use crate::rules::{Break, Run, WaiverError, Waivers};
 use crate::trace::Trace;
-use crate::web::{self, Page};
+use crate::web::{self, Page, Question};
 use pbx::pbx::What;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
@@ -36,11 +37,13 @@ pub struct Stage {
     pub plan: Plan,
     /// The PBX.
     pub office: Office,
+    pub(crate) agents: Agents,
     phones: BTreeMap<String, Phone>,
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
     excused: BTreeSet<IpAddr>,
+    waivers: Waivers,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
@@ -61,11 +64,13 @@ impl Stage {
             network,
             plan: Plan::new(),
             office,
+            agents: Agents::default(),
             phones: BTreeMap::new(),
             names,
             weather: Link::default(),
             trace,
             excused: BTreeSet::new(),
+            waivers: Waivers::default(),
             seed,
             horizon: None,
         }
@@ -152,12 +157,28 @@ impl Stage {
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
+        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+    }
+
+    /// What somebody is answered who asks a server.
+    pub async fn ask(&mut self, server: SocketAddr, question: Question) -> io::Result<Page> {
+        let page = web::ask(&self.operator(), server, question).await;
+        self.agents.answers.push(page.as_ref().cloned().map_err(ToString::to_string));
+        page
+    }
+
+    /// What was answered to [`Stage::ask`], or why nothing was, oldest first.
+    pub fn answers(&self) -> &[Result<Page, String>] {
+        &self.agents.answers
+    }
+
+    /// The machine of somebody who looks at things.
+    pub fn operator(&mut self) -> SimHost {
         let known = self.names.iter().find(|(_, name)| *name == OPERATOR).map(|(address, _)| *address);
-        let host = match known {
+        match known {
             Some(address) => self.network.host(OPERATOR, address),
             None => self.host(OPERATOR),
-        };
-        web::get(&host, SocketAddr::new(PBX, HTTP_PORT), path).await
+        }
     }
 
     /// The telephones by name.
@@ -196,7 +217,12 @@ impl Stage {
         self.excused.insert(host);
     }
 
-    /// The rules that were broken so far. To be asked when everything has come to rest.
+    /// This rule may be broken here, and is to be: a waiver that nobody needs is told like a break.
+    pub fn waive(&mut self, rule: &str, reason: &str) -> Result<(), WaiverError> {
+        self.waivers.add(rule, reason)
+    }
+
+    /// The rules that were broken so far and are not waived. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
         let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
         let unruly = unruly.map(|phone| phone.host().address());
@@ -220,7 +246,7 @@ impl Stage {
                 left_over: &left_over,
                 end: self.now(),
             };
-            run.judge()
+            self.waivers.judge(run.judge(), self.now())
         })
     }
 

@@ -140,7 +140,8 @@ async fn counts_packets(scene: &mut Scene, expected: u64) {
 async fn page_says(scene: &mut Scene, path: String, text: String) {
     let page = scene.world.play(async move |stage: &mut Stage| stage.browse(&path).await).await;
     let page = page.unwrap_or_else(|error| panic!("the page does not come: {error}"));
-    assert!(page.body.contains(&text), "it answers {} and says {}", page.status, page.body);
+    let body = page.text();
+    assert!(body.contains(&text), "it answers {} and says {body}", page.status);
 }
 
 #[then(expr = "nothing is left over")]

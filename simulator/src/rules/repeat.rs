@@ -55,7 +55,7 @@ pub(super) const SLACK: Duration = Duration::from_millis(3);
 /// At this many copies, T1 to T2 apart, 64 * T1 are nearly over.
 const NEARLY_ALL: usize = 9;
 
-fn invites_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn invites_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let sends = over_udp(evidence, transaction);
         let heard = first_arrival(evidence, transaction, |_| true);
@@ -64,7 +64,7 @@ fn invites_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn requests_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn requests_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.asked().filter(|(_, request)| request.method != "INVITE") {
         debug_assert!(request.method != "ACK", "an ACK is no request of a transaction");
         let sends = over_udp(evidence, transaction);
@@ -74,7 +74,7 @@ fn requests_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn streams_repeat_nothing(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn streams_repeat_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.asked() {
         let mut sends = evidence.log.at(&transaction.requests).filter(|request| !request.over_udp);
         if let Some(again) = sends.nth(1) {
@@ -82,15 +82,15 @@ fn streams_repeat_nothing(evidence: &Evidence<'_>, findings: &mut Findings<'_>) 
         }
         let asked = evidence.log.at(&transaction.requests).count();
         let refusals = evidence.log.at(&transaction.responses);
-        let refusals =
+        let mut refusals =
             refusals.filter(|response| !response.over_udp && response.answers("INVITE", |s| s >= 300));
-        if let Some(again) = refusals.skip(asked.max(1)).next().filter(|_| request.method == "INVITE") {
+        if let Some(again) = refusals.nth(asked.max(1)).filter(|_| request.method == "INVITE") {
             findings.blame(again.from, again.at, format!("{} was", again.name()));
         }
     }
 }
 
-fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.transactions_of("INVITE") {
         let refusals = evidence.log.at(&transaction.responses);
         let refusals: Vec<&Sip> = refusals
@@ -125,7 +125,7 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let mut answers: BTreeMap<&str, Vec<&Sip>> = BTreeMap::new();
         for answer in evidence.log.at(&transaction.responses) {
@@ -139,12 +139,7 @@ fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_answer(
-    evidence: &Evidence<'_>,
-    transaction: &Transaction,
-    sends: &[&Sip],
-    findings: &mut Findings<'_>,
-) {
+fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Sip], findings: &mut Findings) {
     let first = sends[0];
     let within = evidence.log.dialog(first).map(|dialog| dialog.messages.as_slice()).unwrap_or_default();
     let is_its_ack = |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq;
@@ -173,7 +168,7 @@ fn check_answer(
     }
 }
 
-fn copies_are_alike(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn copies_are_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
     for transaction in &evidence.log.transactions {
         let places = [&transaction.requests, &transaction.acks, &transaction.responses];
         // What goes over UDP after a stream has failed says so in its Via.
@@ -226,7 +221,7 @@ fn ghosts<'a>(
     evidence.log.at(&transaction.ghosts).filter(move |ghost| ghost.asks(method))
 }
 
-fn check_gaps(sends: &[&Sip], longest: Duration, rang: Option<Instant>, findings: &mut Findings<'_>) {
+fn check_gaps(sends: &[&Sip], longest: Duration, rang: Option<Instant>, findings: &mut Findings) {
     let mut expected = T1;
     for pair in sends.windows(2) {
         let gap = pair[1].at.since(pair[0].at);
@@ -241,7 +236,7 @@ fn check_gaps(sends: &[&Sip], longest: Duration, rang: Option<Instant>, findings
     }
 }
 
-fn check_end(sends: &[&Sip], most: usize, heard: Option<Instant>, findings: &mut Findings<'_>) {
+fn check_end(sends: &[&Sip], most: usize, heard: Option<Instant>, findings: &mut Findings) {
     if let Some(send) = sends.get(most) {
         findings.blame(send.from, send.at, format!("{} was sent {} times", send.name(), sends.len()));
     }

@@ -76,7 +76,7 @@ const METHODS: [&str; 14] = [
     "PUBLISH",
 ];
 
-fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.asked() {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -90,7 +90,7 @@ fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (response, status) in evidence.log.responses().filter(|(response, _)| response.method != "INVITE") {
         let asked = evidence.log.transaction(response).and_then(|it| evidence.log.at(&it.requests).next());
         let is_early = asked.is_some_and(|asked| response.at < asked.at + NO_TRYING) && response.over_udp;
@@ -105,7 +105,7 @@ fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings<
     }
 }
 
-fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.transactions_of("INVITE") {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -122,7 +122,7 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings<'_
     }
 }
 
-fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let asked: Vec<Instant> = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).collect();
         let is_asked_for =
@@ -139,7 +139,7 @@ fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<_, (usize, Instant)> = BTreeMap::new();
     for (at, transaction) in evidence.log.transactions.iter().enumerate() {
         let Some(request) = evidence.log.at(&transaction.requests).next() else { continue };
@@ -167,7 +167,7 @@ fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings<
     }
 }
 
-fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings) {
     let supported = supported(evidence);
     for (response, status) in evidence.log.responses() {
         let says = |names: &[Name]| names.iter().any(|name| response.headers().has(*name));
@@ -205,7 +205,7 @@ fn supported(evidence: &Evidence<'_>) -> BTreeMap<IpAddr, BTreeSet<String>> {
     supported
 }
 
-fn noise_begins_nothing(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn noise_begins_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
     let begins = |response: &Sip| {
         ["INVITE", "SUBSCRIBE"].contains(&response.method.as_str())
             && response.status.is_some_and(|status| (101..300).contains(&status))
