@@ -208,6 +208,7 @@ impl Stage {
                 phone.hang_up();
             }
         }
+        self.agents.rest();
         self.until(REST, |stage| stage.left_over().is_empty()).await;
         self.left_over()
     }
@@ -254,6 +255,7 @@ impl Stage {
         let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
         let mut left: Vec<String> =
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
+        left.extend(self.agents.left_over());
         left.extend(self.office.left_over());
         left
     }

@@ -6,11 +6,14 @@ mod configuration;
 mod network;
 mod office;
 mod provider;
+mod recorder;
 mod registering;
 mod rules;
 mod sinks;
+mod storage;
 mod talking;
 mod time;
+mod trunk;
 
 /// The text of every file of sentences, for the dictionary.
 pub(crate) const SOURCES: &[&str] = &[
@@ -20,9 +23,12 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
+    include_str!("recorder.rs"),
     include_str!("registering.rs"),
     include_str!("rules.rs"),
     include_str!("sinks.rs"),
+    include_str!("storage.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
+    include_str!("trunk.rs"),
 ];

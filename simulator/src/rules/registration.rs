@@ -101,39 +101,35 @@ fn is_new(evidence: &Evidence<'_>, message: &Sip) -> bool {
 
 fn passwords_are_used_well(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut counts: BTreeMap<(IpAddr, &str), u32> = BTreeMap::new();
-    let mut refused: BTreeMap<(&str, &str), (Instant, &str)> = BTreeMap::new();
-    for (transaction, request) in evidence.log.asked() {
-        // CANCEL repeats what its INVITE said (section 22.1).
-        let Some(credentials) = credentials(request).filter(|_| request.method != "CANCEL") else { continue };
-        let nonce = parameter(credentials, "nonce").unwrap_or_default();
-        let count = parameter(credentials, "nc").and_then(|nc| u32::from_str_radix(nc, 16).ok());
-        if let Some(count) = count {
+    // The last challenge of each dialog: when it came, its nonce, and whether it was the answer to a password.
+    let mut challenged: BTreeMap<(&str, &str), (Instant, &str, bool)> = BTreeMap::new();
+    for (transaction, request) in evidence.log.asked().filter(|(_, request)| request.method != "CANCEL") {
+        let credentials = credentials(request);
+        let nonce = credentials.and_then(|credentials| parameter(credentials, "nonce")).unwrap_or_default();
+        let count = credentials.and_then(|credentials| parameter(credentials, "nc"));
+        if let Some(count) = count.and_then(|nc| u32::from_str_radix(nc, 16).ok()) {
             let last = counts.insert((request.from.ip(), nonce), count).unwrap_or(0);
             if count <= last {
                 findings.blame(request.from, request.at, format!("nc {count} came after {last}"));
             }
         }
+        // Who answers a challenge at once has not asked anybody for another password.
         let key = (request.call_id.as_str(), request.from_tag.as_str());
-        // Who answers the new challenge at once has not asked anybody for another password.
-        let is_third = |(told, new): &&(Instant, &str)| {
-            *new == nonce && request.at >= *told && request.at < *told + BY_ITSELF
-        };
-        if let Some((told, _)) = refused.get(&key).filter(is_third) {
-            findings.blame(
-                request.from,
-                request.at,
-                format!("{} came after the refusal at {told}", request.name()),
-            );
+        let at_once = challenged
+            .get(&key)
+            .filter(|(told, new, _)| *new == nonce && (*told..*told + BY_ITSELF).contains(&request.at));
+        if let Some((told, _, true)) = at_once {
+            let what = format!("{} came after the refusal at {told}", request.name());
+            findings.blame(request.from, request.at, what);
         }
-        let answer = evidence
-            .log
-            .at(&transaction.responses)
-            .find(|response| matches!(response.status, Some(401 | 407)));
-        let told = answer.filter(|answer| challenge(answer, "stale") != Some("true"));
-        let new = told.and_then(|told| challenge(told, "nonce")).filter(|new| *new != nonce);
-        match told.and_then(|told| told.arrived).zip(new) {
-            Some(refusal) => refused.insert(key, refusal),
-            None => refused.remove(&key),
+        let is_password = at_once.is_some();
+        let mut answers = evidence.log.at(&transaction.responses);
+        let refusal = answers.find(|response| matches!(response.status, Some(401 | 407)));
+        let refusal = refusal.filter(|refusal| challenge(refusal, "stale") != Some("true"));
+        let new = refusal.and_then(|refusal| challenge(refusal, "nonce")).filter(|new| *new != nonce);
+        match refusal.and_then(|refusal| refusal.arrived).zip(new) {
+            Some((told, new)) => challenged.insert(key, (told, new, is_password)),
+            None => challenged.remove(&key),
         };
     }
     nobody_rings_for_strangers(evidence, findings);
@@ -217,9 +213,12 @@ mod tests {
         let twice = |nc| uses(uses(Tale::new(), 0, "b1", "00000001"), 5_000, "b2", nc);
         assert!(!breaks("D21", &twice("00000002")));
         assert!(breaks("D21", &twice("00000001")));
-        let refused = uses(Tale::new(), 0, "b1", "00000001")
-            .response(5, 1, 2, 401, "REGISTER", "b1", 1)
-            .with("WWW-Authenticate: Digest realm=\"r\", nonce=\"m\"");
+        let asked = |tale: Tale, at, branch, nonce| {
+            let line = format!("WWW-Authenticate: Digest realm=\"r\", nonce=\"{nonce}\"");
+            tale.response(at, 1, 2, 401, "REGISTER", branch, 1).with(&line)
+        };
+        let first = asked(Tale::new().request(0, 2, 1, "REGISTER", "b0", 1), 2, "b0", "n");
+        let refused = asked(uses(first, 4, "b1", "00000001"), 6, "b1", "m");
         let third = |at| uses(refused.clone(), at, "b2", "00000001").but("nonce=\"n\"", "nonce=\"m\"");
         assert!(breaks("D21", &third(10)));
         assert!(!breaks("D21", &third(5_000)));

@@ -107,14 +107,19 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         let timed: Vec<&Sip> = refusals.iter().copied().filter(|refusal| !is_asked_for(refusal)).collect();
         let acks = || evidence.log.at(&transaction.acks).chain(ghosts(evidence, transaction, "ACK"));
-        check_gaps(&timed, T2, None, findings);
+        // A copy that was asked for may have come in the moment of the timer, so gaps are no measure.
+        for send in timed.iter().filter(|send| !is_on_schedule(send.at.since(first.at))) {
+            let what = format!("{} was repeated {:?} after the first", send.name(), send.at.since(first.at));
+            findings.blame(send.from, send.at, what);
+        }
         let heard = evidence.log.at(&transaction.acks).flat_map(Sip::arrivals).min();
         check_end(&timed, 11, heard, findings);
         let is_over = first.at + PATIENCE + SLACK <= evidence.run.end;
         let goes_on = is_over && evidence.ran(first.from, first.at, first.at + PATIENCE);
         // Without state there is no timer: what comes again is refused again (section 8.2.7).
         let is_stateless = matches!(first.status, Some(400 | 503));
-        if goes_on && !is_stateless && acks().all(|ack| ack.arrived.is_none()) && timed.len() < NEARLY_ALL {
+        if goes_on && !is_stateless && acks().all(|ack| ack.arrived.is_none()) && refusals.len() < NEARLY_ALL
+        {
             let (times, name) = (refusals.len(), first.name());
             findings.blame(
                 first.from,
@@ -123,6 +128,16 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Whether timer G goes off so long after a refusal was sent first.
+fn is_on_schedule(after: Duration) -> bool {
+    let (mut due, mut gap) = (Duration::ZERO, T1);
+    while due + SLACK <= after {
+        due += gap;
+        gap = (gap * 2).min(T2);
+    }
+    (due..due + SLACK).contains(&after)
 }
 
 fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -77,6 +77,7 @@ const METHODS: [&str; 14] = [
 ];
 
 fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let speaking: BTreeSet<IpAddr> = evidence.log.sent().map(|message| message.from.ip()).collect();
     for (transaction, request) in evidence.log.asked() {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -84,6 +85,10 @@ fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_over =
             arrived + PATIENCE <= evidence.run.end && evidence.ran(request.to, arrived, evidence.run.end);
         let ends = evidence.log.at(&transaction.responses).any(Sip::is_final);
+        // Whoever never says anything is dead, or no SIP agent at all.
+        if !evidence.is_pbx(request.to) && !speaking.contains(&request.to.ip()) {
+            continue;
+        }
         if is_over && !ends && !evidence.log.is_noisy(request.from) && !evidence.is_unheard(request) {
             findings.blame(request.to, arrived, format!("{} had none", request.name()));
         }
@@ -106,6 +111,7 @@ fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings)
 }
 
 fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let speaking: BTreeSet<IpAddr> = evidence.log.sent().map(|message| message.from.ip()).collect();
     for (transaction, request) in evidence.log.transactions_of("INVITE") {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -116,6 +122,7 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
             && by < evidence.run.end
             && evidence.ran(request.to, arrived, by)
             && !evidence.is_unheard(request)
+            && (evidence.is_pbx(request.to) || speaking.contains(&request.to.ip()))
         {
             findings.blame(request.to, arrived, "the INVITE that came then was not");
         }
@@ -185,7 +192,11 @@ fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings) 
         if !METHODS.contains(&request.method.as_str()) {
             findings.blame(response.from, response.at, format!("{} was taken", request.method));
         }
+        // Not every agent says what it supports; the PBX does.
         let known = supported.get(&response.from.ip());
+        if !evidence.is_pbx(response.from) && known.is_none_or(BTreeSet::is_empty) {
+            continue;
+        }
         let is_strange =
             |option: &&&str| !known.is_some_and(|known| known.contains(&option.to_ascii_lowercase()));
         if let Some(option) = request.list(Name::Require).iter().find(is_strange) {
