@@ -2,6 +2,7 @@
 Feature: Two people talk
   A telephone calls another one through the PBX; both hear each other until one of them hangs up.
 
+  @net(lossy) @net(jittery) @net(doubling) @net(shuffling) @net(far)
   Scenario: They hear each other
     Given alice and bob have registered
     When alice calls bob

@@ -157,6 +157,33 @@ impl FromStr for TrunkReaction {
     }
 }
 
+/// Who sends or receives: a person, or the PBX.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "party", regex = "(?:the PBX|[a-z]+)")]
+pub struct Party(pub String);
+
+impl FromStr for Party {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Party, &'static str> {
+        Ok(Party(text.strip_prefix("the ").unwrap_or(text).to_owned()))
+    }
+}
+
+/// The how-manieth: `1st`, `2nd`, `3rd`, `4th`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "ordinal", regex = r"\d+(?:st|nd|rd|th)")]
+pub struct Ordinal(pub u64);
+
+impl FromStr for Ordinal {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Ordinal, &'static str> {
+        let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).parse().ok();
+        number.filter(|number| *number > 0).map(Ordinal).ok_or("counting begins with the 1st")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

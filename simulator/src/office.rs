@@ -291,6 +291,34 @@ impl Office {
         self.at_work.as_ref().map(|at_work| at_work.core.pbx().counters()).unwrap_or_default()
     }
 
+    /// What it says of itself: whether it runs, its calls, contacts and figures, what is left over.
+    pub fn state(&self, now: Instant) -> serde_json::Value {
+        let counters = self.counters();
+        let survey = self.at_work.as_ref().map(|at_work| at_work.core.pbx().survey(now)).unwrap_or_default();
+        serde_json::json!({
+            "is_running": self.is_open() && !self.has_ended(),
+            "has_crashed": self.has_crashed,
+            "calls": survey.calls,
+            "contacts": survey.contacts,
+            "left_over": self.left_over(),
+            "counters": {
+                "calls_total": counters.calls_total,
+                "calls_active": counters.calls_active,
+                "calls_answered": counters.calls_answered,
+                "calls_failed": counters.calls_failed,
+                "calls_turned_away": counters.calls_turned_away,
+                "talk_seconds": counters.talk_seconds,
+                "registrations": counters.registrations,
+                "messages_received": counters.messages_received,
+                "messages_sent": counters.messages_sent,
+                "messages_malformed": counters.messages_malformed,
+                "authentication_failures": counters.authentication_failures,
+                "ports_in_use": counters.ports_in_use,
+                "ports_total": counters.ports_total,
+            },
+        })
+    }
+
     /// What it has told of itself.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,7 +1,9 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
 use crate::agents::Agents;
-use crate::network::{Builder, Link, Network, SimHost};
+use crate::faults::{self, Event, PacketFault};
+use crate::logbook::Logbook;
+use crate::network::{Builder, Fate, Happening, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Run, WaiverError, Waivers};
@@ -10,9 +12,10 @@ use crate::web::{self, Page, Question};
 use pbx::pbx::What;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tracing::subscriber::DefaultGuard;
 
 /// Where the PBX is.
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
@@ -25,6 +28,9 @@ const FIRST: u8 = 2;
 
 /// After this nothing is left of anything: twice 64 * T1, and a little.
 const REST: Duration = Duration::from_secs(70);
+
+/// How long one look whether all has come to rest waits for the next.
+const REST_LOOK: Duration = Duration::from_millis(250);
 
 /// How long one look of [`Stage::until`] waits for the next.
 const LOOK: Duration = Duration::from_millis(5);
@@ -44,9 +50,18 @@ pub struct Stage {
     trace: Trace,
     excused: BTreeSet<IpAddr>,
     waivers: Waivers,
+    logbook: Logbook,
+    /// What is logged on this thread stands in the logbook for as long as there is a stage.
+    _scribe: DefaultGuard,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
+    /// What is said of packets, whatever the dice say.
+    scripted: Vec<PacketFault>,
+    /// What makes life harder for the PBX.
+    whims: Vec<String>,
+    /// The events of the plan that is followed, those to come.
+    agenda: VecDeque<Event>,
 }
 
 impl Stage {
@@ -55,24 +70,33 @@ impl Stage {
     pub(crate) fn new(seed: u64) -> Stage {
         let network = Builder::new().rng_seed(seed).build();
         let trace = Trace::of(&network);
+        let logbook = Logbook::default();
+        let _scribe = logbook.open(network.clone());
         let driven = network.clone();
         tokio::spawn(async move { driven.drive().await });
         network.name(DOMAIN, &[PBX]);
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
+        let agents = Agents::default();
         Stage {
             network,
-            plan: Plan::new(),
+            plan,
             office,
-            agents: Agents::default(),
-            phones: BTreeMap::new(),
+            agents,
+            phones,
             names,
-            weather: Link::default(),
+            weather,
             trace,
+            logbook,
+            _scribe,
             excused: BTreeSet::new(),
             waivers: Waivers::default(),
             seed,
             horizon: None,
+            scripted: Vec::new(),
+            whims: Vec::new(),
+            agenda: VecDeque::new(),
         }
     }
 
@@ -91,6 +115,11 @@ impl Stage {
         &self.trace
     }
 
+    /// What was logged so far.
+    pub fn logbook(&self) -> &Logbook {
+        &self.logbook
+    }
+
     /// Who is at which address.
     pub fn names(&self) -> &BTreeMap<IpAddr, String> {
         &self.names
@@ -101,7 +130,42 @@ impl Stage {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
         let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
         self.names.insert(address, name.to_owned());
+        self.apply_script();
         self.network.host(name, address)
+    }
+
+    /// The dice are switched off: what goes wrong from now on is what the plan says. To be called before anything is sent.
+    ///
+    /// What a scenario does to machines it does itself; an event of the plan that says the same changes nothing.
+    pub fn follow(&mut self, plan: &faults::Plan) {
+        self.network.dice_off();
+        self.agenda = plan.events.clone().into();
+        self.scripted.clone_from(&plan.packets);
+        self.apply_script();
+    }
+
+    /// This, too, happens to a packet, whatever the dice say.
+    pub fn script(&mut self, fault: PacketFault, change: impl FnOnce(&mut Fate)) {
+        let is_it = |known: &PacketFault| {
+            (&known.from, &known.to, known.number) == (&fault.from, &fault.to, fault.number)
+        };
+        let at = self.scripted.iter().position(is_it).unwrap_or_else(|| {
+            self.scripted.push(fault);
+            self.scripted.len() - 1
+        });
+        change(&mut self.scripted[at].fate);
+        self.apply_script();
+    }
+
+    /// What went wrong so far.
+    pub fn faults(&self) -> faults::Plan {
+        self.trace.look(|packets| faults::Plan::of(packets, &self.network.happenings(), &self.names))
+    }
+
+    /// Whom the plan that is followed names and nobody has seen.
+    pub fn strangers(&self) -> BTreeSet<String> {
+        let named = self.scripted.iter().flat_map(|fault| [&fault.from, &fault.to]);
+        named.filter(|name| self.address(name).is_none()).cloned().collect()
     }
 
     /// The PBX runs, with the plan as it is.
@@ -135,11 +199,13 @@ impl Stage {
 
     /// A telephone called `name` for an extension, which may have others.
     pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
-        let number = extension.to_owned();
-        self.replan(move |plan| {
-            plan.extension(&number);
-        })
-        .await;
+        if !self.plan.extensions.iter().any(|known| known.number == extension) {
+            let number = extension.to_owned();
+            self.replan(move |plan| {
+                plan.extension(&number);
+            })
+            .await;
+        }
         self.open_office().await;
         let line = phone::Line {
             user: extension.to_owned(),
@@ -197,20 +263,70 @@ impl Stage {
         self.weather = link;
     }
 
+    /// The faults stop: all links are good, no line is cut.
+    pub fn calm(&mut self) {
+        self.network.calm();
+        self.weather = Link::default();
+    }
+
+    /// Every telephone has its network again.
+    pub fn plug_all_in(&self) {
+        for phone in self.phones.values().filter(|phone| !phone.is_plugged_in()) {
+            phone.finds_its_network();
+        }
+    }
+
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
-        self.set_weather(Link::default());
+        self.calm();
+        self.plug_all_in();
         for phone in self.phones.values() {
-            if !phone.is_plugged_in() {
-                phone.finds_its_network();
-            }
             while phone.is_in_call() {
                 phone.hang_up();
             }
         }
         self.agents.rest();
-        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        let end = self.now() + REST;
+        while self.now() < end && !self.has_stopped() && !self.left_over().is_empty() {
+            self.pass(REST_LOOK).await;
+        }
         self.left_over()
+    }
+
+    /// Who talks to nobody, in words: more telephones are in a call than the PBX has ends of calls, or the other way round.
+    ///
+    /// To be asked when the faults have stopped and requests have had their 64 * T1. It says nothing where somebody lost
+    /// the network or the PBX its power: they may well have missed the end of a call.
+    pub fn left_alone(&self) -> Option<String> {
+        let is_excused = |(_, happening): &(Instant, Happening)| {
+            matches!(happening, Happening::Off(_) | Happening::Restart(_) | Happening::Cut(..))
+        };
+        if self.office.has_ended() || self.network.happenings().iter().any(is_excused) {
+            return None;
+        }
+        let calls = usize::try_from(self.office.counters().calls_active).unwrap_or(usize::MAX);
+        let answered: usize = self.phones.values().map(Phone::calls_answered).sum();
+        if answered > calls.saturating_mul(2) {
+            let talks = |(name, phone): (&String, &Phone)| phone.is_talking().then(|| name.clone());
+            let talking: Vec<String> = self.phones.iter().filter_map(talks).collect();
+            return Some(format!("{} talks, and the PBX has {calls} calls", talking.join(" and ")));
+        }
+        let up: usize = self.phones.values().map(Phone::calls_up).sum();
+        (calls > up).then(|| format!("the PBX has {calls} calls, and the telephones have {up}"))
+    }
+
+    /// This, too, makes life harder for the PBX, by a name of [`pbx::buggify`]. To be called before it is opened.
+    pub fn buggify(&mut self, name: &str) -> Result<(), String> {
+        self.whims.push(name.to_owned());
+        #[cfg(feature = "buggify")]
+        {
+            let whims = pbx::buggify::Whims::new(&self.whims, self.seed);
+            let whims = whims.map_err(|name| format!("nobody knows how to buggify {name:?}"))?;
+            self.network.set_whims(PBX, whims);
+            Ok(())
+        }
+        #[cfg(not(feature = "buggify"))]
+        Err("the PBX in here cannot be buggified; build with --features buggify".to_owned())
     }
 
     /// What this host sends is not judged from its first packet on: it was told to do wrong.
@@ -227,7 +343,7 @@ impl Stage {
     pub fn judge(&self) -> Vec<Break> {
         let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
         let unruly = unruly.map(|phone| phone.host().address());
-        let excused = self.excused.iter().copied().chain(unruly).collect();
+        let excused = self.excused.iter().copied().chain(unruly).chain(self.agents.unruly()).collect();
         let events = self.office.events().into_iter();
         let unheard = events.filter_map(|event| match event.what {
             What::Blocked { source } => Some(source),
@@ -273,7 +389,60 @@ impl Stage {
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
-        tokio::time::sleep(time.min(left)).await;
+        let end = self.now() + time.min(left);
+        while let Some(event) = self.agenda.pop_front_if(|event| Instant::START + event.at <= end) {
+            tokio::time::sleep((Instant::START + event.at).since(self.now())).await;
+            self.suffer(&event.what);
+        }
+        tokio::time::sleep(end.since(self.now())).await;
+    }
+
+    /// What a plan says happens to a machine or a line. A name that nobody has is for [`Stage::strangers`] to tell.
+    fn suffer(&mut self, what: &faults::What) {
+        match what {
+            faults::What::Off(name) | faults::What::Restart(name) => {
+                self.switch(name, matches!(what, faults::What::Restart(_)))
+            }
+            faults::What::Cut(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.partition_one_way(from, to);
+                }
+            }
+            faults::What::Mend(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.repair_one_way(from, to);
+                }
+            }
+        }
+    }
+
+    fn switch(&mut self, name: &str, on: bool) {
+        match (self.phones.get(name), self.address(name)) {
+            (Some(phone), _) if on => phone.finds_its_network(),
+            (Some(phone), _) => phone.loses_its_network(),
+            (None, Some(PBX)) => {
+                self.office.crash();
+                if !on {
+                    self.network.crash(PBX);
+                }
+            }
+            (None, Some(host)) if on => self.network.bounce(host),
+            (None, Some(host)) => self.network.crash(host),
+            (None, None) => {}
+        }
+    }
+
+    fn address(&self, name: &str) -> Option<IpAddr> {
+        self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
+    }
+
+    /// Hosts get their addresses one by one; what is said of those who have none waits.
+    fn apply_script(&self) {
+        for fault in &self.scripted {
+            if let Some((from, to)) = self.address(&fault.from).zip(self.address(&fault.to)) {
+                self.network.script(from, to, fault.number - 1, fault.fate);
+            }
+        }
     }
 
     /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.

@@ -5,6 +5,8 @@
 
 use crate::stage::Stage;
 use pbx::time::Duration;
+use std::any::Any;
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -103,6 +105,41 @@ pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) ->
         Ok(result) => result,
         Err(panic) => resume_unwind(panic),
     }
+}
+
+/// The same on this thread, without one of its own: for those who play thousands of worlds one after the other. `Err`: a
+/// panic, in the scene or in a task.
+pub fn play_here<T>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(|| {
+        let runtime = runtime(seed);
+        let mut stage = raise(&runtime, seed);
+        let result = runtime.block_on(scene(&mut stage));
+        // Tasks of the runtime hold parts of the stage and end with it.
+        drop(runtime);
+        result
+    }))
+}
+
+/// From now on the last panic of each thread is remembered, with its place; what is done with panics otherwise stays.
+pub fn remember_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.to_string();
+        // The first one is the cause of those that follow.
+        LAST_PANIC.with_borrow_mut(|last| {
+            last.get_or_insert(text);
+        });
+        before(panic);
+    }));
+}
+
+/// The first panic on this thread since it was asked last, where they are remembered.
+pub fn last_panic() -> Option<String> {
+    LAST_PANIC.take()
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
 fn run(seed: u64, asked: &mpsc::Receiver<Job>) {

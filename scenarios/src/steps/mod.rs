@@ -11,6 +11,7 @@ mod registering;
 mod rules;
 mod sinks;
 mod storage;
+mod swarm;
 mod talking;
 mod time;
 mod trunk;
@@ -28,6 +29,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("rules.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
+    include_str!("swarm.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
     include_str!("trunk.rs"),

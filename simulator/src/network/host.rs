@@ -71,6 +71,13 @@ impl Host for SimHost {
 
     #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned on behalf of a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        #[cfg(feature = "buggify")]
+        let whims = self.network.state().whims(self.address);
+        #[cfg(feature = "buggify")]
+        if let Some(whims) = whims {
+            let task = tokio::spawn(whimsical(whims, task));
+            return self.network.state().add_task(self.address, task.abort_handle());
+        }
         let task = tokio::spawn(task);
         self.network.state().add_task(self.address, task.abort_handle());
     }
@@ -97,4 +104,11 @@ impl Host for SimHost {
     fn disk(&self) -> SimDisk {
         self.disk.clone()
     }
+}
+
+/// A task of a host on which life is hard.
+#[cfg(feature = "buggify")]
+async fn whimsical(whims: std::sync::Arc<pbx::buggify::Whims>, task: impl Future<Output = ()>) {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| pbx::buggify::within(&whims, || task.as_mut().poll(context))).await;
 }

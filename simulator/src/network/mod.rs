@@ -27,7 +27,7 @@ pub use forge::Outgoing;
 pub use host::SimHost;
 pub use link::{Bursts, Fate, Link};
 pub use stream::{TcpListener, TcpStream};
-pub use tap::{Kind, Packet, PacketNumber};
+pub use tap::{Happening, Kind, Packet, PacketNumber};
 
 use pbx::time::{Duration, Instant, WallClock};
 use state::State;
@@ -111,6 +111,11 @@ impl Network {
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// What o'clock it was at the start.
+    pub fn clock(&self) -> WallClock {
+        self.shared.clock
+    }
+
     /// A machine at an address. A second call with the same address gives the same machine.
     pub fn host(&self, name: &str, address: IpAddr) -> SimHost {
         self.state().add_host(address, name);
@@ -147,14 +152,37 @@ impl Network {
 
     /// Nothing passes from one host to another.
     pub fn partition_one_way(&self, from: IpAddr, to: IpAddr) {
-        self.state().cuts.insert((from, to));
+        let now = self.elapsed();
+        let mut state = self.state();
+        if state.cuts.insert((from, to)) {
+            state.happened.push((now, Happening::Cut(from, to)));
+        }
     }
 
     /// Packets pass between two hosts again.
     pub fn repair(&self, a: IpAddr, b: IpAddr) {
+        self.repair_one_way(a, b);
+        self.repair_one_way(b, a);
+    }
+
+    /// Packets pass from one host to another again.
+    pub fn repair_one_way(&self, from: IpAddr, to: IpAddr) {
+        let now = self.elapsed();
         let mut state = self.state();
-        state.cuts.remove(&(a, b));
-        state.cuts.remove(&(b, a));
+        if state.cuts.remove(&(from, to)) {
+            state.happened.push((now, Happening::Mend(from, to)));
+        }
+    }
+
+    /// From now on no link does anything but take its time, and no line is cut. What is scripted holds.
+    pub fn calm(&self) {
+        let now = self.elapsed();
+        let mut state = self.state();
+        state.default_link = Link::default();
+        state.links.clear();
+        for (from, to) in std::mem::take(&mut state.cuts) {
+            state.happened.push((now, Happening::Mend(from, to)));
+        }
     }
 
     /// Whether the host is on.
@@ -164,18 +192,39 @@ impl Network {
 
     /// The host is off from now on: its sockets are gone, its peers hear nothing. Its tasks are ended.
     pub fn crash(&self, address: IpAddr) {
-        let now = self.elapsed();
-        let tasks = self.state().crash(address, now);
-        for task in tasks {
-            task.abort();
+        if self.is_up(address) {
+            let now = self.elapsed();
+            self.state().happened.push((now, Happening::Off(address)));
         }
+        self.switch_off(address);
     }
 
-    /// The host is on again, with nothing bound.
+    /// The host is on again, with nothing bound. It starts once a moment, however often it is told to.
     pub fn bounce(&self, address: IpAddr) {
-        self.crash(address);
         let now = self.elapsed();
-        self.state().revive(address, now);
+        if self.state().has_just_started(address, now) {
+            return;
+        }
+        self.switch_off(address);
+        let mut state = self.state();
+        state.revive(address, now);
+        state.happened.push((now, Happening::Restart(address)));
+    }
+
+    /// What has happened to machines and lines, in order.
+    pub fn happenings(&self) -> Vec<(Instant, Happening)> {
+        self.state().happened.clone()
+    }
+
+    /// How often the host was started.
+    pub fn starts(&self, address: IpAddr) -> u64 {
+        self.state().starts(address)
+    }
+
+    /// Makes life harder for the program on a host, from its next task on.
+    #[cfg(feature = "buggify")]
+    pub fn set_whims(&self, address: IpAddr, whims: pbx::buggify::Whims) {
+        self.state().set_whims(address, whims);
     }
 
     /// When hosts were off.
@@ -191,6 +240,11 @@ impl Network {
     /// Overrides what is drawn: this packet of this link has this fate.
     pub fn script(&self, from: IpAddr, to: IpAddr, number: u64, fate: Fate) {
         self.state().scripted.insert((from, to, number), fate);
+    }
+
+    /// Nothing is drawn from now on: what was not scripted passes as on a good link.
+    pub fn dice_off(&self) {
+        self.state().is_scripted = true;
     }
 
     /// What became of all datagrams so far.
@@ -221,6 +275,14 @@ impl Network {
                 }
                 None => earlier.await,
             }
+        }
+    }
+
+    fn switch_off(&self, address: IpAddr) {
+        let now = self.elapsed();
+        let tasks = self.state().crash(address, now);
+        for task in tasks {
+            task.abort();
         }
     }
 

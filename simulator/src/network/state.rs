@@ -4,7 +4,7 @@ use super::datagram::Datagrams;
 use super::flow::{Flows, Segment};
 use super::forge::{Forger, Outgoing};
 use super::link::{Fate, Link};
-use super::tap::{Kind, Packet};
+use super::tap::{Happening, Kind, Packet};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::time::Instant;
@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) links: BTreeMap<(IpAddr, IpAddr), Link>,
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
     pub(super) scripted: BTreeMap<(IpAddr, IpAddr, u64), Fate>,
+    /// Nothing is drawn for packets: only what is scripted happens to them.
+    pub(super) is_scripted: bool,
+    /// What happened to machines and lines, in order.
+    pub(super) happened: Vec<(Instant, Happening)>,
     /// Packets sent so far, and until when the link is busy sending.
     traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
     hosts: BTreeMap<IpAddr, HostState>,
@@ -50,8 +54,11 @@ struct HostState {
     name: String,
     up: bool,
     starts: u64,
+    started_at: Instant,
     next_port: u16,
     tasks: Vec<AbortHandle>,
+    #[cfg(feature = "buggify")]
+    whims: Option<std::sync::Arc<pbx::buggify::Whims>>,
 }
 
 /// What became of datagrams; copies that the network made count as well.
@@ -100,6 +107,8 @@ impl State {
             links: BTreeMap::new(),
             cuts: BTreeSet::new(),
             scripted: BTreeMap::new(),
+            is_scripted: false,
+            happened: Vec::new(),
             traffic: BTreeMap::new(),
             hosts: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -149,8 +158,10 @@ impl State {
                 name: name.to_owned(),
                 up: true,
                 starts: 1,
+                started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
+                ..HostState::default()
             };
         }
     }
@@ -170,6 +181,19 @@ impl State {
         self.hosts.get(&address).map_or(0, |host| host.starts)
     }
 
+    /// What makes life harder for the program on a host.
+    #[cfg(feature = "buggify")]
+    pub(super) fn whims(&self, address: IpAddr) -> Option<std::sync::Arc<pbx::buggify::Whims>> {
+        self.hosts.get(&address)?.whims.clone()
+    }
+
+    #[cfg(feature = "buggify")]
+    pub(super) fn set_whims(&mut self, address: IpAddr, whims: pbx::buggify::Whims) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.whims = Some(std::sync::Arc::new(whims));
+        }
+    }
+
     pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {
         if let Some(host) = self.hosts.get_mut(&address) {
             host.tasks.retain(|task| !task.is_finished());
@@ -179,9 +203,10 @@ impl State {
 
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
     pub(super) fn crash(&mut self, address: IpAddr, now: Instant) -> Vec<AbortHandle> {
-        if self.is_up(address) {
-            self.outages.push(Outage { host: address, from: now, to: None });
+        if !self.is_up(address) {
+            return Vec::new();
         }
+        self.outages.push(Outage { host: address, from: now, to: None });
         self.datagrams.drop_host(address);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
@@ -203,7 +228,13 @@ impl State {
         if let Some(host) = self.hosts.get_mut(&address) {
             host.up = true;
             host.starts += 1;
+            host.started_at = now;
         }
+    }
+
+    /// Whether the host was started again at this very moment.
+    pub(super) fn has_just_started(&self, address: IpAddr, now: Instant) -> bool {
+        self.hosts.get(&address).is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
     }
 
     /// A port that is free for `taken` to take.
@@ -236,8 +267,11 @@ impl State {
         let link = self.links.get(&pair).unwrap_or(&self.default_link).clone();
         let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
         let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
-        let drawn = link.fate(dice, number, now);
-        let mut fate = self.scripted.get(&(pair.0, pair.1, number)).copied().unwrap_or(drawn);
+        let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
+            Some(fate) => *fate,
+            None if self.is_scripted => Fate::default(),
+            None => link.fate(dice, number, now),
+        };
         let begins = busy_until.max(now);
         let sent = begins + link.transmission(bytes.len() + HEADERS);
         if begins.since(now) > link.queue {

@@ -11,11 +11,13 @@
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
 //! | `wire.rs` | sockets and time |
+//! | `state.rs` | what it says of itself, for people who look |
 
 mod hearing;
 mod line;
 mod registration;
 mod sound;
+mod state;
 mod telephone;
 mod voice;
 mod wire;
@@ -180,7 +182,7 @@ impl Phone {
 
     /// Presses keys, told in RTP (RFC 4733).
     pub fn press(&self, keys: &str) {
-        self.shared.act(|telephone, _| telephone.press(keys));
+        self.shared.act(|telephone, now| telephone.press(keys, now));
     }
 
     /// Presses keys, told by INFO.
@@ -190,7 +192,7 @@ impl Phone {
 
     /// Its owner says this from now on.
     pub fn play(&self, sound: Sound) {
-        self.shared.act(|telephone, _| telephone.play(sound));
+        self.shared.act(|telephone, now| telephone.play(sound, now));
     }
 
     /// What its owner says, as long as nothing else is said.
@@ -250,6 +252,17 @@ impl Phone {
     /// Whether it rings, waits or talks.
     pub fn is_in_call(&self) -> bool {
         self.shared.look(|telephone, _| telephone.current().is_some())
+    }
+
+    /// How many calls it has that are not over, whatever their state.
+    pub fn calls_up(&self) -> usize {
+        self.shared.look(|telephone, _| telephone.lines.iter().filter(|line| !line.is_over()).count())
+    }
+
+    /// How many of them are answered.
+    pub fn calls_answered(&self) -> usize {
+        self.shared
+            .look(|telephone, _| telephone.lines.iter().filter(|line| line.state == State::Talking).count())
     }
 
     /// Whether it talks.

@@ -10,6 +10,8 @@ const LEVEL: f64 = -10.0;
 /// Sounds from the first sample on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sound {
+    /// Not even silence: no packet is sent but those of keys.
+    Off,
     /// Nothing.
     Silence,
     /// A sine of so many Hz.
@@ -22,7 +24,7 @@ impl Sound {
     /// Fills `out`, which holds silence, with what follows from sample `from` on.
     pub(super) fn fill(&self, from: u64, law: Law, out: &mut [u8]) {
         match self {
-            Sound::Silence => {}
+            Sound::Off | Sound::Silence => {}
             Sound::Tone(frequency) => fill_tone(*frequency, from, law, out),
             Sound::Schedule(parts) => {
                 // The parts are as long as whole packets, so a packet has one sound.

@@ -125,7 +125,8 @@ impl Telephone {
 
     /// Refuses what rings.
     pub(super) fn reject(&mut self, status: StatusCode, now: Instant) {
-        if let Some(line) = self.current() {
+        let ringing = |line: &&mut Line| matches!(line.state, State::Ringing { .. });
+        if let Some(line) = self.current().filter(ringing) {
             let session = line.session;
             line.end(false, now);
             self.agent.reject(session, Reply::new(status), now);
@@ -145,7 +146,9 @@ impl Telephone {
 
     /// The other side of the current call is to wait (RFC 3264 section 8.4), or no longer.
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {
-        if let Some(line) = self.current() {
+        // The key does nothing while nobody is there to wait, and while one change is still being agreed on.
+        let can_change = |line: &&mut Line| line.state == State::Talking && line.negotiation.is_stable();
+        if let Some(line) = self.current().filter(can_change) {
             line.direction = if holds { Direction::SendOnly } else { Direction::SendRecv };
             let (session, offer) = (line.session, line.offer());
             self.agent.offer(session, Some(offer), now);
@@ -153,9 +156,9 @@ impl Telephone {
         }
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.press(keys);
+            line.voice.press(keys, now);
         }
     }
 
@@ -172,9 +175,9 @@ impl Telephone {
         self.settle(now);
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.play(sound.clone());
+            line.voice.play(sound.clone(), now);
         }
         self.habits.voice = sound;
     }

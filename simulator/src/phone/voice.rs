@@ -32,6 +32,8 @@ pub(super) struct Voice {
     sound: Sound,
     position: u64,
     next_at: Option<Instant>,
+    /// Nothing is sent since then; the clock of the stream goes on.
+    quiet_since: Option<Instant>,
     keys: VecDeque<char>,
     pressing: Option<Pressing>,
     pause: u32,
@@ -66,6 +68,7 @@ impl Voice {
             sound,
             position: 0,
             next_at: None,
+            quiet_since: None,
             keys: VecDeque::new(),
             pressing: None,
             pause: 0,
@@ -94,15 +97,18 @@ impl Voice {
     pub(super) fn stop(&mut self) {
         self.agreed = None;
         self.next_at = None;
+        self.quiet_since = None;
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         self.sound = sound;
         self.position = 0;
+        self.speak_up(now);
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         self.keys.extend(keys.chars().filter(|key| !key.is_whitespace()));
+        self.speak_up(now);
     }
 
     pub(super) fn law(&self) -> Option<Law> {
@@ -116,6 +122,11 @@ impl Voice {
     /// The next packet, when it is time for one.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
         let at = self.next_at.filter(|at| *at <= now)?;
+        if self.sound == Sound::Off && self.keys.is_empty() && self.pressing.is_none() && self.pause == 0 {
+            self.next_at = None;
+            self.quiet_since = Some(at);
+            return None;
+        }
         self.next_at = Some(at + PACKET);
         let (timestamp, position) = (self.timestamp, self.position);
         // The clock of the stream goes on whether anything is sent or not.
@@ -149,8 +160,16 @@ impl Voice {
         }
     }
 
+    /// Packets go out again after a time without any, on the clock of the stream.
+    fn speak_up(&mut self, now: Instant) {
+        let Some(since) = self.quiet_since.take() else { return };
+        let packets = now.since(since).as_nanos().div_ceil(PACKET.as_nanos()) as u32;
+        self.timestamp = self.timestamp.wrapping_add(packets * SAMPLES as u32);
+        self.next_at = Some(since + PACKET * packets);
+    }
+
     fn sound_packet(&mut self, timestamp: u32, position: u64) -> Option<Vec<u8>> {
-        let agreed = self.agreed.as_ref()?;
+        let agreed = self.agreed.as_ref().filter(|_| self.sound != Sound::Off)?;
         let marker = position == 0;
         let header = self.header(marker, agreed.payload_type, timestamp);
         let mut packet = header.to_bytes().to_vec();
