@@ -96,10 +96,16 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
         let over_at = answered.and_then(|answer| over(evidence, answer));
+        let won = |leg: &Transaction| {
+            first_final(evidence, leg).filter(|(_, it)| it.status < Some(300)).map(|(at, _)| at)
+        };
+        let first = bridge.legs.iter().filter_map(|(leg, _)| won(leg)).min();
         for (leg, request) in &bridge.legs {
+            // Who answered too late is hung up, and the caller talks to somebody else.
+            let is_winner = won(leg) == first;
             let joined = evidence.log.at(&leg.responses).find(is_answer);
             let leg_over_at = joined.and_then(|answer| over(evidence, answer));
-            for (one, other) in [(over_at, leg_over_at), (leg_over_at, over_at)] {
+            for (one, other) in [(over_at, leg_over_at), (leg_over_at.filter(|_| is_winner), over_at)] {
                 let Some(since) = one.filter(|_| joined.is_some() && answered.is_some()) else { continue };
                 let until = since + PATIENCE;
                 let is_over = until < evidence.run.end && evidence.ran(request.from, invite.at, until);

@@ -4,7 +4,7 @@ use super::log::Sip;
 use super::{Evidence, Findings, Rule};
 use pbx::sip::{Name, NameAddr};
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
@@ -138,16 +138,19 @@ fn passwords_are_used_well(evidence: &Evidence<'_>, findings: &mut Findings) {
 /// A call that is asked for its password rings nowhere before the one with it has come.
 fn nobody_rings_for_strangers(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut asked: BTreeMap<&str, Instant> = BTreeMap::new();
+    // Whoever has shown a password once may have several calls under way: which of them rings is not told.
+    let mut known: BTreeSet<&str> = BTreeSet::new();
     for message in evidence.log.sent().filter(|message| message.method == "INVITE") {
         let Some(from) = message.headers().get(Name::From).and_then(|from| NameAddr::parse(from).ok()) else {
             continue;
         };
         match message.status {
-            Some(401 | 407) if evidence.is_pbx(message.from) => {
+            Some(401 | 407) if evidence.is_pbx(message.from) && !known.contains(from.uri) => {
                 asked.insert(from.uri, message.at);
             }
             None if evidence.is_pbx(message.to) && credentials(message).is_some() => {
                 asked.remove(from.uri);
+                known.insert(from.uri);
             }
             None if evidence.is_pbx(message.from)
                 && message.to_tag.is_empty()

@@ -102,7 +102,8 @@ fn refused_changes_are_none(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some(first) = first_of(evidence, dialog) else { continue };
         let is_refused = |message: &Sip| {
             let told = final_of(evidence, message);
-            message.is_request() && told.is_some_and(|told| told.status >= Some(300))
+            let is_change = !std::ptr::eq(message, first);
+            message.is_request() && is_change && told.is_some_and(|told| told.status >= Some(300))
         };
         let said = |refused: bool, caller: bool| -> BTreeSet<&str> {
             let all = std::iter::once(first).filter(|_| caller).chain(evidence.log.at(&dialog.messages));
