@@ -130,6 +130,19 @@ impl FromStr for Manner {
     }
 }
 
+/// Why something is so: the rest of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "reason", regex = ".+")]
+pub struct Reason(pub String);
+
+impl FromStr for Reason {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Reason, &'static str> {
+        Ok(Reason(text.to_owned()))
+    }
+}
+
 /// What a recorder does when it is to record: `answers 503`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 #[param(

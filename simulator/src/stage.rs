@@ -8,7 +8,7 @@ use crate::logbook::Logbook;
 use crate::network::{Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, seen_outside};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Run};
+use crate::rules::{Break, Run, WaiverError, Waivers};
 use crate::trace::Trace;
 use crate::web::{self, Page, Question};
 use pbx::pbx::What;
@@ -56,6 +56,7 @@ pub struct Stage {
     weather: Link,
     trace: Trace,
     excused: BTreeSet<IpAddr>,
+    waivers: Waivers,
     logbook: Logbook,
     /// What is logged on this thread stands in the logbook for as long as there is a stage.
     _scribe: DefaultGuard,
@@ -101,6 +102,7 @@ impl Stage {
             logbook,
             _scribe,
             excused: BTreeSet::new(),
+            waivers: Waivers::default(),
             seed,
             horizon: None,
             scripted: Vec::new(),
@@ -369,7 +371,12 @@ impl Stage {
         self.excused.insert(host);
     }
 
-    /// The rules that were broken so far. To be asked when everything has come to rest.
+    /// This rule may be broken here, and is to be: a waiver that nobody needs is told like a break.
+    pub fn waive(&mut self, rule: &str, reason: &str) -> Result<(), WaiverError> {
+        self.waivers.add(rule, reason)
+    }
+
+    /// The rules that were broken so far and are not waived. To be asked when everything has come to rest.
     /// In real time the machine has its own part in when something happens, and not every packet is seen: nobody judges.
     pub fn judge(&self) -> Vec<Break> {
         let books = match self.ground() {
@@ -399,7 +406,7 @@ impl Stage {
                 left_over: &left_over,
                 end: self.now(),
             };
-            run.judge()
+            self.waivers.judge(run.judge(), self.now())
         })
     }
 

@@ -3,7 +3,6 @@
 use crate::scene::Scene;
 use crate::words::{Actor, Span, Way};
 use cucumber::{given, when};
-use simulator::phone::Phone;
 
 #[given(expr = "{actor}'s telephone {way}")]
 #[when(expr = "{actor}'s telephone {way}")]
@@ -20,9 +19,4 @@ async fn floods(scene: &mut Scene, actor: Actor, times: u32, other: Actor) {
 async fn dribbles(scene: &mut Scene, actor: Actor, pause: Span) {
     let bytes = b"OPTIONS sip:pbx.example SIP/2.0\r\nVia: SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKslow\r\n";
     scene.phone(actor, move |phone| phone.dribbles(bytes, pause.0)).await;
-}
-
-#[when(expr = "{actor}'s connection is cut")]
-async fn connection_is_cut(scene: &mut Scene, actor: Actor) {
-    scene.phone(actor, Phone::loses_its_connections).await;
 }

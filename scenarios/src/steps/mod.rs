@@ -11,6 +11,7 @@ mod provider;
 mod recorder;
 mod registering;
 mod router;
+mod rules;
 mod sinks;
 mod storage;
 mod swarm;
@@ -32,6 +33,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("recorder.rs"),
     include_str!("registering.rs"),
     include_str!("router.rs"),
+    include_str!("rules.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
     include_str!("swarm.rs"),

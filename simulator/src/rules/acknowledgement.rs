@@ -31,7 +31,7 @@ pub(super) const RULES: &[Rule] = &[
 /// Who is asked answers within this, when nobody else has to be asked.
 pub(super) const AT_ONCE: Duration = Duration::from_millis(5);
 
-fn they_are_of_their_invite(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn they_are_of_their_invite(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, invite) in evidence.log.transactions_of("INVITE") {
         let is_answered = |response: &Sip| response.answers("INVITE", |status| (200..300).contains(&status));
         let answered = evidence.log.at(&transaction.responses).find(|response| is_answered(response));
@@ -64,7 +64,7 @@ fn difference(invite: &Sip, request: &Sip) -> Option<&'static str> {
     }
 }
 
-fn finals_are_acknowledged(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn finals_are_acknowledged(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut acks: BTreeMap<(&str, &str, u32), Vec<Instant>> = BTreeMap::new();
     for ack in evidence.log.requests().filter(|request| request.method == "ACK") {
         acks.entry((&ack.call_id, &ack.from_tag, ack.cseq)).or_default().push(ack.at);
@@ -80,7 +80,7 @@ fn check(
     transaction: &Transaction,
     invite: &Sip,
     acks: &[Instant],
-    findings: &mut Findings<'_>,
+    findings: &mut Findings,
 ) {
     let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
     let arrivals: Vec<(Instant, &Sip)> =
@@ -110,7 +110,7 @@ fn check(
     }
 }
 
-fn acks_are_of_invites(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn acks_are_of_invites(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut invites: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
     for (_, invite) in evidence.log.transactions_of("INVITE") {
         invites.entry((&invite.call_id, &invite.from_tag)).or_default().push(invite.cseq);

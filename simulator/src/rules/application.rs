@@ -10,10 +10,9 @@ pub(super) const RULES: &[Rule] = &[Rule {
     find: one_record_a_call,
 }];
 
-fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
-    let Some(written) = evidence.run.records else { return };
+fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
-    for record in written {
+    for record in evidence.records {
         *records.entry(record["sip_call_id"].as_str().unwrap_or_default()).or_default() += 1;
     }
     let end = evidence.log.end;
@@ -24,8 +23,8 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
     // A PBX that lost its power may have lost what it was about to write.
     let answered = evidence.log.responses().filter(|(response, status)| {
-        evidence.is_whole()
-            && response.from.ip() == evidence.run.pbx
+        evidence.is_whole
+            && response.from.ip() == evidence.pbx
             && response.method == "INVITE"
             && *status == 200
     });

@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, cancel) in evidence.log.transactions_of("CANCEL") {
         let Some(invite) = transaction.cancels.map(|at| &evidence.log.transactions[at]) else {
             findings.blame(cancel.from, cancel.at, "there is none of this branch");
@@ -48,7 +48,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, cancel) in evidence.log.transactions_of("CANCEL") {
         let arrived = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min();
         let answer = evidence.log.at(&transaction.responses).find(|response| response.is_final());
@@ -89,7 +89,7 @@ fn arrival(evidence: &Evidence<'_>, transaction: &Transaction, then: Instant) ->
     evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).filter(|arrived| *arrived <= then).min()
 }
 
-fn crossing_answers_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn crossing_answers_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, invite) in evidence.log.transactions_of("INVITE") {
         let Some(cancel) = transaction.cancelled_by.map(|at| &evidence.log.transactions[at]) else {
             continue;

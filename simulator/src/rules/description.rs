@@ -32,7 +32,7 @@ struct Exchange<'a> {
     answered_by: &'a Sip,
 }
 
-fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings) {
     for Exchange { offer, answer, answered_by } in exchanges(&evidence.log) {
         let (offered, answered) = (kinds(offer), kinds(answer));
         if offered != answered {
@@ -42,7 +42,7 @@ fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings<'_>
     }
 }
 
-fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings) {
     for Exchange { offer, answer, answered_by } in exchanges(&evidence.log) {
         let (offered, answered) = (direction(offer), direction(answer));
         let allowed: &[&str] = match offered {
@@ -57,7 +57,7 @@ fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<_, (&str, &str)> = BTreeMap::new();
     for message in &evidence.log.messages {
         let Some((sdp, origin)) = message.sdp.as_deref().and_then(|sdp| Some((sdp, origin(sdp)?))) else {

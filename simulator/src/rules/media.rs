@@ -26,7 +26,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn sequences_count(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn sequences_count(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (before, packet) in neighbours(evidence) {
         let step = packet.header.sequence.wrapping_sub(before.header.sequence);
         if step != 1 {
@@ -36,7 +36,7 @@ fn sequences_count(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn timestamps_go_on(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn timestamps_go_on(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (before, packet) in neighbours(evidence) {
         let step = packet.header.timestamp.wrapping_sub(before.header.timestamp).cast_signed();
         // All packets of one key have one timestamp (RFC 4733 section 2.2.1); sound has as many samples as bytes, G.711.
@@ -48,8 +48,8 @@ fn timestamps_go_on(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn nothing_vanishes(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
-    let Some(Books { delivered, undeliverable, under_way }) = evidence.run.books else { return };
+fn nothing_vanishes(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let Some(Books { delivered, undeliverable, under_way }) = evidence.books else { return };
     let (entered, left) = (evidence.log.datagrams, delivered + undeliverable + under_way);
     if entered != left {
         findings.add(
@@ -65,7 +65,7 @@ fn nothing_vanishes(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
 /// only while the network has done nothing wrong; telephones always.
 fn neighbours<'a>(evidence: &'a Evidence<'_>) -> Vec<(&'a Rtp, &'a Rtp)> {
     let mut last: BTreeMap<_, &Rtp> = BTreeMap::new();
-    let is_held = |packet: &&Rtp| evidence.log.is_calm || packet.from.ip() != evidence.run.pbx;
+    let is_held = |packet: &&Rtp| evidence.log.is_calm || packet.from.ip() != evidence.pbx;
     let packets = evidence.log.rtp.iter().filter(is_held);
     packets
         .filter_map(|packet| {

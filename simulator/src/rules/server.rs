@@ -76,7 +76,8 @@ const METHODS: [&str; 14] = [
     "PUBLISH",
 ];
 
-fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let speaking: BTreeSet<IpAddr> = evidence.log.sent().map(|message| message.from.ip()).collect();
     for (transaction, request) in evidence.log.asked() {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -84,13 +85,17 @@ fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
         let is_over =
             arrived + PATIENCE <= evidence.run.end && evidence.ran(request.to, arrived, evidence.run.end);
         let ends = evidence.log.at(&transaction.responses).any(Sip::is_final);
+        // Whoever never says anything is dead, or no SIP agent at all.
+        if !evidence.is_pbx(request.to) && !speaking.contains(&request.to.ip()) {
+            continue;
+        }
         if is_over && !ends && !evidence.log.is_noisy(request.from) && !evidence.is_unheard(request) {
             findings.blame(request.to, arrived, format!("{} had none", request.name()));
         }
     }
 }
 
-fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (response, status) in evidence.log.responses().filter(|(response, _)| response.method != "INVITE") {
         let asked = evidence.log.transaction(response).and_then(|it| evidence.log.at(&it.requests).next());
         let is_early = asked.is_some_and(|asked| response.at < asked.at + NO_TRYING) && response.over_udp;
@@ -105,7 +110,8 @@ fn others_are_answered_at_once(evidence: &Evidence<'_>, findings: &mut Findings<
     }
 }
 
-fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let speaking: BTreeSet<IpAddr> = evidence.log.sent().map(|message| message.from.ip()).collect();
     for (transaction, request) in evidence.log.transactions_of("INVITE") {
         let Some(arrived) = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min() else {
             continue;
@@ -116,13 +122,14 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings<'_
             && by < evidence.run.end
             && evidence.ran(request.to, arrived, by)
             && !evidence.is_unheard(request)
+            && (evidence.is_pbx(request.to) || speaking.contains(&request.to.ip()))
         {
             findings.blame(request.to, arrived, "the INVITE that came then was not");
         }
     }
 }
 
-fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let asked: Vec<Instant> = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).collect();
         let is_asked_for =
@@ -139,7 +146,7 @@ fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<_, (usize, Instant)> = BTreeMap::new();
     for (at, transaction) in evidence.log.transactions.iter().enumerate() {
         let Some(request) = evidence.log.at(&transaction.requests).next() else { continue };
@@ -167,7 +174,7 @@ fn merged_requests_are_refused(evidence: &Evidence<'_>, findings: &mut Findings<
     }
 }
 
-fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings) {
     let supported = supported(evidence);
     for (response, status) in evidence.log.responses() {
         let says = |names: &[Name]| names.iter().any(|name| response.headers().has(*name));
@@ -185,7 +192,11 @@ fn refusals_say_what_is_taken(evidence: &Evidence<'_>, findings: &mut Findings<'
         if !METHODS.contains(&request.method.as_str()) {
             findings.blame(response.from, response.at, format!("{} was taken", request.method));
         }
+        // Not every agent says what it supports; the PBX does.
         let known = supported.get(&response.from.ip());
+        if !evidence.is_pbx(response.from) && known.is_none_or(BTreeSet::is_empty) {
+            continue;
+        }
         let is_strange =
             |option: &&&str| !known.is_some_and(|known| known.contains(&option.to_ascii_lowercase()));
         if let Some(option) = request.list(Name::Require).iter().find(is_strange) {
@@ -205,7 +216,7 @@ fn supported(evidence: &Evidence<'_>) -> BTreeMap<IpAddr, BTreeSet<String>> {
     supported
 }
 
-fn noise_begins_nothing(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn noise_begins_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
     let begins = |response: &Sip| {
         ["INVITE", "SUBSCRIBE"].contains(&response.method.as_str())
             && response.status.is_some_and(|status| (101..300).contains(&status))

@@ -38,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.asked() {
         let mut finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
         let Some(first) = finals.next() else { continue };
@@ -52,7 +52,7 @@ fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn nothing_provisional_after_the_end(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn nothing_provisional_after_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     for transaction in &evidence.log.transactions {
         let mut ended: Option<&Sip> = None;
         for response in evidence.log.at(&transaction.responses) {
@@ -69,7 +69,7 @@ fn nothing_provisional_after_the_end(evidence: &Evidence<'_>, findings: &mut Fin
     }
 }
 
-fn branches_are_unique(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn branches_are_unique(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut seen: BTreeMap<&str, &Sip> = BTreeMap::new();
     for request in evidence.log.requests() {
         if !request.branch.starts_with("z9hG4bK") {
@@ -89,7 +89,7 @@ fn branches_are_unique(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn responses_are_of_their_requests(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn responses_are_of_their_requests(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (response, _) in evidence.log.responses() {
         let what = match evidence.log.transaction(response) {
             Some(transaction) => difference(evidence, transaction, response),
@@ -134,7 +134,7 @@ fn vias(sip: &Sip) -> Vec<String> {
     sip.list(Name::Via).into_iter().map(without).collect()
 }
 
-fn responses_have_tags(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn responses_have_tags(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<usize, &Sip> = BTreeMap::new();
     for (response, _) in evidence.log.responses().filter(|(_, status)| *status > 100) {
         if response.to_tag.is_empty() {

@@ -55,7 +55,7 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 const SECOND: Duration = Duration::from_secs(1);
 const STORM: usize = 60;
 
-fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings) {
     for request in evidence.log.requests() {
         let hops = request.headers().get(Name::MaxForwards).and_then(|hops| hops.trim().parse::<u32>().ok());
         if hops.is_none() {
@@ -71,7 +71,7 @@ fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn responses_go_back(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn responses_go_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (response, _) in evidence.log.responses() {
         let Some(transaction) = evidence.log.transaction(response) else { continue };
         let asked: Vec<&Sip> = evidence.log.at(&transaction.requests).collect();
@@ -99,7 +99,7 @@ fn astray(request: &Sip, response: &Sip) -> Option<String> {
     (!goes).then(|| format!("went to {} and not back to {}", response.to, request.from))
 }
 
-fn lengths_are_right(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn lengths_are_right(evidence: &Evidence<'_>, findings: &mut Findings) {
     for noise in &evidence.log.noise {
         let what = match noise.fault {
             Fault::Length { said, really } => format!("it says {said} and {really} bytes follow"),
@@ -110,7 +110,7 @@ fn lengths_are_right(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     }
 }
 
-fn large_requests_go_by_stream(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn large_requests_go_by_stream(evidence: &Evidence<'_>, findings: &mut Findings) {
     for request in evidence.log.requests().filter(|request| request.over_udp && request.bytes.len() > LARGEST)
     {
         let tried = evidence.log.opened.get(&(request.from.ip(), request.to.ip()));
@@ -122,13 +122,13 @@ fn large_requests_go_by_stream(evidence: &Evidence<'_>, findings: &mut Findings<
     }
 }
 
-fn nothing_is_left(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn nothing_is_left(evidence: &Evidence<'_>, findings: &mut Findings) {
     if let Some(left) = evidence.run.left_over.first() {
         findings.add(evidence.run.end, left.clone());
     }
 }
 
-fn nobody_storms(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+fn nobody_storms(evidence: &Evidence<'_>, findings: &mut Findings) {
     for places in evidence.log.by_call_id.values() {
         let times: Vec<&Sip> = evidence.log.at(places).filter(|message| !message.is_ghost).collect();
         let full = times.windows(STORM + 1).find(|some| some[STORM].at < some[0].at + SECOND);

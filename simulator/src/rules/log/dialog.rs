@@ -1,7 +1,5 @@
 //! Messages by the dialog they belong to (RFC 3261 section 12).
 
-#![allow(dead_code, reason = "rules on dialogs ask for it")]
-
 use super::{Sip, Transaction};
 use std::collections::BTreeMap;
 
