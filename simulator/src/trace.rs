@@ -30,6 +30,20 @@ impl Trace {
         self.lock().clone()
     }
 
+    /// A number that is the same for equal runs, and for no two others that anybody will see (FNV-1a over the text).
+    pub fn hash(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut line = String::new();
+        for packet in self.lock().iter() {
+            line.clear();
+            write_line(&mut line, packet);
+            for byte in line.bytes() {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
     /// How many SIP messages begin like this (`INVITE`, `SIP/2.0 200`), copies included.
     pub fn count(&self, beginning: &str) -> usize {
         let packets = self.lock();
@@ -41,7 +55,7 @@ impl Trace {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for packet in self.lock().iter() {
-            text.push_str(&line(packet));
+            write_line(&mut text, packet);
             text.push('\n');
         }
         text
@@ -52,9 +66,9 @@ impl Trace {
     }
 }
 
-fn line(packet: &Packet) -> String {
+fn write_line(line: &mut String, packet: &Packet) {
     let Packet { at, from, to, kind, bytes, number, fate, arrives } = packet;
-    let mut line = format!("{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
+    let _ = write!(line, "{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
     let _ = match arrives {
         Some(arrives) => write!(line, "{} ", arrives.as_nanos()),
         None => write!(line, "never "),
@@ -65,5 +79,4 @@ fn line(packet: &Packet) -> String {
             let _ = write!(line, "{byte:02x}");
         }),
     }
-    line
 }

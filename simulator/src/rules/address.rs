@@ -27,7 +27,7 @@ const PROBATION: usize = 3;
 const SILENCE: Duration = Duration::from_secs(3);
 
 fn nobody_else_hears(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for flow in &evidence.flows.all {
+    for flow in evidence.judged() {
         let first = flow.packets[0].at;
         let Some(end) = flow.end else {
             // Strangers send what they like; who has a call sends from where he said.
@@ -45,7 +45,7 @@ fn nobody_else_hears(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn nobody_takes_a_stream(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for flow in evidence.flows.all.iter().filter(|flow| flow.from.ip() == evidence.pbx) {
+    for flow in evidence.judged().filter(|flow| flow.from.ip() == evidence.pbx) {
         let Some(end) = flow.end else { continue };
         let Some(packet) = flow.packets.iter().find(|packet| !is_wanted(evidence, flow, end, packet)) else {
             continue;

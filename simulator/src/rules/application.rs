@@ -43,9 +43,9 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     });
     for (response, _) in answered {
         // A call the PBX made itself, and a change of a running call, were not begun by this INVITE.
-        let begins = evidence.log.requests().any(|request| {
-            request.branch == response.branch && request.method == "INVITE" && request.to_tag.is_empty()
-        });
+        let transaction = evidence.log.transaction(response);
+        let first = transaction.and_then(|transaction| evidence.log.at(&transaction.requests).next());
+        let begins = first.is_some_and(|request| request.to_tag.is_empty());
         if begins && !records.contains_key(response.call_id.as_str()) {
             findings.add(response.at, format!("the call {} was answered and has none", response.call_id));
         }
@@ -54,7 +54,7 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut calls = Calls::new();
-    for message in &evidence.log.messages {
+    for message in evidence.log.sent() {
         calls.entry(&message.call_id).or_default().push(message);
     }
     // A PBX that lost its power knows the times of its journal only.
@@ -67,7 +67,7 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
         }
         let seen = Seen::of(evidence, &calls, call_id, evidence.session_of(record));
         for what in seen.differences(evidence, record) {
-            findings.add(evidence.witness.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
+            findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
         }
     }
 }
@@ -136,7 +136,7 @@ impl Seen {
 
     fn differences(&self, evidence: &Evidence<'_>, record: &Value) -> Vec<String> {
         let mut all = Vec::new();
-        let moment = |key: &str| evidence.witness.moment(&record[key]);
+        let moment = |key: &str| evidence.run.moment(&record[key]);
         let [started, rang, answered, ended] =
             ["started_at", "ringing_at", "answered_at", "ended_at"].map(moment);
         let mut compare = |key: &str, said: Option<Instant>, seen: Option<Instant>| {

@@ -3,8 +3,11 @@
 use super::sdp::{Description, Format, Stream};
 use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
+use crate::network::is_box;
+use crate::phone::SIP_PORT;
 use pbx::sdp::Direction;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -52,11 +55,15 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for exchange in exchanges(evidence) {
+    for (session, exchange) in exchanges(evidence) {
         let (offered, answered) = (kinds(&exchange.offer), kinds(&exchange.answer));
         if offered != answered {
             let carrier = &exchange.carrier;
-            findings.add(exchange.at, format!("{carrier} has {answered:?} for {offered:?}"));
+            findings.blame(
+                answerer(session, exchange),
+                exchange.at,
+                format!("{carrier} has {answered:?} for {offered:?}"),
+            );
         }
     }
 }
@@ -68,7 +75,8 @@ fn streams_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
             let has = kinds(&exchange.offer);
             if has.len() < had.len() || has[..had.len()] != had[..] {
                 let carrier = &exchange.carrier;
-                findings.add(
+                findings.blame(
+                    host(session, exchange.offered_by),
                     exchange.at,
                     format!("{carrier} answers an offer of {has:?} where there were {had:?}"),
                 );
@@ -79,7 +87,7 @@ fn streams_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn answers_take_what_was_offered(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for exchange in exchanges(evidence) {
+    for (session, exchange) in exchanges(evidence) {
         let streams = exchange.offer.streams.iter().zip(&exchange.answer.streams);
         for (offered, answered) in streams.filter(|(_, answered)| answered.port != 0) {
             let is_offered =
@@ -87,19 +95,30 @@ fn answers_take_what_was_offered(evidence: &Evidence<'_>, findings: &mut Finding
             let strange = answered.formats.iter().find(|format| !is_offered(format));
             let carrier = &exchange.carrier;
             if offered.port == 0 {
-                findings.add(exchange.at, format!("{carrier} takes a stream that was over"));
+                findings.blame(
+                    answerer(session, exchange),
+                    exchange.at,
+                    format!("{carrier} takes a stream that was over"),
+                );
             } else if let Some(Format { payload_type, name, .. }) = strange {
-                findings
-                    .add(exchange.at, format!("{carrier} has {payload_type} {name}, which was not offered"));
+                findings.blame(
+                    answerer(session, exchange),
+                    exchange.at,
+                    format!("{carrier} has {payload_type} {name}, which was not offered"),
+                );
             } else if answered.formats.is_empty() {
-                findings.add(exchange.at, format!("{carrier} takes a stream and no format of it"));
+                findings.blame(
+                    answerer(session, exchange),
+                    exchange.at,
+                    format!("{carrier} takes a stream and no format of it"),
+                );
             }
         }
     }
 }
 
 fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for exchange in exchanges(evidence) {
+    for (session, exchange) in exchanges(evidence) {
         let streams = exchange.offer.streams.iter().zip(&exchange.answer.streams);
         let fits = |offered: &Stream, answered: &Stream| {
             answered.port == 0 || answered.direction == answered.direction.limited_by(offered.direction)
@@ -107,7 +126,11 @@ fn directions_fit(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (offered, answered) in streams.filter(|(offered, answered)| !fits(offered, answered)) {
             let [offered, answered] =
                 [offered, answered].map(|stream| Direction::attribute(stream.direction));
-            findings.add(exchange.at, format!("{offered} was answered {answered}"));
+            findings.blame(
+                answerer(session, exchange),
+                exchange.at,
+                format!("{offered} was answered {answered}"),
+            );
         }
     }
 }
@@ -121,7 +144,11 @@ fn numbers_keep_their_meaning(evidence: &Evidence<'_>, findings: &mut Findings) 
                     let before = meanings.insert((side, place, format.payload_type), format);
                     if let Some(before) = before.filter(|before| !before.is_same_codec(format)) {
                         let (number, was, is) = (format.payload_type, &before.name, &format.name);
-                        findings.add(exchange.at, format!("{number} was {was} and became {is}"));
+                        findings.blame(
+                            host(session, side),
+                            exchange.at,
+                            format!("{number} was {was} and became {is}"),
+                        );
                     }
                 }
             }
@@ -139,7 +166,7 @@ fn said(session: &Session) -> impl Iterator<Item = (usize, &Description, &Exchan
 
 fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<_, (&str, &str)> = BTreeMap::new();
-    for message in &evidence.log.messages {
+    for message in evidence.log.sent() {
         let Some((sdp, origin)) = message.sdp.as_deref().and_then(|sdp| Some((sdp, origin(sdp)?))) else {
             continue;
         };
@@ -151,16 +178,24 @@ fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (now, version) = split(origin);
         let expected = version_then + u64::from(rest(before) != rest(sdp));
         if then != now {
-            findings.add(message.at, format!("{} has o={origin} after {origin_before}", message.name()));
+            findings.blame(
+                message.from,
+                message.at,
+                format!("{} has o={origin} after {origin_before}", message.name()),
+            );
         } else if version != expected {
-            findings.add(message.at, format!("{} has version {version}, not {expected}", message.name()));
+            findings.blame(
+                message.from,
+                message.at,
+                format!("{} has version {version}, not {expected}", message.name()),
+            );
         }
     }
 }
 
 fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut sent = BTreeSet::new();
-    for message in &evidence.log.messages {
+    for message in evidence.log.sent() {
         let Some(sdp) = &message.sdp else { continue };
         // A copy goes out as it was, also when its sender waits for nothing any more.
         if !sent.insert((message.from, &message.branch, &message.method, message.status, sdp)) {
@@ -168,15 +203,29 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         for stream in Description::read(sdp).streams.iter().filter(|stream| stream.target().is_some()) {
             let claimed = (message.from.ip(), stream.port).into();
-            if !evidence.witness.is_bound(claimed, message.at) {
-                findings.add(message.at, format!("{} has {claimed}, where nobody listens", message.name()));
+            // What is behind a box has its sockets there.
+            if !is_box(message.from.ip()) && !evidence.run.is_bound(claimed, message.at) {
+                findings.blame(
+                    message.from,
+                    message.at,
+                    format!("{} has {claimed}, where nobody listens", message.name()),
+                );
             }
         }
     }
 }
 
-fn exchanges<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = &'a Exchange> {
-    evidence.sessions.all.iter().flat_map(|session| &session.exchanges)
+fn exchanges<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (&'a Session, &'a Exchange)> {
+    evidence.sessions.all.iter().flat_map(|session| session.exchanges.iter().map(move |it| (session, it)))
+}
+
+/// Who answered.
+fn answerer(session: &Session, exchange: &Exchange) -> SocketAddr {
+    host(session, 1 - exchange.offered_by)
+}
+
+fn host(session: &Session, side: usize) -> SocketAddr {
+    (session.hosts[side], SIP_PORT).into()
 }
 
 fn kinds(description: &Description) -> Vec<&str> {
@@ -277,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_port_on_which_nobody_listens_breaks_s14() {
-        let tale = Tale::talk().witnessed(|witness| witness.bindings = Some(Vec::new()));
+        let tale = Tale::talk().bound(Vec::new());
         assert_eq!(broken(&tale), ["S14"]);
     }
 

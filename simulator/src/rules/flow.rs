@@ -2,7 +2,8 @@
 
 use super::session::{End, Sessions};
 use crate::ladder::is_rtcp;
-use crate::network::{Kind, Packet};
+use crate::network::{Packet, is_box};
+use crate::wire::is_media;
 use pbx::rtp::View;
 use pbx::rtp::packet::Header;
 use pbx::time::Instant;
@@ -64,7 +65,7 @@ impl<'a> Flows<'a> {
         let mut all = sorting.flows;
         let mut by_end: BTreeMap<End, Vec<usize>> = BTreeMap::new();
         for (at, flow) in all.iter_mut().enumerate() {
-            flow.end = flow.packets.first().and_then(|first| sessions.end_at(flow.from, first.at));
+            flow.end = flow.packets.first().and_then(|first| end_of(sessions, flow, first.at));
             if let Some(end) = flow.end {
                 by_end.entry(end).or_default().push(at);
             }
@@ -96,8 +97,12 @@ impl<'a> Rtcp<'a> {
     }
 }
 
-fn is_media(packet: &Packet) -> bool {
-    packet.kind == Kind::Datagram && packet.bytes.first().is_some_and(|first| first >> 6 == 2)
+/// Whose a flow is. Behind a box nobody knows where he sends from: there it is told by whom he sends to.
+fn end_of(sessions: &Sessions, flow: &Flow<'_>, at: Instant) -> Option<End> {
+    if is_box(flow.from.ip()) {
+        return sessions.end_at(flow.to, at).map(|other| End { side: 1 - other.side, ..other });
+    }
+    sessions.end_at(flow.from, at)
 }
 
 /// Flows in the making. A million packets belong to a few hundred flows, so where a flow is, is remembered by a hash of

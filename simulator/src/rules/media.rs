@@ -56,7 +56,7 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 const DRIFT: i64 = 1_000;
 
 fn packets_are_full(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for flow in &evidence.flows.all {
+    for flow in evidence.judged() {
         let Some(end) = flow.end else { continue };
         let times = packet_times(evidence, end);
         let terms = evidence.sessions.terms(end);
@@ -178,7 +178,7 @@ fn keys_are_not_heard_twice(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn clocks_are_right(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for flow in &evidence.flows.all {
+    for flow in evidence.judged() {
         let Some(end) = flow.end else { continue };
         let terms = evidence.sessions.terms(end);
         let Some(first) = flow.packets.first() else { continue };

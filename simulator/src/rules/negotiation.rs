@@ -34,13 +34,14 @@ pub(super) const RULES: &[Rule] = &[
 
 fn irregular(rule: &str, evidence: &Evidence<'_>, findings: &mut Findings) {
     let all = evidence.sessions.all.iter().flat_map(|session| &session.irregular);
-    for (_, at, what) in all.filter(|(id, ..)| *id == rule) {
-        findings.add(*at, what);
+    for it in all.filter(|it| it.rule == rule) {
+        findings.blame(it.from, it.at, &it.what);
     }
 }
 
 fn holds_end(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for session in &evidence.sessions.all {
+    let judged = (0..evidence.sessions.all.len()).filter(|session| !evidence.is_misled(*session));
+    for session in judged.map(|session| &evidence.sessions.all[session]) {
         for at in 1..session.exchanges.len() {
             let (past, now) = (&session.exchanges[..at], &session.exchanges[at]);
             keeps_its_codec(&past[at - 1], now, findings);

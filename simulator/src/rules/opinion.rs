@@ -44,18 +44,26 @@ enum Unread {
 }
 
 fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for message in &evidence.log.messages {
-        if evidence.witness.noise.iter().any(|noise| noise[..] == *message.bytes) {
+    for message in evidence.log.sent() {
+        if evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes) {
             continue;
         }
         match Read::of(&message.bytes) {
             Ok(theirs) => {
                 if let Some(what) = theirs.differs(message) {
-                    findings.add(message.at, format!("of {} they read {what}", message.name()));
+                    findings.blame(
+                        message.from,
+                        message.at,
+                        format!("of {} they read {what}", message.name()),
+                    );
                 }
             }
             Err(why) if Unread::of(&message.bytes).is_none() => {
-                findings.add(message.at, format!("{} is none to them: {why}", message.name()));
+                findings.blame(
+                    message.from,
+                    message.at,
+                    format!("{} is none to them: {why}", message.name()),
+                );
             }
             Err(_) => {}
         }
@@ -171,7 +179,8 @@ fn others_read_rtp_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         if !is_alike(bytes, View::of(bytes)) {
-            findings.add(
+            findings.blame(
+                packet.from,
                 packet.at,
                 format!("{} sent {} bytes that are read in two ways", packet.from, bytes.len()),
             );
@@ -201,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_others_cannot_read_breaks_o1() {
-        let tale = Tale::new().request(0, 2, 1, "OPTIONS", "b1", 1).rewrite("SIP/2.0/UDP", "SIP / 2.0 / UDP");
+        let tale = Tale::new().request(0, 2, 1, "OPTIONS", "b1", 1).but("SIP/2.0/UDP", "SIP / 2.0 / UDP");
         assert_eq!(broken(&tale), ["O1"]);
     }
 
@@ -211,7 +220,7 @@ mod tests {
         for (old, new) in
             [("From:", "f:"), ("Call-ID: c", "Subject: a\r\n b\r\nCall-ID: c"), ("<sip:b@x>", "<tel:123>")]
         {
-            assert_eq!(broken(&tale().rewrite(old, new)), [""; 0], "{new}");
+            assert_eq!(broken(&tale().but(old, new)), [""; 0], "{new}");
         }
         assert_eq!(Unread::of(b"OPTIONS sip:a SIP/2.0\r\n\r\n\xff"), Some(Unread::BinaryBody));
         assert_eq!(Unread::of(b"OPTIONS sip:a SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n"), None);

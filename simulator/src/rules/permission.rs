@@ -60,7 +60,7 @@ fn wrong(rule: &str, evidence: &Evidence<'_>, findings: &mut Findings) {
 /// The first wrong of each kind in each flow.
 pub(super) fn look(evidence: &Evidence<'_>) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
-    for flow in &evidence.flows.all {
+    for flow in evidence.judged() {
         let Some(end) = flow.end else { continue };
         let (terms, session) = (evidence.sessions.terms(end), &evidence.sessions.all[end.session]);
         let mut found: Vec<&'static str> = Vec::new();

@@ -29,7 +29,7 @@ const REASON: &str = "no RTP came any more";
 fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<SocketAddr, Option<Instant>> = BTreeMap::new();
     let of_pbx = |address: &SocketAddr| address.ip() == evidence.pbx && address.port() != super::SIP_PORT;
-    for binding in evidence.witness.bindings.iter().flatten().filter(|binding| of_pbx(&binding.address)) {
+    for binding in evidence.run.bindings.into_iter().flatten().filter(|binding| of_pbx(&binding.address)) {
         let before = last.insert(binding.address, binding.until);
         let rested = before.flatten().map(|until| binding.since.since(until));
         if let Some(rested) = rested.filter(|rested| *rested < REST && evidence.is_whole) {
@@ -51,10 +51,10 @@ fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn silence_ends_calls(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let Some(patience) = evidence.witness.rtp_timeout else { return };
+    let Some(patience) = evidence.run.rtp_timeout else { return };
     for record in evidence.records.iter().filter(|record| record["reason"] == REASON) {
         let Some(session) = evidence.session_of(record) else { continue };
-        let Some(ended) = evidence.witness.moment(&record["ended_at"]) else { continue };
+        let Some(ended) = evidence.run.moment(&record["ended_at"]) else { continue };
         let sessions = std::iter::once(session).chain(evidence.partner_of(session));
         let silences: Vec<Duration> =
             sessions.filter_map(|session| Some(ended.since(last_heard(evidence, session)?))).collect();
@@ -103,10 +103,7 @@ mod tests {
                 "sip_call_id": "c", "reason": "no RTP came any more", "ended_at": "2026-01-01T00:00:10.221000Z",
             });
             let patience = Duration::from_secs(patience);
-            Tale::talk()
-                .speech(11)
-                .with_record(record)
-                .witnessed(|witness| witness.rtp_timeout = Some(patience))
+            Tale::talk().speech(11).with_record(record).waits_for_rtp(patience)
         };
         assert_eq!(broken(&silent(10)), [""; 0]);
         assert_eq!(broken(&silent(60)), ["R24"]);
@@ -118,6 +115,6 @@ mod tests {
             since: Instant::from_millis(*since),
             until: until.map(Instant::from_millis),
         };
-        Tale::new().witnessed(|witness| witness.bindings = Some(times.iter().map(binding).collect()))
+        Tale::new().bound(times.iter().map(binding).collect())
     }
 }

@@ -75,7 +75,7 @@ struct Passage {
 
 fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
     (0..evidence.sessions.all.len()).filter_map(|session| {
-        let partner = evidence.partner_of(session)?;
+        let partner = evidence.partner_of(session).filter(|_| !evidence.is_misled(session))?;
         let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
         let speaker = End { session, side: telephone(session), stream: 0 };
         Some(Passage { speaker, relay: End { session: partner, side: 1 - telephone(partner), stream: 0 } })

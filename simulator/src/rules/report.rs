@@ -66,7 +66,9 @@ struct Block {
 /// The reports of everybody who can be held to them: the PBX, in the order in which they were sent.
 fn reports<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Report<'a>> + 'a {
     let of_pbx = evidence.flows.rtcp.iter().filter(|packet| packet.from.ip() == evidence.pbx);
-    of_pbx.filter_map(Report::read)
+    let is_judged =
+        |report: &Report<'_>| report.end(evidence).is_none_or(|end| !evidence.is_misled(end.session));
+    of_pbx.filter_map(Report::read).filter(is_judged)
 }
 
 impl<'a> Report<'a> {
@@ -167,7 +169,7 @@ fn check_clocks(
     flows: &[&Flow<'_>],
     findings: &mut Findings,
 ) {
-    let nanos = evidence.witness.epoch_nanos() + u128::from(report.at.as_nanos());
+    let nanos = evidence.run.epoch_nanos() + u128::from(report.at.as_nanos());
     let seconds = (nanos / 1_000_000_000) as u64 + NTP_EPOCH;
     if (ntp >> 32).abs_diff(seconds) > 1 {
         findings.add(report.at, format!("{} says it is {}, not {seconds}", report.from, ntp >> 32));

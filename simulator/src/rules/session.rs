@@ -42,7 +42,21 @@ pub(super) struct Session {
     /// By side and stream: what holds, in the order of time.
     pub(super) terms: [Vec<Vec<Terms>>; 2],
     /// What was wrong in the order of offers and answers, by rule.
-    pub(super) irregular: Vec<(&'static str, Instant, String)>,
+    pub(super) irregular: Vec<Irregular>,
+}
+
+/// Something wrong in the order of offers and answers.
+pub(super) struct Irregular {
+    pub(super) rule: &'static str,
+    pub(super) at: Instant,
+    pub(super) from: SocketAddr,
+    pub(super) what: String,
+}
+
+impl Irregular {
+    fn of(rule: &'static str, message: &Sip, what: String) -> Irregular {
+        Irregular { rule, at: message.at, from: message.from, what }
+    }
 }
 
 /// One end of one stream of one session.
@@ -88,7 +102,7 @@ pub(super) struct Terms {
 impl Sessions {
     pub(super) fn of(log: &Log) -> Sessions {
         let mut reading = Reading::default();
-        log.messages.iter().for_each(|message| reading.read(message));
+        log.sent().for_each(|message| reading.read(message));
         let mut sessions = Sessions { all: reading.sessions, ends: BTreeMap::new() };
         for (at, address, end) in reading.ends {
             sessions.ends.entry(address).or_default().push((at, end));
@@ -284,7 +298,7 @@ impl Reading {
         if let Some(open) = offers.iter().find(is_pending) {
             let whose = if open.by == by { "its own" } else { "that of the other side" };
             let what = format!("{} has another while {whose} of {} is open", carrier.name(), open.at);
-            self.sessions[session].irregular.push(("S7", now, what));
+            self.sessions[session].irregular.push(Irregular::of("S7", carrier, what));
         }
         offers.push(Open {
             by,
@@ -341,7 +355,7 @@ impl Reading {
         if let Some(before) = &transaction.answer {
             if before.text != sdp.text {
                 let what = format!("{} has another answer than before", response.name());
-                self.sessions[session].irregular.push(("S8", response.at, what));
+                self.sessions[session].irregular.push(Irregular::of("S8", response, what));
             }
         } else {
             transaction.answer = Some(sdp.clone());
@@ -382,12 +396,12 @@ impl Reading {
         match &transaction.late {
             Some(before) if before.text != sdp.text => {
                 let what = format!("{} has another offer than before", response.name());
-                self.sessions[session].irregular.push(("S8", response.at, what));
+                self.sessions[session].irregular.push(Irregular::of("S8", response, what));
             }
             Some(_) => {}
             None if !is_reliable => {
                 let what = format!("{} carries an offer and may get lost", response.name());
-                self.sessions[session].irregular.push(("S9", response.at, what));
+                self.sessions[session].irregular.push(Irregular::of("S9", response, what));
             }
             None => {
                 transaction.late = Some(sdp);
@@ -436,7 +450,7 @@ impl Reading {
         let asked = self.late.get(&(session, ack.cseq)).and_then(|key| self.open.get(key));
         if asked.is_some_and(|asked| !asked.late_answered && !asked.refused) {
             let what = format!("{} does not answer the offer", ack.name());
-            self.sessions[session].irregular.push(("S9", ack.at, what));
+            self.sessions[session].irregular.push(Irregular::of("S9", ack, what));
         }
     }
 
@@ -473,10 +487,10 @@ impl Reading {
         }
         let irregular = &mut self.sessions[session].irregular;
         if transaction.offer.is_some() && (transaction.answer.is_none() || transaction.only_preview) {
-            irregular.push(("S8", response.at, format!("{} has none", response.name())));
+            irregular.push(Irregular::of("S8", response, format!("{} has none", response.name())));
         }
         if transaction.offer.is_none() && transaction.late.is_none() {
-            irregular.push(("S9", response.at, format!("{} has no offer either", response.name())));
+            irregular.push(Irregular::of("S9", response, format!("{} has no offer either", response.name())));
         }
     }
 

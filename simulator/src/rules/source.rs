@@ -64,8 +64,8 @@ fn timestamps_go_on(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn sources_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (end, flows) in &evidence.flows.by_end {
-        let mut flows = flows.iter().map(|at| &evidence.flows.all[*at]);
+    for end in evidence.flows.by_end.keys().filter(|end| !evidence.is_misled(end.session)) {
+        let mut flows = evidence.flows.from(*end);
         let Some(first) = flows.next() else { continue };
         let collides = |ssrc: u32| evidence.flows.to(*end).any(|theirs| theirs.ssrc == ssrc);
         let mut last = first;
@@ -80,7 +80,7 @@ fn sources_stay(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn sources_differ(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for end in evidence.flows.by_end.keys().filter(|end| end.side == 0) {
+    for end in evidence.flows.by_end.keys().filter(|end| end.side == 0 && !evidence.is_misled(end.session)) {
         for ours in evidence.flows.from(*end) {
             for theirs in evidence.flows.to(*end).filter(|theirs| theirs.ssrc == ours.ssrc) {
                 let begin = ours.packets[0].at.max(theirs.packets[0].at);
@@ -125,7 +125,7 @@ pub(super) fn neighbours<'a>(
 /// only while the network has done nothing wrong; telephones always.
 pub(super) fn held<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = &'a Flow<'a>> {
     let is_held = |flow: &&Flow<'_>| evidence.log.is_calm || flow.from.ip() != evidence.pbx;
-    evidence.flows.all.iter().filter(is_held)
+    evidence.judged().filter(is_held)
 }
 
 #[cfg(test)]

@@ -1,49 +1,56 @@
-//! What a world saw beside its packets.
+//! What is judged: the packets of a world that has come to rest, and what it saw beside them.
 
-use crate::network::Binding;
+use super::{Break, Evidence, rules};
+use crate::network::{Binding, Books, Outage, Packet};
 use pbx::time::{Duration, Instant, WallClock};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-/// What a world saw beside its packets.
-#[derive(Clone, Debug)]
-pub struct Witness {
+/// A run that has come to rest.
+pub struct Run<'a> {
+    /// Everything that was sent.
+    pub packets: &'a [Packet],
+    /// Where the PBX is.
+    pub pbx: IpAddr,
+    /// When hosts were off.
+    pub outages: &'a [Outage],
+    /// Those who were told to do wrong. What they send is not judged.
+    pub excused: &'a BTreeSet<IpAddr>,
+    /// Those whom the PBX did not listen to for a while, as they guessed passwords.
+    pub unheard: &'a BTreeSet<IpAddr>,
+    /// The PBX's call records; `None` when it was told to keep none.
+    pub records: Option<&'a [Value]>,
+    /// What the network says became of its datagrams; `None` when it was not asked.
+    pub books: Option<Books>,
+    /// What was left over when everything had had time to end.
+    pub left_over: &'a [String],
+    /// When it ended.
+    pub end: Instant,
     /// What o'clock it was at the start.
     pub clock: WallClock,
-    /// When it was asked.
-    pub asked_at: Instant,
     /// Which sockets were open when, in the order in which they were opened; `None` when nobody has looked.
-    pub bindings: Option<Vec<Binding>>,
-    /// What was left over at the end, in words.
-    pub left: Vec<String>,
+    pub bindings: Option<&'a [Binding]>,
     /// What programs called an error, and when.
-    pub complaints: Vec<(Instant, String)>,
+    pub complaints: &'a [(Instant, String)],
     /// How long the PBX waits for RTP.
     pub rtp_timeout: Option<Duration>,
-    /// Whom the PBX did not listen to for a while.
-    pub blocked: Vec<IpAddr>,
     /// What somebody sent that was never meant to be a message.
-    pub noise: Vec<Vec<u8>>,
+    pub noise: &'a [Vec<u8>],
 }
 
-impl Witness {
-    /// Nobody saw anything; the world began at this time.
-    pub fn of(clock: WallClock) -> Witness {
-        Witness {
-            clock,
-            asked_at: Instant::START,
-            bindings: None,
-            left: Vec::new(),
-            complaints: Vec::new(),
-            rtp_timeout: None,
-            blocked: Vec::new(),
-            noise: Vec::new(),
-        }
+impl Run<'_> {
+    /// Every rule that was broken, the first break of each, in the order of time.
+    pub fn judge(&self) -> Vec<Break> {
+        let evidence = Evidence::of(self);
+        let mut breaks: Vec<Break> = rules().filter_map(|rule| evidence.first_break(rule)).collect();
+        breaks.sort_by_key(|broken| broken.at);
+        breaks
     }
 
     /// Whether somebody listened there then. Who opens or closes in this very instant does.
     pub(super) fn is_bound(&self, address: SocketAddr, at: Instant) -> bool {
-        let Some(bindings) = &self.bindings else { return true };
+        let Some(bindings) = self.bindings else { return true };
         let begun = bindings.partition_point(|binding| binding.since <= at);
         let holds =
             |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= at);
@@ -81,17 +88,19 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tale::Tale;
     use super::*;
 
     #[test]
     fn times_of_records_are_moments_of_the_world() {
-        let clock = WallClock { epoch_micros: 1_767_225_600_000_000 };
-        let witness = Witness::of(clock);
-        for millis in [0, 1, 59_999, 5_184_000_000, 31_536_000_123] {
-            let at = Instant::from_millis(millis);
-            assert_eq!(witness.moment(&Value::from(clock.rfc3339(at))), Some(at), "{}", clock.rfc3339(at));
-        }
-        assert_eq!(witness.moment(&Value::from("yesterday")), None);
-        assert_eq!(witness.moment(&Value::from("1999-01-01T00:00:00.000000Z")), None, "before the world");
+        Tale::new().look(|run| {
+            for millis in [0, 1, 59_999, 5_184_000_000, 31_536_000_123] {
+                let at = Instant::from_millis(millis);
+                let said = run.clock.rfc3339(at);
+                assert_eq!(run.moment(&Value::from(said.clone())), Some(at), "{said}");
+            }
+            assert_eq!(run.moment(&Value::from("yesterday")), None);
+            assert_eq!(run.moment(&Value::from("1999-01-01T00:00:00.000000Z")), None, "before the world");
+        });
     }
 }
