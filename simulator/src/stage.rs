@@ -410,6 +410,7 @@ impl Stage {
                 bindings: bindings.as_deref(),
                 complaints: &complaints,
                 rtp_timeout: self.office.rtp_timeout(&self.plan),
+                stood_still: self.network.has_ever_paused(),
                 noise: &noise,
             };
             let run = if self.is_real() {

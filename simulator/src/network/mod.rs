@@ -248,6 +248,7 @@ impl Network {
 
     /// Packets between two hosts wait from now on, those under way too, both ways.
     pub fn hold(&self, a: IpAddr, b: IpAddr) {
+        self.state().paused.ever = true;
         self.command(Command::Hold(a, b), "hold packets back");
         let mut state = self.state();
         state.hold(a, b);
@@ -290,6 +291,11 @@ impl Network {
     /// Whether the programs of a host stand still.
     pub fn is_paused(&self, host: IpAddr) -> bool {
         self.state().paused.is_paused(host)
+    }
+
+    /// Whether any host ever stood still, or a link held packets back.
+    pub fn has_ever_paused(&self) -> bool {
+        self.state().paused.ever
     }
 
     /// Whether the host is on.

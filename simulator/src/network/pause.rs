@@ -13,11 +13,14 @@ use std::task::{Context, Poll, Waker};
 pub(super) struct Paused {
     hosts: BTreeSet<IpAddr>,
     waiting: BTreeMap<IpAddr, Vec<Waker>>,
+    /// Whether there was ever one.
+    pub(super) ever: bool,
 }
 
 impl Paused {
     pub(super) fn pause(&mut self, host: IpAddr) {
         self.hosts.insert(host);
+        self.ever = true;
     }
 
     /// Goes on; the tasks are for the caller to wake, outside the lock.

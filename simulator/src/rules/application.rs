@@ -65,7 +65,11 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
         if !calls.contains_key(call_id) {
             continue;
         }
-        let seen = Seen::of(evidence, &calls, call_id, evidence.session_of(record));
+        let session = evidence.session_of(record);
+        if session.is_some_and(|session| evidence.is_misled(session)) {
+            continue;
+        }
+        let seen = Seen::of(evidence, &calls, call_id, session);
         for what in seen.differences(evidence, record) {
             findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
         }

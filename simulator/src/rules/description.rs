@@ -197,8 +197,8 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut sent = BTreeSet::new();
     for message in evidence.log.sent() {
         let Some(sdp) = &message.sdp else { continue };
-        // A copy goes out as it was, also when its sender waits for nothing any more.
-        if !sent.insert((message.from, &message.branch, &message.method, message.status, sdp)) {
+        // A copy goes out as it was, and so does a request with a password, also when its sender waits for nothing any more.
+        if !sent.insert((message.from, &message.call_id, sdp)) {
             continue;
         }
         for stream in Description::read(sdp).streams.iter().filter(|stream| stream.target().is_some()) {

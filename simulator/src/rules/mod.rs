@@ -229,7 +229,8 @@ impl Findings {
 impl<'a> Evidence<'a> {
     fn of(run: &'a Run<'a>) -> Evidence<'a> {
         let was_on = run.outages.iter().all(|outage| outage.host != run.pbx);
-        let log = Log::of(run.packets);
+        let mut log = Log::of(run.packets);
+        log.is_calm &= !run.stood_still;
         let sessions = Sessions::of(&log);
         let flows = Flows::of(run.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
@@ -277,14 +278,24 @@ impl<'a> Evidence<'a> {
     /// Whether somebody who was told to do wrong has a part in a session, or in the one it is joined with: the PBX
     /// passes on what it gets.
     fn is_misled(&self, session: usize) -> bool {
-        let sessions = std::iter::once(session).chain(self.partner_of(session));
-        sessions.flat_map(|at| self.sessions.all[at].hosts).any(|host| self.run.excused.contains(&host))
+        if self.run.excused.is_empty() {
+            return false;
+        }
+        // Where nobody knows which it is joined with, each of the same caller may be it.
+        let (own, partner) = (&self.sessions.all[session], self.partner_of(session));
+        let belongs = |(at, other): &(usize, &session::Session)| {
+            *at == session || partner.map_or(other.caller == own.caller, |partner| partner == *at)
+        };
+        let joined = self.sessions.all.iter().enumerate().filter(belongs);
+        joined.flat_map(|(_, session)| session.hosts).any(|host| self.run.excused.contains(&host))
     }
 
-    /// The flows that are judged: not what comes from somebody who was told to do wrong, nor what the PBX makes of it.
+    /// The flows that are judged: not what comes from somebody who was told to do wrong, nor what the PBX makes of it, nor
+    /// what it sent where something stood still.
     fn judged(&self) -> impl Iterator<Item = &Flow<'a>> {
         self.flows.all.iter().filter(|flow| {
-            !self.run.excused.contains(&flow.from.ip())
+            !(self.run.stood_still && self.is_pbx(flow.from))
+                && !self.run.excused.contains(&flow.from.ip())
                 && flow.end.is_none_or(|end| !self.is_misled(end.session))
         })
     }

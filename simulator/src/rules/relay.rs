@@ -74,7 +74,9 @@ struct Passage {
 }
 
 fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
-    (0..evidence.sessions.all.len()).filter_map(|session| {
+    // What was held back came later than anybody has written down.
+    let sessions = if evidence.run.stood_still { 0 } else { evidence.sessions.all.len() };
+    (0..sessions).filter_map(|session| {
         let partner = evidence.partner_of(session).filter(|_| !evidence.is_misled(session))?;
         let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
         let speaker = End { session, side: telephone(session), stream: 0 };

@@ -68,7 +68,7 @@ fn reports<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Report<'a>> +
     let of_pbx = evidence.flows.rtcp.iter().filter(|packet| packet.from.ip() == evidence.pbx);
     let is_judged =
         |report: &Report<'_>| report.end(evidence).is_none_or(|end| !evidence.is_misled(end.session));
-    of_pbx.filter_map(Report::read).filter(is_judged)
+    of_pbx.filter(|_| !evidence.run.stood_still).filter_map(Report::read).filter(is_judged)
 }
 
 impl<'a> Report<'a> {
@@ -389,7 +389,12 @@ fn reports_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// Who has sent RTP and leaves says so.
 fn says_goodbye(evidence: &Evidence<'_>, left: &BTreeMap<End, Instant>, findings: &mut Findings) {
-    for end in evidence.flows.by_end.keys().filter(|_| evidence.is_whole) {
+    for end in evidence
+        .flows
+        .by_end
+        .keys()
+        .filter(|end| evidence.is_whole && !evidence.run.stood_still && !evidence.is_misled(end.session))
+    {
         let session = &evidence.sessions.all[end.session];
         let over = session.over[end.side].filter(|_| session.hosts[end.side] == evidence.pbx);
         let has_talked = evidence.flows.from(*end).next().is_some();

@@ -35,6 +35,8 @@ pub struct Run<'a> {
     pub complaints: &'a [(Instant, String)],
     /// How long the PBX waits for RTP.
     pub rtp_timeout: Option<Duration>,
+    /// Whether any host stood still for a while, or a link held packets back.
+    pub stood_still: bool,
     /// What somebody sent that was never meant to be a message.
     pub noise: &'a [Vec<u8>],
 }

@@ -264,6 +264,7 @@ impl Tale {
             bindings: self.bindings.as_deref(),
             complaints: &self.complaints,
             rtp_timeout: self.rtp_timeout,
+            stood_still: false,
             noise: &[],
         })
     }

@@ -18,6 +18,10 @@ pub(in crate::agents) struct Talker {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    /// Whether the next packet is the first after a silence.
+    marker: bool,
+    /// Nothing is sent since then; the clock of the stream goes on.
+    quiet_since: Option<Instant>,
     position: u64,
     frequency: f64,
     sends: Option<Sends>,
@@ -39,12 +43,23 @@ impl Talker {
             position: 0,
             frequency,
             sends: None,
+            marker: true,
+            quiet_since: None,
         }
     }
 
     /// Sends there from now on.
     pub(in crate::agents) fn send_to(&mut self, to: SocketAddr, payload_type: u8, law: Law, now: Instant) {
-        let next_at = self.sends.as_ref().map_or(now, |sends| sends.next_at);
+        let next_at = match (&self.sends, self.quiet_since.take()) {
+            (Some(sends), _) => sends.next_at,
+            (None, Some(since)) => {
+                let packets = now.since(since).as_nanos().div_ceil(PACKET.as_nanos()) as u32;
+                self.timestamp = self.timestamp.wrapping_add(packets * SAMPLES);
+                self.marker = true;
+                since + PACKET * packets
+            }
+            (None, None) => now,
+        };
         if let Some(wave) = Wave::new(self.frequency, LEVEL, law) {
             self.sends = Some(Sends { to, payload_type, wave, next_at });
         }
@@ -52,7 +67,9 @@ impl Talker {
 
     /// Sends nothing from now on; the time goes on in its timestamps.
     pub(in crate::agents) fn stop(&mut self) {
-        self.sends = None;
+        if let Some(sends) = self.sends.take() {
+            self.quiet_since = Some(sends.next_at);
+        }
     }
 
     pub(in crate::agents) fn poll_timeout(&self) -> Option<Instant> {
@@ -64,7 +81,7 @@ impl Talker {
         let sends = self.sends.as_mut().filter(|sends| sends.next_at <= now)?;
         sends.next_at += PACKET;
         let header = Header {
-            marker: self.position == 0,
+            marker: std::mem::take(&mut self.marker),
             payload_type: sends.payload_type,
             sequence: self.sequence,
             timestamp: self.timestamp,

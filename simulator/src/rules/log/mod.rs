@@ -12,9 +12,12 @@ pub(super) use transaction::Transaction;
 
 use crate::network::{Kind, Packet};
 use crate::wire;
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+
+/// Longer than that nothing is on its way, unless something is in it.
+const PROMPT: Duration = Duration::from_millis(3);
 
 /// All that was sent and can be read.
 pub(super) struct Log {
@@ -64,7 +67,8 @@ impl Log {
             by_call_id,
             is_calm: packets.iter().all(|packet| {
                 let fate = packet.fate;
-                packet.arrives.is_some() && !fate.is_fault() && fate.delay.is_zero()
+                let is_prompt = packet.arrives.is_some_and(|at| at <= packet.at + PROMPT);
+                is_prompt && !fate.is_fault() && fate.delay.is_zero()
             }),
             datagrams: datagrams().map(arrivals).sum(),
             end: packets.last().map_or(Instant::START, |packet| packet.at),
