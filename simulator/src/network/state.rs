@@ -218,7 +218,8 @@ impl State {
                 started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
-                ..HostState::default()
+                #[cfg(feature = "buggify")]
+                whims: None,
             };
         }
     }

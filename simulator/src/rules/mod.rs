@@ -294,9 +294,10 @@ impl<'a> Evidence<'a> {
     /// what it sent where something stood still.
     fn judged(&self) -> impl Iterator<Item = &Flow<'a>> {
         self.flows.all.iter().filter(|flow| {
-            !(self.run.stood_still && self.is_pbx(flow.from))
-                && !self.run.excused.contains(&flow.from.ip())
-                && flow.end.is_none_or(|end| !self.is_misled(end.session))
+            let is_late = self.run.stood_still && self.is_pbx(flow.from);
+            let is_excused = self.run.excused.contains(&flow.from.ip());
+            let is_misled = flow.end.is_some_and(|end| self.is_misled(end.session));
+            !is_late && !is_excused && !is_misled
         })
     }
 

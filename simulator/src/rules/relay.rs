@@ -282,7 +282,7 @@ mod tests {
             let (at, timestamp) = (20 + 20 * u64::from(n), 160 * u32::from(n));
             let samples: Vec<u8> = (0..160).map(turn).collect();
             let tale = tale.rtp(at, 2, 1, n, timestamp).forge(|packet| [&packet[..12], &samples].concat());
-            tale.rtp(at + 1, 1, 3, n, timestamp).from_port(20_002)
+            tale.rtp(at + 1, 1, 3, n, timestamp).sent_from(20_002)
         });
         assert!(broken(&tale).contains(&"R22"), "{:?}", broken(&tale));
     }

@@ -177,7 +177,7 @@ impl Tale {
     }
 
     /// The last packet is sent from this port.
-    pub(super) fn from_port(mut self, port: u16) -> Tale {
+    pub(super) fn sent_from(mut self, port: u16) -> Tale {
         if let Some(packet) = self.packets.last_mut() {
             packet.from.set_port(port);
         }
@@ -209,7 +209,7 @@ impl Tale {
             if but.contains(&n) {
                 return tale;
             }
-            tale.rtp(at + 1, 1, 3, n, timestamp).forge(sound).from_port(20_002)
+            tale.rtp(at + 1, 1, 3, n, timestamp).forge(sound).sent_from(20_002)
         })
     }
 
