@@ -142,10 +142,7 @@ mod tests {
             tracing::error!(file = "calls.jsonl", "the disk is full");
             stage.logbook().errors()
         });
-        assert_eq!(
-            errors,
-            [(Instant::from_millis(2_000), "the disk is full file=\"calls.jsonl\"".to_owned())]
-        );
+        assert_eq!(errors, [(Instant::from_millis(2_000), "the disk is full file=calls.jsonl".to_owned())]);
     }
 
     #[test]
