@@ -49,7 +49,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             refuse(stage, "488 Not Acceptable Here");
             forge(stage, ALICE, "INVITE ", |mut sent| {
                 if !sent.says("CSeq: 1") && !sent.says("CSeq: 2") {
-                    sent.replace("Contact: <sip:10.0.0.2:5060", "Contact: <sip:10.0.0.2:5070");
+                    sent.replace("Contact: <sip:alice@10.0.0.2:5060", "Contact: <sip:alice@10.0.0.2:5070");
                 }
                 vec![sent]
             });
