@@ -97,8 +97,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         wrong: "a telephone wants to be reached in two places",
         scene: Scene::Call,
         plant: |stage| {
-            let both = "Contact: <sip:alice@10.0.0.2:5062>, <";
-            rewrite(stage, ALICE, "INVITE ", "Contact: <", both);
+            let both = "Contact: <sip:alice@10.0.0.2:5060>, <sip:alice@10.0.0.2:5062>";
+            rewrite(stage, ALICE, "INVITE ", "Contact: <sip:alice@10.0.0.2:5060>", both);
         },
     },
     Mutant {
