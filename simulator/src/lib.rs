@@ -19,6 +19,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`dice`] | draws that depend on what they are for, not on what was drawn before |
+//! | [`guards`] | what no program of a world may touch: the machine |
 //! | [`network`] | hosts, links with faults, datagrams and streams: the seam of the PBX, simulated |
 //! | [`disk`] | files that survive a crash as on a real disk |
 //! | [`ear`] | what is in a recording: tones, silence |
@@ -31,6 +32,7 @@
 
 pub mod dice;
 pub mod disk;
+pub mod guards;
 pub mod network;
 
 pub mod ear;

@@ -1,5 +1,6 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::guards;
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
@@ -49,6 +50,7 @@ impl Stage {
     #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
     pub(crate) fn new(seed: u64) -> Stage {
         let network = Builder::new().rng_seed(seed).build();
+        guards::begin(tokio::time::Instant::now(), network.clock());
         let trace = Trace::of(&network);
         let driven = network.clone();
         tokio::spawn(async move { driven.drive().await });

@@ -3,6 +3,7 @@
 //! The thread owns everything. Who stands outside sends it closures and awaits what they return; between two closures
 //! nothing moves, not even the time. Nothing is shared with another world, so hundreds may run in one process.
 
+use crate::guards;
 use crate::stage::Stage;
 use pbx::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -43,7 +44,7 @@ impl World {
             // The runtime is known, for tasks that are spawned, but does not run: even one that a panic of a task has
             // shut down can be looked at.
             let _inside = runtime.enter();
-            act(stage)
+            guards::watch_step(|| act(stage))
         })
         .await
     }
@@ -53,7 +54,7 @@ impl World {
         &self,
         act: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static,
     ) -> T {
-        self.ask(move |runtime, stage| runtime.block_on(act(stage))).await
+        self.ask(move |runtime, stage| runtime.block_on(guards::watch(act(stage)))).await
     }
 
     /// Virtual time passes.
@@ -67,7 +68,7 @@ impl World {
     ) -> T {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |runtime, stage| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| act(runtime, stage)));
+            let outcome = guarded(|| act(runtime, stage));
             // Who asked may have given up waiting.
             let _ = answer.send(outcome);
         });
@@ -94,18 +95,29 @@ impl Drop for World {
 /// Plays one scene in a world of its own and returns what it returns; for tests that need no world beyond that.
 pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static) -> T {
     let scene = move || {
+        guards::enter(seed);
         let runtime = runtime(seed);
         let mut stage = raise(&runtime, seed);
-        runtime.block_on(scene(&mut stage))
+        guarded(|| runtime.block_on(guards::watch(scene(&mut stage))))
     };
     let thread = thread::Builder::new().name(format!("world {seed}")).spawn(scene);
     match thread.expect("the machine has room for another thread").join() {
-        Ok(result) => result,
-        Err(panic) => resume_unwind(panic),
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) | Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// Whoever reached for the machine is the reason, whatever else came of it.
+fn guarded<T>(act: impl FnOnce() -> T) -> thread::Result<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(act));
+    match guards::offence() {
+        Some(reason) => Err(Box::new(reason)),
+        None => outcome,
     }
 }
 
 fn run(seed: u64, asked: &mpsc::Receiver<Job>) {
+    guards::enter(seed);
     let runtime = runtime(seed);
     let mut stage = raise(&runtime, seed);
     // Outside of a job the runtime does not run, so the time stands still however long nobody asks for anything.
@@ -121,7 +133,7 @@ fn raise(runtime: &Runtime, seed: u64) -> Stage {
 }
 
 fn runtime(seed: u64) -> Runtime {
-    Builder::new_current_thread()
+    guards::watch_tasks(&mut Builder::new_current_thread())
         .enable_time()
         .start_paused(true)
         .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))

@@ -107,6 +107,11 @@ impl Network {
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// What o'clock it was at the start.
+    pub fn clock(&self) -> WallClock {
+        self.shared.clock
+    }
+
     /// A machine at an address. A second call with the same address gives the same machine.
     pub fn host(&self, name: &str, address: IpAddr) -> SimHost {
         self.state().add_host(address, name);
