@@ -19,12 +19,14 @@ pub const SEED: u64 = 1;
 pub struct Scene {
     /// The world.
     pub world: World,
+    /// Why the configuration that was checked last is refused.
+    pub refusal: Option<String>,
 }
 
 impl Scene {
     /// An empty world, in which everything follows from `seed`.
     pub fn new(seed: u64) -> Scene {
-        Scene { world: World::new(seed) }
+        Scene { world: World::new(seed), refusal: None }
     }
 
     fn usual() -> Scene {

@@ -3,6 +3,8 @@
 use cucumber::Parameter;
 use pbx::sip::StatusCode;
 use pbx::time::Duration;
+use simulator::agents::exchange;
+use simulator::agents::http::Fault;
 use std::str::FromStr;
 
 /// A person or machine by name: `alice`.
@@ -68,6 +70,48 @@ impl FromStr for Status {
     }
 }
 
+/// What is wrong with a server, and how often: `answers 503 twice`.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(
+    name = "fault",
+    regex = r"(?:never answers|hangs up|breaks off|speaks no JSON|is slow|answers after [\d.]+ seconds?|answers \d{3}|says \d+ MB|redirects to \S+)(?: once| twice| \d+ times)?"
+)]
+pub struct Misbehaviour {
+    /// What.
+    pub fault: Fault,
+    /// `None`: always.
+    pub times: Option<u32>,
+}
+
+impl FromStr for Misbehaviour {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Misbehaviour, &'static str> {
+        let (words, times) = match text.strip_suffix(" times").and_then(|text| text.rsplit_once(' ')) {
+            Some((words, times)) => (words, times.parse().ok()),
+            None => match (text.strip_suffix(" once"), text.strip_suffix(" twice")) {
+                (Some(words), _) => (words, Some(1)),
+                (_, Some(words)) => (words, Some(2)),
+                (None, None) => (text, None),
+            },
+        };
+        Ok(Misbehaviour { fault: words.parse()?, times })
+    }
+}
+
+/// How an exchange speaks: `mumbles`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "manner", regex = "masks its words|speaks in pieces|mumbles|breaks off")]
+pub struct Manner(pub exchange::Fault);
+
+impl FromStr for Manner {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Manner, &'static str> {
+        text.parse().map(Manner)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +122,14 @@ mod tests {
         assert_eq!("1.5 seconds".parse(), Ok(Span(Duration::from_millis(1_500))));
         assert_eq!("1 hour".parse(), Ok(Span(Duration::from_secs(3_600))));
         assert!("5 apples".parse::<Span>().is_err());
+    }
+
+    #[test]
+    fn a_misbehaviour_happens_always_or_so_often() {
+        let fault = Fault::Answers(503);
+        assert_eq!("answers 503".parse(), Ok(Misbehaviour { fault: fault.clone(), times: None }));
+        assert_eq!("answers 503 twice".parse(), Ok(Misbehaviour { fault: fault.clone(), times: Some(2) }));
+        assert_eq!("answers 503 12 times".parse(), Ok(Misbehaviour { fault, times: Some(12) }));
     }
 
     #[test]

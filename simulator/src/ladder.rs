@@ -1,11 +1,11 @@
 //! The trace as a ladder: a column an actor, an arrow a message, RTP in one arrow for many packets, faults on the arrow.
 
 use crate::network::{Kind, Packet};
-use crate::trace::is_payload;
+use crate::wire::{self, Form, is_media};
 use pbx::rtp::View;
 use pbx::sip::{Limits, Message, Method, Name, Uri};
 use pbx::time::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -69,27 +69,46 @@ fn columns(arrows: &[Arrow], names: &BTreeMap<IpAddr, String>) -> Vec<IpAddr> {
 fn arrows(packets: &[Packet]) -> Vec<Arrow> {
     let mut arrows = Vec::new();
     let mut streams: BTreeMap<(IpAddr, IpAddr), Stream> = BTreeMap::new();
-    let mut seen: BTreeMap<(IpAddr, IpAddr), Vec<&[u8]>> = BTreeMap::new();
-    for packet in packets {
+    let mut seen: BTreeSet<(IpAddr, IpAddr, &[u8])> = BTreeSet::new();
+    let messages = wire::messages(packets);
+    let mut messages = messages.iter().peekable();
+    for (at, packet) in packets.iter().enumerate() {
         if let Some(payload_type) = rtp(packet) {
             let key = (packet.from.ip(), packet.to.ip());
             let new = Stream { at: packet.at, payload_type, packets: 0, lost: 0 };
             let stream = streams.entry(key).or_insert(new);
             stream.packets += 1;
             stream.lost += usize::from(packet.arrives.is_none());
-        } else if let Some(label) = label(packet) {
+            continue;
+        }
+        let arrow = |label| Arrow {
+            at: packet.at,
+            from: packet.from.ip(),
+            to: packet.to.ip(),
+            label,
+            lost: packet.arrives.is_none(),
+            note: if packet.arrives.is_none() { "lost" } else { "" },
+        };
+        if let Some(event) = event(packet) {
             flush(&mut streams, &mut arrows);
-            let sent = seen.entry((packet.from.ip(), packet.to.ip())).or_default();
-            let again = sent.contains(&&*packet.bytes);
-            sent.push(&packet.bytes);
-            arrows.push(Arrow {
-                at: packet.at,
-                from: packet.from.ip(),
-                to: packet.to.ip(),
-                label,
-                lost: packet.arrives.is_none(),
-                note: note(packet, again),
-            });
+            arrows.push(arrow(event.into()));
+        }
+        while let Some(message) = messages.next_if(|message| message.first_packet() == at) {
+            flush(&mut streams, &mut arrows);
+            let is_again = !seen.insert((packet.from.ip(), packet.to.ip(), &message.bytes));
+            let is_lost = match message.form {
+                Form::Datagram => packet.arrives.is_none(),
+                Form::Framed | Form::Broken | Form::Foreign => message.arrived.is_none(),
+            };
+            let note = match (is_lost, packet.fate.flip, packet.fate.duplicate) {
+                (true, ..) => "lost",
+                _ if message.was_late(packets) => "late",
+                (_, Some(_), _) => "damaged",
+                (_, _, Some(_)) => "arrives twice",
+                _ if is_again => "again",
+                _ => "",
+            };
+            arrows.push(Arrow { lost: is_lost, note, ..arrow(label(&message.bytes)) });
         }
     }
     flush(&mut streams, &mut arrows);
@@ -111,20 +130,9 @@ fn flush(streams: &mut BTreeMap<(IpAddr, IpAddr), Stream>, arrows: &mut Vec<Arro
     }
 }
 
-fn note(packet: &Packet, again: bool) -> &'static str {
-    match (packet.arrives, packet.fate.flip, packet.fate.duplicate) {
-        (None, ..) => "lost",
-        (_, Some(_), _) => "damaged",
-        (_, _, Some(_)) => "arrives twice",
-        _ if again => "again",
-        _ => "",
-    }
-}
-
 /// The payload type of RTP; `None` for RTCP, which shares its ports' neighbours, and everything else.
 fn rtp(packet: &Packet) -> Option<u8> {
-    let is_media = packet.kind == Kind::Datagram && packet.bytes.first().is_some_and(|first| first >> 6 == 2);
-    let view = View::of(&packet.bytes).ok().filter(|_| is_media)?;
+    let view = View::of(&packet.bytes).ok().filter(|_| is_media(packet))?;
     Some(view.header.payload_type).filter(|_| !is_rtcp(&packet.bytes))
 }
 
@@ -134,19 +142,19 @@ pub(crate) fn is_rtcp(bytes: &[u8]) -> bool {
         && bytes.get(1).is_some_and(|kind| (192..224).contains(kind))
 }
 
-/// What stands on the arrow; `None` for what is not drawn.
-fn label(packet: &Packet) -> Option<String> {
+/// What happens to a flow, or where nobody listens; `None` for what carries bytes or is not drawn.
+fn event(packet: &Packet) -> Option<&'static str> {
     match packet.kind {
-        Kind::Syn => return Some("TCP opens".into()),
-        Kind::Fin => return Some("TCP ends".into()),
-        Kind::Reset if packet.bytes.is_empty() && packet.number > 0 => return Some("nobody is there".into()),
-        Kind::SynAck | Kind::Reset | Kind::Again => return None,
-        Kind::Datagram | Kind::Data => {}
+        Kind::Syn => Some("TCP opens"),
+        Kind::Fin => Some("TCP ends"),
+        Kind::Reset if packet.bytes.is_empty() && packet.number > 0 => Some("nobody is there"),
+        Kind::SynAck | Kind::Reset | Kind::Again | Kind::Datagram | Kind::Data => None,
     }
-    if !is_payload(packet) || is_rtcp(&packet.bytes) {
-        return None;
-    }
-    let label = match Message::parse(&packet.bytes, &Limits::default()) {
+}
+
+/// What stands on the arrow of a message.
+fn label(bytes: &[u8]) -> String {
+    match Message::parse(bytes, &Limits::default()) {
         Ok(Message::Request(request)) => {
             let user = Uri::parse(request.uri()).ok().and_then(|uri| uri.user.map(str::to_owned));
             match user.filter(|_| *request.method() == Method::Invite) {
@@ -161,10 +169,9 @@ fn label(packet: &Packet) -> Option<String> {
             let body = description(response.body());
             format!("{status} {}{}{body}", response.reason(), method.unwrap_or_default())
         }
-        Err(_) if packet.bytes.iter().all(u8::is_ascii_whitespace) => "keepalive".into(),
-        Err(_) => format!("{} bytes", packet.bytes.len()),
-    };
-    Some(label)
+        Err(_) if bytes.iter().all(u8::is_ascii_whitespace) => "keepalive".into(),
+        Err(_) => format!("{} bytes", bytes.len()),
+    }
 }
 
 /// What a description wants, when that is not the usual.
@@ -234,6 +241,21 @@ mod tests {
    1.000s  |-- INVITE bob ------------>|                           |
    1.001s  |<------------ 100 Trying --|                           |
    1.001s  |                           |-- INVITE bob ------------x|  lost
+";
+        assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
+    }
+
+    #[test]
+    fn a_message_in_three_segments_is_one_arrow() {
+        let bye = "BYE sip:bob@pbx SIP/2.0\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n";
+        let segment = |at, text| Packet { kind: Kind::Data, ..packet(at, 2, 1, text, at != 1_000) };
+        let again = Packet { kind: Kind::Again, ..packet(1_200, 2, 1, &bye[..9], true) };
+        let packets =
+            [segment(1_000, &bye[..9]), segment(1_001, &bye[9..40]), segment(1_001, &bye[40..]), again];
+        let drawn = draw(&packets, &BTreeMap::new());
+        let expected = "
+           10.0.0.2                    10.0.0.1
+   1.000s  |-- BYE ------------------->|  late
 ";
         assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
     }

@@ -25,8 +25,9 @@
 //! | [`ear`] | what is in a recording: tones, silence |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`web`] | somebody who looks at pages |
+//! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
-//! | [`trace`], [`ladder`] | everything that was sent, in order; how people read it |
+//! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
 
@@ -35,6 +36,7 @@ pub mod disk;
 pub mod guards;
 pub mod network;
 
+pub mod agents;
 pub mod ear;
 pub mod phone;
 pub mod web;
@@ -42,6 +44,7 @@ pub mod web;
 pub mod ladder;
 pub mod office;
 pub mod trace;
+pub mod wire;
 
 pub mod rules;
 pub mod stage;

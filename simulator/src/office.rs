@@ -33,7 +33,7 @@ const MEDIA_EVENTS: usize = 4_096;
 /// What the configuration says.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Who may register; the password is that of [`password`].
+    /// Who may register; the password is that of [`password`] until the plan says another.
     pub extensions: Vec<Extension>,
     /// Lines of `[behavior]`.
     pub behavior: Vec<(String, String)>,
@@ -41,8 +41,10 @@ pub struct Plan {
     pub media: Vec<(String, String)>,
     /// Lines of `[sip]` beside `listen` and `domain`.
     pub sip: Vec<(String, String)>,
-    /// Whole tables that follow: trunks, routes.
+    /// Whole tables that follow: trunks, routes, limits.
     pub tables: String,
+    /// All of the configuration, in the place of everything above.
+    pub whole: Option<String>,
 }
 
 /// An extension of the plan.
@@ -66,6 +68,7 @@ impl Plan {
             tables: "[[routes]]\nname = \"tone\"\nto_user = \"9197\"\napp = \"tone\"\n\n\
                      [[routes]]\nname = \"echo\"\nto_user = \"9196\"\napp = \"echo\"\n"
                 .to_owned(),
+            whole: None,
         }
     }
 
@@ -73,7 +76,8 @@ impl Plan {
     pub fn extension(&mut self, number: &str) -> &mut Extension {
         let known = self.extensions.iter().position(|extension| extension.number == number);
         let at = known.unwrap_or_else(|| {
-            self.extensions.push(Extension { number: number.to_owned(), more: Vec::new() });
+            let password = ("password".to_owned(), format!("\"{}\"", password(number)));
+            self.extensions.push(Extension { number: number.to_owned(), more: vec![password] });
             self.extensions.len() - 1
         });
         &mut self.extensions[at]
@@ -107,8 +111,16 @@ impl Plan {
         );
     }
 
+    /// Whether the PBX writes call records down.
+    pub fn keeps_records(&self) -> bool {
+        self.whole.as_ref().is_none_or(|whole| whole.contains("[cdr]"))
+    }
+
     /// The configuration as an operator would write it, for a PBX at `host`.
     pub fn toml(&self, host: &SimHost) -> String {
+        if let Some(whole) = &self.whole {
+            return whole.clone();
+        }
         let address = host.address();
         let mut text = format!(
             "[sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\ndomain = \"{DOMAIN}\"\n"
@@ -121,8 +133,7 @@ impl Plan {
         let _ = writeln!(text, "\n[http]\nlisten = \"{address}:{HTTP_PORT}\"");
         let _ = writeln!(text, "\n[cdr]\nfile = \"{RECORDS}\"\n");
         for Extension { number, more } in &self.extensions {
-            let password = password(number);
-            let _ = writeln!(text, "[[extensions]]\nnumber = \"{number}\"\npassword = \"{password}\"");
+            let _ = writeln!(text, "[[extensions]]\nnumber = \"{number}\"");
             write_entries(&mut text, more);
             text.push('\n');
         }

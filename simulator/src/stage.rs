@@ -1,14 +1,16 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+use crate::agents::Agents;
 use crate::guards;
 use crate::network::{Builder, Link, Network, SimHost};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Evidence};
 use crate::trace::Trace;
-use crate::web::{self, Page};
+use crate::web::{self, Page, Question};
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,6 +38,7 @@ pub struct Stage {
     pub plan: Plan,
     /// The PBX.
     pub office: Office,
+    pub(crate) agents: Agents,
     phones: BTreeMap<String, Phone>,
     names: BTreeMap<IpAddr, String>,
     weather: Link,
@@ -43,6 +46,8 @@ pub struct Stage {
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
+    /// Whether anybody has brought it to rest or judged it.
+    has_concluded: Cell<bool>,
 }
 
 impl Stage {
@@ -58,7 +63,20 @@ impl Stage {
         let office = Office::new(network.host("PBX", PBX));
         let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
-        Stage { network, plan, office, phones, names, weather, trace, seed, horizon: None }
+        let agents = Agents::default();
+        Stage {
+            network,
+            plan,
+            office,
+            agents,
+            phones,
+            names,
+            weather,
+            trace,
+            seed,
+            horizon: None,
+            has_concluded: Cell::new(false),
+        }
     }
 
     /// What everything follows from.
@@ -142,12 +160,28 @@ impl Stage {
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
+        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+    }
+
+    /// What somebody is answered who asks a server.
+    pub async fn ask(&mut self, server: SocketAddr, question: Question) -> io::Result<Page> {
+        let page = web::ask(&self.operator(), server, question).await;
+        self.agents.answers.push(page.as_ref().cloned().map_err(ToString::to_string));
+        page
+    }
+
+    /// What was answered to [`Stage::ask`], or why nothing was, oldest first.
+    pub fn answers(&self) -> &[Result<Page, String>] {
+        &self.agents.answers
+    }
+
+    /// The machine of somebody who looks at things.
+    pub fn operator(&mut self) -> SimHost {
         let known = self.names.iter().find(|(_, name)| *name == OPERATOR).map(|(address, _)| *address);
-        let host = match known {
+        match known {
             Some(address) => self.network.host(OPERATOR, address),
             None => self.host(OPERATOR),
-        };
-        web::get(&host, SocketAddr::new(PBX, HTTP_PORT), path).await
+        }
     }
 
     /// The telephones by name.
@@ -168,6 +202,7 @@ impl Stage {
 
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
+        self.has_concluded.set(true);
         self.set_weather(Link::default());
         for phone in self.phones.values() {
             if !phone.is_plugged_in() {
@@ -177,15 +212,34 @@ impl Stage {
                 phone.hang_up();
             }
         }
-        self.until(REST, |stage| stage.left_over().is_empty()).await;
+        self.until(REST, Stage::is_at_rest).await;
         self.left_over()
+    }
+
+    /// Everything comes to rest and every rule is asked; panics with what is left over or was broken. Does nothing when the
+    /// scene has come to rest or asked for a judgement by itself, as one does that is about something wrong, nor when the
+    /// world stands still.
+    pub async fn conclude(&mut self) {
+        if self.has_concluded.get() || self.has_stopped() {
+            return;
+        }
+        let left = self.come_to_rest().await;
+        assert!(left.is_empty(), "A24 is broken: nothing is left over at the end, but {}", left.join(", "));
+        let broken: Vec<String> = self.judge().iter().map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "{}", broken.join("\n"));
     }
 
     /// The rules that were broken so far. To be asked when everything has come to rest.
     pub fn judge(&self) -> Vec<Break> {
+        self.has_concluded.set(true);
         let (records, books) = (self.office.records(), Some(self.network.books()));
-        let is_whole = !self.office.has_crashed();
+        let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
         self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+    }
+
+    /// Whether nothing is left over; asked often.
+    fn is_at_rest(&self) -> bool {
+        self.phones.values().all(Phone::is_idle) && self.office.is_idle()
     }
 
     fn left_over(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Everything that was sent in a world, in order, byte for byte.
 
-use crate::network::{Kind, Network, Packet};
+use crate::network::{Network, Packet};
+use crate::wire;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,20 +20,21 @@ impl Trace {
         trace
     }
 
+    /// Looks at all packets so far, without a copy.
+    pub fn look<T>(&self, look: impl FnOnce(&[Packet]) -> T) -> T {
+        look(&self.lock())
+    }
+
     /// All packets so far.
     pub fn packets(&self) -> Vec<Packet> {
         self.lock().clone()
     }
 
-    /// Looks at all packets so far.
-    pub fn look<T>(&self, look: impl FnOnce(&[Packet]) -> T) -> T {
-        look(&self.lock())
-    }
-
     /// How many SIP messages begin like this (`INVITE`, `SIP/2.0 200`), copies included.
     pub fn count(&self, beginning: &str) -> usize {
-        let begins = |packet: &&Packet| is_payload(packet) && packet.bytes.starts_with(beginning.as_bytes());
-        self.lock().iter().filter(begins).count()
+        let packets = self.lock();
+        let messages = wire::messages(&packets);
+        messages.iter().filter(|message| message.bytes.starts_with(beginning.as_bytes())).count()
     }
 
     /// One line a packet with all that is known of it; equal texts are equal runs.
@@ -48,11 +50,6 @@ impl Trace {
     fn lock(&self) -> MutexGuard<'_, Vec<Packet>> {
         self.packets.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether it carries what a program wrote.
-pub(crate) fn is_payload(packet: &Packet) -> bool {
-    matches!(packet.kind, Kind::Datagram | Kind::Data)
 }
 
 fn line(packet: &Packet) -> String {

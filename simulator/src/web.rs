@@ -1,29 +1,116 @@
-//! Somebody who looks at a page of the PBX: HTTP/1.1, one request a connection.
+//! Somebody who asks HTTP servers: HTTP/1.1, one request a connection.
 
 use crate::network::SimHost;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST};
+use hyper_util::rt::TokioIo;
 use pbx::shell::host::Host;
+use pbx::time::Duration;
 use std::io;
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// Nobody waits longer for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The largest answer that is read.
+const LARGEST: usize = 64 << 20;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// GET, POST, ...
+    pub method: String,
+    /// The path, with what is behind `?`.
+    pub target: String,
+    /// Header lines beside Host, Connection and Content-Length.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Question {
+    /// A question without headers and body.
+    pub fn new(method: &str, target: &str) -> Question {
+        Question {
+            method: method.to_owned(),
+            target: target.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// With one more header line.
+    pub fn with(mut self, name: &str, value: &str) -> Question {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With this body.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Question {
+        self.body = body.into();
+        self
+    }
+
+    /// With JSON.
+    pub fn json(self, value: &serde_json::Value) -> Question {
+        self.with("content-type", "application/json").body(value.to_string())
+    }
+}
 
 /// A page as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// 200, 404, ...
     pub status: u16,
+    /// The header lines in their order, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// What follows the head.
-    pub body: String,
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The value of a header line, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// Asks a server for a page.
-pub async fn get(host: &SimHost, server: SocketAddr, path: &str) -> io::Result<Page> {
-    let mut stream = host.connect(server).await?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    let answer = String::from_utf8(answer).map_err(io::Error::other)?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok(Page { status: status.ok_or(io::ErrorKind::InvalidData)?, body: body.to_owned() })
+pub async fn get(host: &SimHost, server: SocketAddr, target: &str) -> io::Result<Page> {
+    ask(host, server, Question::new("GET", target)).await
+}
+
+/// Asks a server and waits for its whole answer, a minute at most.
+pub async fn ask(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {
+    let answer = tokio::time::timeout(PATIENCE, exchange(host, server, question)).await;
+    answer.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
+}
+
+async fn exchange(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {
+    let stream = host.connect(server).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // How the connection fares is seen by what comes over it.
+    host.spawn(async move { drop(connection.await) });
+    let mut request = Request::builder()
+        .method(question.method.as_str())
+        .uri(&question.target)
+        .header(HOST, server.to_string())
+        .header(CONNECTION, "close");
+    for (name, value) in question.headers {
+        request = request.header(name, value);
+    }
+    let request = request.body(Full::new(Bytes::from(question.body))).map_err(io::Error::other)?;
+    let (head, body) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
+    let body = Limited::new(body, LARGEST).collect().await.map_err(io::Error::other)?;
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+    Ok(Page { status: head.status.as_u16(), headers: headers.collect(), body: body.to_bytes().to_vec() })
 }

@@ -67,6 +67,61 @@ fn a_scripted_fate_overrides_the_dice() {
 }
 
 #[test]
+fn a_forger_changes_what_is_sent_before_anybody_sees_it() {
+    world(1, |network, alice, bob| async move {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let kept = seen.clone();
+        network.watch(move |packet| kept.lock().expect("one thread").push(packet.bytes.to_vec()));
+        let mut sent = 0;
+        network.forge(ip(ALICE), move |mut outgoing| {
+            sent += 1;
+            match sent {
+                1 => vec![],
+                2 => vec![outgoing.clone(), outgoing],
+                3 => vec![outgoing.after(ms(50))],
+                _ => {
+                    outgoing.replace("hello", "goodbye");
+                    vec![outgoing]
+                }
+            }
+        });
+        let (a, b) = (alice.udp(at(ALICE, 5060)).await?, bob.udp(at(BOB, 5060)).await?);
+        for text in [b"lost", b"both", b"late"] {
+            a.try_send_to(text, at(BOB, 5060))?;
+        }
+        a.try_send_to(b"hello", at(BOB, 5060))?;
+        b.try_send_to(b"hello", at(ALICE, 5060))?;
+        let mut received = Vec::new();
+        for _ in 0..4 {
+            received.push(receive(&b).await?.0);
+        }
+        assert_eq!(received, [&b"both"[..], b"both", b"goodbye", b"late"]);
+        assert_eq!(*seen.lock().expect("one thread"), [&b"both"[..], b"both", b"goodbye", b"hello", b"late"]);
+        assert_eq!(receive(&a).await?.0, b"hello");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_forger_changes_what_is_written_to_a_stream() {
+    world(1, |network, alice, bob| async move {
+        network.forge(ip(ALICE), |mut outgoing| {
+            outgoing.replace("ping", "one, two");
+            vec![outgoing.clone(), outgoing]
+        });
+        let mut listener = bob.listen(at(BOB, 80)).await?;
+        let mut near = alice.connect(at(BOB, 80)).await?;
+        let (mut far, _) = listener.accept().await?;
+        near.write_all(b"ping").await?;
+        near.shutdown().await?;
+        let mut read = Vec::new();
+        far.read_to_end(&mut read).await?;
+        assert_eq!(read, b"one, twoone, two");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_port_is_bound_once_and_free_again_after_use() {
     world(1, |_, alice, _| async move {
         let socket = alice.udp(at(ALICE, 5060)).await?;

@@ -1,18 +1,26 @@
 //! The sentences, a file a subject. Each is one line of meaning over the simulator.
 
+mod application;
 mod calling;
+mod configuration;
 mod network;
 mod office;
+mod provider;
 mod registering;
+mod sinks;
 mod talking;
 mod time;
 
 /// The text of every file of sentences, for the dictionary.
-pub(crate) const SOURCES: [&str; 6] = [
+pub(crate) const SOURCES: &[&str] = &[
+    include_str!("application.rs"),
     include_str!("calling.rs"),
+    include_str!("configuration.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
+    include_str!("provider.rs"),
     include_str!("registering.rs"),
+    include_str!("sinks.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
 ];

@@ -46,6 +46,12 @@ async fn was_sent(scene: &mut Scene, method: String, expected: usize) {
     assert_eq!(sent, expected);
 }
 
+#[then(expr = "{string} was sent once")]
+async fn was_sent_once(scene: &mut Scene, beginning: String) {
+    let sent = scene.world.with(move |stage| stage.trace().count(&beginning)).await;
+    assert_eq!(sent, 1);
+}
+
 #[when(expr = "{actor} sends")]
 async fn sends(scene: &mut Scene, actor: Actor, step: &Step) {
     let text = step.docstring.as_deref().unwrap_or_default().trim_start();

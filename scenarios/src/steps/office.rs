@@ -14,6 +14,12 @@ async fn takes_calls(scene: &mut Scene, calls: usize) {
     plan(scene, move |plan| plan.behave("max_concurrent_calls", calls)).await;
 }
 
+#[given(expr = "{actor} takes {int} call(s) at a time")]
+async fn extension_takes_calls(scene: &mut Scene, number: Actor, calls: usize) {
+    let limit = ("max_calls".to_owned(), calls.to_string());
+    plan(scene, move |plan| plan.extension(&number.0).more.push(limit)).await;
+}
+
 #[given(expr = "the PBX has ports for {int} leg(s)")]
 async fn has_ports(scene: &mut Scene, legs: u16) {
     plan(scene, move |plan| plan.talk("rtp_port_range_end", 20_000 + legs * 2 - 1)).await;
@@ -134,7 +140,8 @@ async fn counts_packets(scene: &mut Scene, expected: u64) {
 async fn page_says(scene: &mut Scene, path: String, text: String) {
     let page = scene.world.play(async move |stage: &mut Stage| stage.browse(&path).await).await;
     let page = page.unwrap_or_else(|error| panic!("the page does not come: {error}"));
-    assert!(page.body.contains(&text), "it answers {} and says {}", page.status, page.body);
+    let body = page.text();
+    assert!(body.contains(&text), "it answers {} and says {body}", page.status);
 }
 
 #[then(expr = "nothing is left over")]

@@ -1,13 +1,16 @@
 //! Telephones tell the PBX where they are.
 
 use crate::scene::{PATIENCE, Scene};
-use crate::words::{Actor, Status};
+use crate::words::{Actor, Span, Status};
 use cucumber::{given, then, when};
 use pbx::sip::Transport;
+use pbx::time::Duration;
+use simulator::office::password;
 use simulator::phone::Phone;
 use simulator::stage::Stage;
 
 #[given(expr = "{actor} has a telephone")]
+#[when(expr = "{actor} has a telephone")]
 async fn has_a_telephone(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |_| ()).await;
 }
@@ -16,6 +19,11 @@ async fn has_a_telephone(scene: &mut Scene, actor: Actor) {
 async fn speaks_tcp(scene: &mut Scene, actor: Actor) {
     let tcp = Transport::Tcp;
     scene.world.play(async move |stage: &mut Stage| drop(stage.phone_over(&actor.0, tcp).await)).await;
+}
+
+#[given(expr = "{actor} has a telephone that registers for {span}")]
+async fn registers_for(scene: &mut Scene, actor: Actor, expires: Span) {
+    scene.phone(actor, move |phone| phone.registers_for(expires.0)).await;
 }
 
 #[given(expr = "{actor} is another telephone of {actor}")]
@@ -51,6 +59,27 @@ async fn registers(scene: &mut Scene, actor: Actor) {
 #[when(expr = "{actor} registers with a wrong password")]
 async fn registers_wrongly(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |phone| phone.register_with("guessed")).await;
+}
+
+#[when(expr = "{actor} registers {int} times with a wrong password")]
+async fn guesses(scene: &mut Scene, actor: Actor, times: usize) {
+    for guess in 0..times {
+        scene.phone(actor.clone(), move |phone| phone.register_with(&format!("guess {guess}"))).await;
+        scene.world.pass(Duration::from_secs(2)).await;
+    }
+}
+
+#[when(expr = "{actor} registers with the right password")]
+async fn registers_rightly(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.register_with(&password(&phone.name()))).await;
+}
+
+#[when(expr = "the password of {actor} is changed")]
+async fn password_changes(scene: &mut Scene, actor: Actor) {
+    let change = async move |stage: &mut Stage| {
+        stage.replan(move |plan| plan.extend(&actor.0, "password", "another secret")).await;
+    };
+    scene.world.play(change).await;
 }
 
 #[when(expr = "{actor} unregisters")]

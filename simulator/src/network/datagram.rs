@@ -4,6 +4,7 @@ use super::state::{Due, flipped};
 use super::tap::Kind;
 use super::{Network, state::State};
 use pbx::shell::host::Udp;
+use pbx::time::Instant;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
@@ -59,6 +60,18 @@ impl Datagrams {
             }
             stays
         });
+    }
+}
+
+impl State {
+    /// A datagram goes out.
+    pub(super) fn put_datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now: Instant) {
+        let sent = Arc::from(bytes);
+        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, now);
+        let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
+        for at in arrives.into_iter().chain(again) {
+            self.schedule(at, Due::Datagram { from, to, bytes: carried.clone() });
+        }
     }
 }
 
@@ -146,13 +159,7 @@ impl Udp for UdpSocket {
                     return Err(io::Error::from_raw_os_error(90));
                 }
             }
-            let sent = Arc::from(bytes);
-            let (fate, arrives, again) = state.send(self.bound, remote, Kind::Datagram, &sent, now);
-            let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
-            for at in arrives.into_iter().chain(again) {
-                let bytes = carried.clone();
-                state.schedule(at, Due::Datagram { from: self.bound, to: remote, bytes });
-            }
+            state.send_datagram(self.bound, remote, bytes, now);
             Ok(bytes.len())
         })
     }

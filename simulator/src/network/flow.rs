@@ -3,6 +3,7 @@
 //! A lost segment is sent again after 200 ms, then 400 ms, ...; what was sent after it waits at the receiver until it
 //! came. A segment that has not got through for 30 s breaks the stream for its sender; one that opens it, for 15 s.
 
+use super::forge::Outgoing;
 use super::state::{Due, State};
 use super::tap::Kind;
 use pbx::time::{Duration, Instant};
@@ -281,11 +282,24 @@ impl State {
             end.wait(waker);
             return Ok(None);
         }
-        end.under_way += length;
-        for piece in bytes[..length].chunks(SEGMENT) {
-            self.put(id, side.other(), What::Data(piece.into()), now);
-        }
+        self.write_forged(id, side, &bytes[..length], now);
         Ok(Some(length))
+    }
+
+    /// The bytes of one write go out, through the hands of forgers.
+    fn write_forged(&mut self, id: FlowId, side: Side, bytes: &[u8], now: Instant) {
+        let Some(flow) = self.flows.flows.get(&id) else { return };
+        let (from, to) = (flow.address(side), flow.address(side.other()));
+        let written =
+            Outgoing { at: now, from, to, is_stream: true, bytes: bytes.to_vec(), delay: Duration::ZERO };
+        for forged in self.forged(written) {
+            if let Ok(end) = self.end(id, side) {
+                end.under_way += forged.bytes.len();
+            }
+            for piece in forged.bytes.chunks(SEGMENT) {
+                self.put(id, side.other(), What::Data(piece.into()), now);
+            }
+        }
     }
 
     /// No more bytes of this side.

@@ -11,9 +11,11 @@
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `host.rs` | a host as the PBX's shell sees it |
 //! | `tap.rs` | what passes, for those who watch |
+//! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
 mod datagram;
 mod flow;
+mod forge;
 mod host;
 mod link;
 mod state;
@@ -21,6 +23,7 @@ mod stream;
 mod tap;
 
 pub use datagram::UdpSocket;
+pub use forge::Outgoing;
 pub use host::SimHost;
 pub use link::{Bursts, Fate, Link};
 pub use stream::{TcpListener, TcpStream};

@@ -2,6 +2,7 @@
 
 use super::datagram::Datagrams;
 use super::flow::{Flows, Segment};
+use super::forge::{Forger, Outgoing};
 use super::link::{Fate, Link};
 use super::tap::{Kind, Packet};
 use crate::dice::Dice;
@@ -35,6 +36,7 @@ pub(super) struct State {
     hosts: BTreeMap<IpAddr, HostState>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
     pub(super) taps: Vec<Tap>,
+    pub(super) forgers: BTreeMap<IpAddr, Vec<Forger>>,
     pub(super) datagrams: Datagrams,
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
@@ -68,6 +70,8 @@ pub(super) enum Due {
     Datagram { from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]> },
     /// Somebody is told that nobody listens where a datagram went.
     Unreachable { sender: SocketAddr, about: SocketAddr },
+    /// What a forger has held back goes out.
+    Forged(Outgoing),
     /// A segment of a stream arrives.
     Segment(Segment),
     /// A segment was lost: it goes out once more.
@@ -88,6 +92,7 @@ impl State {
             hosts: BTreeMap::new(),
             names: BTreeMap::new(),
             taps: Vec::new(),
+            forgers: BTreeMap::new(),
             datagrams: Datagrams::default(),
             flows: Flows::default(),
             disks: BTreeMap::new(),
@@ -105,6 +110,7 @@ impl State {
             let ((at, _), due) = entry.remove_entry();
             match due {
                 Due::Datagram { from, to, bytes } => self.arrive(from, to, bytes, at),
+                Due::Forged(Outgoing { from, to, bytes, .. }) => self.put_datagram(from, to, &bytes, at),
                 Due::Unreachable { sender, about } => self.datagrams.refuse(sender, about),
                 Due::Segment(segment) => self.on_segment(segment, at),
                 Due::Again { segment, attempt } => self.transmit(segment, attempt, at),

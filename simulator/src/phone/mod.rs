@@ -135,6 +135,11 @@ impl Phone {
         self.shared.act(|telephone, now| telephone.register(Some(password), now));
     }
 
+    /// From now on it asks to be known for so long.
+    pub fn registers_for(&self, expires: Duration) {
+        self.shared.act(|telephone, _| telephone.registration.expires(expires));
+    }
+
     /// Tells the PBX to forget it.
     pub fn unregister(&self) {
         self.shared.act(Telephone::unregister);

@@ -69,6 +69,11 @@ impl Registration {
         }
     }
 
+    /// Bindings are asked for so long from now on.
+    pub(super) fn expires(&mut self, expires: Duration) {
+        self.account.expires = expires;
+    }
+
     /// Asks for a binding, with this password from now on.
     pub(super) fn start(&mut self, password: Option<&str>, now: Instant) {
         if let Some(password) = password {

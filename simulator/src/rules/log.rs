@@ -2,7 +2,7 @@
 
 use crate::ladder::is_rtcp;
 use crate::network::{Kind, Packet};
-use crate::trace::is_payload;
+use crate::wire::{self, Form};
 use pbx::rtp::View;
 use pbx::rtp::packet::Header;
 use pbx::sip::{Limits, Message, Name};
@@ -76,30 +76,16 @@ impl Log {
             (Some(_), None) => 1,
             (None, _) => 0,
         };
-        let payload = || packets.iter().filter(|packet| is_payload(packet));
-        let mut messages: Vec<Sip> = Vec::new();
-        for packet in packets {
-            let Some(sip) = message(packet) else { continue };
-            if packet.kind != Kind::Again {
-                messages.push(sip);
-                continue;
-            }
-            // Whoever wrote it has written it once; TCP carries it until it arrives.
-            let is_it = |sent: &&mut Sip| {
-                !sent.over_udp && sent.arrived.is_none() && sent.from == sip.from && sent.bytes == sip.bytes
-            };
-            if let Some(sent) = messages.iter_mut().find(is_it) {
-                sent.arrived = sip.arrived;
-            }
-        }
+        let datagrams = || packets.iter().filter(|packet| packet.kind == Kind::Datagram);
+        let messages = wire::messages(packets).iter().filter_map(message).collect();
         Log {
             messages,
-            rtp: payload().filter_map(rtp).collect(),
+            rtp: datagrams().filter_map(rtp).collect(),
             is_calm: packets.iter().all(|packet| {
                 let fate = packet.fate;
                 packet.arrives.is_some() && !fate.is_fault() && fate.delay.is_zero()
             }),
-            datagrams: payload().filter(|packet| packet.kind == Kind::Datagram).map(arrivals).sum(),
+            datagrams: datagrams().map(arrivals).sum(),
             end: packets.last().map_or(Instant::START, |packet| packet.at),
         }
     }
@@ -113,11 +99,8 @@ impl Log {
     }
 }
 
-fn message(packet: &Packet) -> Option<Sip> {
-    if !is_payload(packet) && packet.kind != Kind::Again {
-        return None;
-    }
-    let message = Message::parse(&packet.bytes, &Limits::default()).ok()?;
+fn message(written: &wire::Message<'_>) -> Option<Sip> {
+    let message = Message::parse(&written.bytes, &Limits::default()).ok()?;
     let (status, cseq, via, from, to) = match &message {
         Message::Request(request) => {
             (None, request.cseq(), request.via(), request.from(), request.to_header())
@@ -131,12 +114,12 @@ fn message(packet: &Packet) -> Option<Sip> {
     let tag = |address: Option<&str>| address.unwrap_or_default().to_owned();
     let body = String::from_utf8_lossy(message.body()).into_owned();
     Some(Sip {
-        at: packet.at,
-        from: packet.from,
-        to: packet.to,
-        arrived: packet.arrives.filter(|_| packet.fate.flip.is_none()),
-        over_udp: packet.kind == Kind::Datagram,
-        bytes: packet.bytes.clone(),
+        at: written.sent,
+        from: written.from,
+        to: written.to,
+        arrived: written.arrived,
+        over_udp: written.form == Form::Datagram,
+        bytes: written.bytes.as_ref().into(),
         status,
         method: cseq.method().to_string(),
         branch: via.ok()?.branch().unwrap_or_default().to_owned(),

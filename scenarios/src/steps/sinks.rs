@@ -1,0 +1,77 @@
+//! Servers that keep what they are given; what the operator is answered by any server.
+
+use crate::scene::Scene;
+use crate::words::Misbehaviour;
+use cucumber::{given, then, when};
+use serde_json::json;
+use simulator::agents::http::Server;
+use simulator::agents::sink::Sink;
+use simulator::stage::Stage;
+use simulator::web::{Page, Question};
+
+#[given(expr = "the sink {fault}")]
+#[when(expr = "the sink {fault}")]
+async fn misbehaves(scene: &mut Scene, what: Misbehaviour) {
+    with(scene, move |sink| sink.misbehave(what.fault, what.times)).await;
+}
+
+#[when(expr = "the operator posts {int} report(s) to the sink")]
+async fn posts(scene: &mut Scene, count: usize) {
+    let post = async move |stage: &mut Stage| {
+        let server = stage.sink("sink").address();
+        let before = stage.answers().len();
+        for number in before + 1..=before + count {
+            let report = Question::new("POST", "/reports").json(&json!({ "report": number }));
+            // What came of it is asked for later.
+            drop(stage.ask(server, report).await);
+        }
+    };
+    scene.world.play(post).await;
+}
+
+#[when(expr = "the sink loses its power")]
+async fn loses_power(scene: &mut Scene) {
+    with(scene, Server::crash).await;
+}
+
+#[when(expr = "the sink is on again")]
+async fn is_on_again(scene: &mut Scene) {
+    with(scene, Server::restart).await;
+}
+
+#[then(expr = "the sink holds {int} report(s), in order")]
+async fn holds(scene: &mut Scene, expected: usize) {
+    let posted = with(scene, Server::<Sink>::posted).await;
+    let numbers: Vec<_> = posted.iter().filter_map(|asked| asked.json()?["report"].as_u64()).collect();
+    assert_eq!(numbers.len(), expected, "it holds {numbers:?}");
+    assert!(numbers.is_sorted_by(|a, b| a < b), "it holds {numbers:?}");
+}
+
+#[then(expr = "the operator is answered {int}")]
+async fn is_answered(scene: &mut Scene, status: u16) {
+    let page = answer(scene).await;
+    assert_eq!(page.status, status, "{}", page.text());
+}
+
+#[then(expr = "the operator is not answered")]
+async fn is_not_answered(scene: &mut Scene) {
+    let last = last(scene).await;
+    assert!(last.is_err(), "the operator is answered {last:?}");
+}
+
+/// The last answer that the operator had.
+pub(super) async fn answer(scene: &mut Scene) -> Page {
+    last(scene).await.unwrap_or_else(|why| panic!("the operator had no answer: {why}"))
+}
+
+async fn last(scene: &mut Scene) -> Result<Page, String> {
+    let last = scene.world.with(|stage: &mut Stage| stage.answers().last().cloned()).await;
+    last.expect("the operator has asked something")
+}
+
+async fn with<T: Send + 'static>(
+    scene: &mut Scene,
+    act: impl FnOnce(&Server<Sink>) -> T + Send + 'static,
+) -> T {
+    scene.world.play(async move |stage: &mut Stage| act(&stage.sink("sink"))).await
+}

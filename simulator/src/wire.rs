@@ -1,0 +1,385 @@
+//! What programs wrote, as messages: datagrams as they are, streams put together and cut where a message ends.
+//!
+//! A stream is read as its receiver reads it: in sequence, however it was cut into segments and however often one of them
+//! was sent again. One that does not begin with SIP (HTTP, WebSocket, TLS) is left as it was written, a segment a message.
+//! RTP and RTCP are no messages.
+
+use crate::network::{Kind, Packet};
+use pbx::sip::{Frame, Framer};
+use pbx::time::Instant;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// The longest message of a stream.
+const LONGEST: usize = 65_535;
+
+/// A stream whose first line is longer than this is no SIP.
+const LONGEST_LINE: usize = 8_192;
+
+/// What a program wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// When its first byte was sent.
+    pub sent: Instant,
+    /// When all of it had arrived, as it was sent; `None` when it never did.
+    pub arrived: Option<Instant>,
+    /// When a copy arrived that the network made.
+    pub again: Option<Instant>,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Whom it is for.
+    pub to: SocketAddr,
+    /// How it was found.
+    pub form: Form,
+    /// What it says.
+    pub bytes: Cow<'a, [u8]>,
+    /// The packets that carried a part of it, by their place in the trace, repeated ones too.
+    pub packets: Vec<usize>,
+}
+
+/// How a message was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// It is a datagram.
+    Datagram,
+    /// It was cut from a stream of SIP messages.
+    Framed,
+    /// It stands at the end of a stream of SIP messages and is none, or not all of one.
+    Broken,
+    /// It is a segment of a stream of something else.
+    Foreign,
+}
+
+impl Message<'_> {
+    /// The packet it begins with.
+    pub fn first_packet(&self) -> usize {
+        self.packets.first().copied().unwrap_or_default()
+    }
+
+    /// Whether a part of it had to be sent again.
+    pub fn was_late(&self, packets: &[Packet]) -> bool {
+        self.packets.iter().any(|at| packets.get(*at).is_some_and(|packet| packet.kind == Kind::Again))
+    }
+}
+
+/// The messages in these packets, in the order in which they were begun.
+pub fn messages(packets: &[Packet]) -> Vec<Message<'_>> {
+    let mut wire = Wire::default();
+    for (at, packet) in packets.iter().enumerate() {
+        wire.take(at, packet);
+    }
+    wire.conclude()
+}
+
+/// Whether it carries RTP or RTCP: version 2 of both begins with these bits, and no text does.
+pub(crate) fn is_media(packet: &Packet) -> bool {
+    packet.kind == Kind::Datagram && packet.bytes.first().is_some_and(|first| first >> 6 == 2)
+}
+
+#[derive(Default)]
+struct Wire<'a> {
+    messages: Vec<Message<'a>>,
+    /// Where in `messages` the datagram is that arrives then, for the news that nobody was there.
+    arriving: BTreeMap<(SocketAddr, SocketAddr, Instant), Vec<usize>>,
+    streams: BTreeMap<(SocketAddr, SocketAddr), Stream<'a>>,
+}
+
+/// One direction of a flow.
+#[derive(Default)]
+struct Stream<'a> {
+    segments: Vec<Segment<'a>>,
+}
+
+/// A segment at its place in the stream.
+struct Segment<'a> {
+    sent: Instant,
+    arrived: Option<Instant>,
+    bytes: &'a [u8],
+    packets: Vec<usize>,
+}
+
+impl<'a> Wire<'a> {
+    fn take(&mut self, at: usize, packet: &'a Packet) {
+        let key = (packet.from, packet.to);
+        match packet.kind {
+            Kind::Datagram if is_media(packet) => {}
+            Kind::Datagram => self.datagram(at, packet),
+            // A flow begins: what had these ends before is over.
+            Kind::Syn => [key, (packet.to, packet.from)].iter().for_each(|key| self.end_of(key)),
+            Kind::Data if !packet.bytes.is_empty() => {
+                let segment = Segment {
+                    sent: packet.at,
+                    arrived: arrival(packet),
+                    bytes: &packet.bytes,
+                    packets: vec![at],
+                };
+                self.streams.entry(key).or_default().segments.push(segment);
+            }
+            Kind::Again => {
+                let missing =
+                    |segment: &&mut Segment<'_>| segment.arrived.is_none() && segment.bytes == &*packet.bytes;
+                let stream = self.streams.get_mut(&key);
+                if let Some(segment) = stream.and_then(|stream| stream.segments.iter_mut().find(missing)) {
+                    segment.arrived = arrival(packet);
+                    segment.packets.push(at);
+                }
+            }
+            Kind::Reset => self.refused(packet),
+            Kind::SynAck | Kind::Data | Kind::Fin => {}
+        }
+    }
+
+    fn datagram(&mut self, at: usize, packet: &'a Packet) {
+        let arrived = arrival(packet);
+        if let Some(arrives) = packet.arrives {
+            self.arriving.entry((packet.from, packet.to, arrives)).or_default().push(self.messages.len());
+        }
+        self.messages.push(Message {
+            sent: packet.at,
+            arrived,
+            again: arrived.zip(packet.fate.duplicate).map(|(arrived, later)| arrived + later),
+            from: packet.from,
+            to: packet.to,
+            form: Form::Datagram,
+            bytes: Cow::Borrowed(&packet.bytes),
+            packets: vec![at],
+        });
+    }
+
+    /// Nobody listened where a datagram went.
+    fn refused(&mut self, packet: &Packet) {
+        let refused = self.arriving.remove(&(packet.to, packet.from, packet.at)).unwrap_or_default();
+        for at in refused {
+            (self.messages[at].arrived, self.messages[at].again) = (None, None);
+        }
+    }
+
+    fn end_of(&mut self, key: &(SocketAddr, SocketAddr)) {
+        if let Some(stream) = self.streams.remove(key) {
+            stream.cut(key.0, key.1, &mut self.messages);
+        }
+    }
+
+    fn conclude(mut self) -> Vec<Message<'a>> {
+        for ((from, to), stream) in std::mem::take(&mut self.streams) {
+            stream.cut(from, to, &mut self.messages);
+        }
+        self.messages.sort_by_key(|message| (message.sent, message.first_packet()));
+        self.messages
+    }
+}
+
+/// When a packet arrived as it was sent.
+fn arrival(packet: &Packet) -> Option<Instant> {
+    packet.arrives.filter(|_| packet.fate.flip.is_none())
+}
+
+impl<'a> Stream<'a> {
+    fn cut(mut self, from: SocketAddr, to: SocketAddr, messages: &mut Vec<Message<'a>>) {
+        self.wait_in_sequence();
+        let whole = Message {
+            sent: Instant::START,
+            arrived: None,
+            again: None,
+            from,
+            to,
+            form: Form::Foreign,
+            bytes: Cow::Borrowed(&[]),
+            packets: Vec::new(),
+        };
+        if !self.is_sip() {
+            messages.extend(self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| {
+                Message { sent, arrived, bytes: bytes.into(), packets, ..whole.clone() }
+            }));
+            return;
+        }
+        let (frames, rest) = self.frames();
+        let mut reader = Reader { segments: &self.segments, at: 0, within: 0 };
+        for frame in frames {
+            let (sent, arrived, packets) = reader.advance(frame.len());
+            messages.push(Message {
+                sent,
+                arrived,
+                packets,
+                form: Form::Framed,
+                bytes: frame.into(),
+                ..whole.clone()
+            });
+        }
+        if !rest.is_empty() {
+            let (sent, arrived, packets) = reader.advance(rest.len());
+            messages.push(Message {
+                sent,
+                arrived,
+                packets,
+                form: Form::Broken,
+                bytes: rest.into(),
+                ..whole
+            });
+        }
+    }
+
+    /// What comes before its turn waits for what is missing.
+    fn wait_in_sequence(&mut self) {
+        let mut turn = Some(Instant::START);
+        for segment in &mut self.segments {
+            turn = turn.zip(segment.arrived).map(|(turn, arrived)| turn.max(arrived));
+            segment.arrived = turn;
+        }
+    }
+
+    fn is_sip(&self) -> bool {
+        let bytes = self.segments.iter().flat_map(|segment| segment.bytes);
+        let text = bytes.skip_while(|byte| byte.is_ascii_whitespace()).take(LONGEST_LINE);
+        let line: Vec<u8> = text.copied().take_while(|byte| *byte != b'\r').collect();
+        line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
+    }
+
+    /// The messages, keepalives included, and what is left when there is no more.
+    fn frames(&self) -> (Vec<Vec<u8>>, Vec<u8>) {
+        let (mut framer, mut frames) = (Framer::new(LONGEST), Vec::new());
+        for segment in &self.segments {
+            framer.push(segment.bytes);
+            while let Ok(Some(frame)) = framer.next() {
+                frames.push(match frame {
+                    Frame::Message(bytes) => bytes,
+                    Frame::Ping | Frame::Pong => b"\r\n".to_vec(),
+                });
+            }
+        }
+        let framed = frames.iter().map(Vec::len).sum();
+        let all = self.segments.iter().flat_map(|segment| segment.bytes).copied();
+        (frames, all.skip(framed).collect())
+    }
+}
+
+/// Goes along the segments of a stream.
+struct Reader<'a, 'b> {
+    segments: &'b [Segment<'a>],
+    at: usize,
+    within: usize,
+}
+
+impl Reader<'_, '_> {
+    /// When the next so many bytes were sent and had all arrived, and by which packets.
+    fn advance(&mut self, mut length: usize) -> (Instant, Option<Instant>, Vec<usize>) {
+        let sent = self.segments.get(self.at).map_or(Instant::START, |segment| segment.sent);
+        let (mut arrived, mut packets) = (None, Vec::new());
+        while let Some(segment) = self.segments.get(self.at).filter(|_| length > 0) {
+            let taken = length.min(segment.bytes.len() - self.within);
+            length -= taken;
+            self.within += taken;
+            arrived = segment.arrived;
+            packets.extend(&segment.packets);
+            if self.within == segment.bytes.len() {
+                (self.at, self.within) = (self.at + 1, 0);
+            }
+        }
+        (sent, arrived, packets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Fate;
+    use pbx::time::Duration;
+
+    const BYE: &str = "BYE sip:a@b SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
+
+    #[test]
+    fn a_message_in_three_segments_is_one() {
+        let packets = [data(0, &BYE[..9]), data(0, &BYE[9..30]), data(5, &BYE[30..])];
+        let messages = messages(&packets);
+        assert_eq!(told(&messages), [(0, Some(6), BYE, vec![0, 1, 2])]);
+        assert_eq!(messages[0].form, Form::Framed);
+    }
+
+    #[test]
+    fn what_comes_after_a_lost_segment_waits_for_it() {
+        let again = Packet { kind: Kind::Again, ..data(200, &BYE[..9]) };
+        let packets = [lost(data(0, &BYE[..9])), data(0, &BYE[9..]), data(10, BYE), again];
+        let messages = messages(&packets);
+        assert_eq!(told(&messages), [(0, Some(201), BYE, vec![0, 3, 1]), (10, Some(201), BYE, vec![2])]);
+        assert!(messages[0].was_late(&packets) && !messages[1].was_late(&packets));
+    }
+
+    #[test]
+    fn what_never_arrives_holds_up_all_that_follows() {
+        let packets = [data(0, BYE), lost(data(1, BYE)), data(2, BYE)];
+        let arrived: Vec<_> = messages(&packets).iter().map(|message| message.arrived.is_some()).collect();
+        assert_eq!(arrived, [true, false, false]);
+    }
+
+    #[test]
+    fn two_messages_and_a_keepalive_in_one_segment_are_three() {
+        let packets = [data(0, &format!("{BYE}\r\n{BYE}"))];
+        let messages = messages(&packets);
+        let texts: Vec<_> = messages.iter().map(|message| String::from_utf8_lossy(&message.bytes)).collect();
+        assert_eq!(texts, [BYE, "\r\n", BYE]);
+    }
+
+    #[test]
+    fn a_stream_that_ends_within_a_message_says_so() {
+        let packets = [data(0, BYE), data(3, &BYE[..20])];
+        let forms: Vec<_> = messages(&packets).iter().map(|message| message.form).collect();
+        assert_eq!(forms, [Form::Framed, Form::Broken]);
+    }
+
+    #[test]
+    fn a_page_is_left_as_it_was_written() {
+        let page = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        let packets = [data(0, &page[..30]), data(1, &page[30..])];
+        let messages = messages(&packets);
+        assert_eq!(told(&messages), [(0, Some(1), &page[..30], vec![0]), (1, Some(2), &page[30..], vec![1])]);
+        assert!(messages.iter().all(|message| message.form == Form::Foreign));
+    }
+
+    #[test]
+    fn another_flow_of_the_same_ports_begins_anew() {
+        let syn = Packet { kind: Kind::Syn, ..data(5, "") };
+        let packets = [data(0, &BYE[..20]), syn, data(9, BYE)];
+        let forms: Vec<_> = messages(&packets).iter().map(|message| message.form).collect();
+        assert_eq!(forms, [Form::Broken, Form::Framed]);
+    }
+
+    #[test]
+    fn a_datagram_where_nobody_listens_has_not_arrived() {
+        let hello = Packet { kind: Kind::Datagram, ..data(0, "hello") };
+        let (from, to) = (hello.to, hello.from);
+        let refused = Packet { kind: Kind::Reset, from, to, ..data(1, "") };
+        let packets = [hello, refused];
+        assert_eq!(told(&messages(&packets)), [(0, None, "hello", vec![0])]);
+    }
+
+    type Told<'a> = (u64, Option<u64>, &'a str, Vec<usize>);
+
+    fn told<'a>(messages: &'a [Message<'_>]) -> Vec<Told<'a>> {
+        let millis = |at: Instant| at.as_nanos() / 1_000_000;
+        let told = |message: &'a Message<'_>| {
+            let text = std::str::from_utf8(&message.bytes).expect("text");
+            (millis(message.sent), message.arrived.map(millis), text, message.packets.clone())
+        };
+        messages.iter().map(told).collect()
+    }
+
+    fn data(at: u64, text: &str) -> Packet {
+        let address = |last: u8, port: u16| ([10, 0, 0, last], port).into();
+        let at = Instant::from_millis(at);
+        Packet {
+            at,
+            from: address(2, 50_000),
+            to: address(1, 5060),
+            kind: Kind::Data,
+            bytes: text.as_bytes().into(),
+            number: 0,
+            fate: Fate::default(),
+            arrives: Some(at + Duration::from_millis(1)),
+        }
+    }
+
+    fn lost(packet: Packet) -> Packet {
+        Packet { arrives: None, ..packet }
+    }
+}

@@ -1,0 +1,120 @@
+//! The scenes in which faults are planted: few, and short.
+//!
+//! In each of them alice is at 10.0.0.2 and bob at 10.0.0.3.
+
+use pbx::sip::{StatusCode, Transport};
+use pbx::time::Duration;
+use simulator::network::Link;
+use simulator::phone::{Answering, Phone};
+use simulator::stage::Stage;
+use std::net::{IpAddr, Ipv4Addr};
+
+pub(crate) const ALICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+pub(crate) const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// alice calls bob, who answers after a second; they talk for a second, and alice hangs up.
+    Call,
+    /// bob's telephone is busy.
+    Refused,
+    /// alice gives up while it rings.
+    Cancelled,
+    /// bob's telephone says nothing.
+    Dead,
+    /// alice registers and unregisters.
+    Registration,
+    /// A call between telephones that speak TCP.
+    TcpCall,
+    /// A call in a network that loses every fifth packet.
+    LossyCall,
+    /// alice puts bob on hold and takes him back.
+    Hold,
+    /// bob's network is gone when alice hangs up.
+    Lost,
+}
+
+impl Scene {
+    pub(crate) const ALL: &[Scene] = &[
+        Scene::Call,
+        Scene::Refused,
+        Scene::Cancelled,
+        Scene::Dead,
+        Scene::Registration,
+        Scene::TcpCall,
+        Scene::LossyCall,
+        Scene::Hold,
+        Scene::Lost,
+    ];
+
+    pub(crate) async fn play(self, stage: &mut Stage) {
+        let transport = if self == Scene::TcpCall { Transport::Tcp } else { Transport::Udp };
+        let alice = stage.phone_over("alice", transport).await;
+        let bob = stage.phone_over("bob", transport).await;
+        match self {
+            Scene::Call | Scene::TcpCall => {
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::LossyCall => {
+                stage.set_weather(Link { loss: 0.2, ..Link::default() });
+                talk(stage, &alice, &bob).await;
+                stage.pass(9 * SECOND).await;
+                alice.hang_up();
+                stage.pass(9 * SECOND).await;
+            }
+            Scene::Hold => {
+                talk(stage, &alice, &bob).await;
+                alice.hold();
+                stage.pass(SECOND).await;
+                alice.resume();
+                stage.pass(SECOND).await;
+                alice.hang_up();
+            }
+            Scene::Lost => {
+                talk(stage, &alice, &bob).await;
+                bob.loses_its_network();
+                alice.hang_up();
+                stage.pass(40 * SECOND).await;
+            }
+            Scene::Refused => {
+                bob.habits(|habits| habits.answering = Answering::Rejects(StatusCode::BUSY_HERE));
+                call(stage, &alice, &bob).await;
+            }
+            Scene::Cancelled => {
+                call(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::Dead => {
+                bob.habits(|habits| habits.answering = Answering::IsDead);
+                call(stage, &alice, &bob).await;
+                stage.pass(39 * SECOND).await;
+            }
+            Scene::Registration => {
+                alice.register();
+                stage.pass(SECOND).await;
+                alice.unregister();
+            }
+        }
+        stage.pass(SECOND).await;
+    }
+}
+
+async fn call(stage: &mut Stage, alice: &Phone, bob: &Phone) {
+    for phone in [alice, bob] {
+        phone.register();
+        stage.until(40 * SECOND, |_| phone.is_registered()).await;
+    }
+    alice.call("bob");
+    stage.pass(SECOND).await;
+}
+
+async fn talk(stage: &mut Stage, alice: &Phone, bob: &Phone) {
+    call(stage, alice, bob).await;
+    stage.until(20 * SECOND, |_| bob.is_ringing()).await;
+    bob.answer();
+    stage.pass(SECOND).await;
+}
