@@ -32,6 +32,18 @@ pub fn draw(packets: &[Packet], names: &BTreeMap<IpAddr, String>) -> String {
     text
 }
 
+/// The last `arrows` of the same, under its head.
+pub fn last(packets: &[Packet], names: &BTreeMap<IpAddr, String>, arrows: usize) -> String {
+    let drawn = draw(packets, names);
+    let lines: Vec<&str> = drawn.lines().collect();
+    let (head, all) = lines.split_at(lines.len().min(1));
+    let left_out = all.len().saturating_sub(arrows);
+    let note = format!("      ...  {left_out} lines before");
+    let note = (left_out > 0).then_some(note.as_str());
+    let shown = head.iter().copied().chain(note).chain(all[left_out..].iter().copied());
+    shown.collect::<Vec<_>>().join("\n")
+}
+
 /// One line of the ladder.
 struct Arrow {
     at: Instant,

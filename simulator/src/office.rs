@@ -255,7 +255,12 @@ impl Office {
 
     /// Whether nothing is left over in it: no call, dialog, transaction, port.
     pub fn is_idle(&self) -> bool {
-        self.left_over().is_empty()
+        let Some(at_work) = self.at_work.as_ref().filter(|_| !self.has_ended()) else { return true };
+        let pbx = at_work.core.pbx();
+        pbx.is_idle() && {
+            let Counters { calls_active, ports_in_use, .. } = pbx.counters();
+            calls_active == 0 && ports_in_use == 0
+        }
     }
 
     /// What is left over in it, in words.
