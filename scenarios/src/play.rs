@@ -26,6 +26,8 @@ pub struct Outcome {
     pub lasted: Instant,
     /// Every packet, a line each: equal texts are equal runs.
     pub trace: String,
+    /// What the trace is known by: equal numbers are equal runs.
+    pub hash: u64,
     /// The ladder.
     pub ladder: String,
 }
@@ -89,15 +91,12 @@ pub fn play(feature: &Feature, scenario: &Scenario, settings: Settings) -> Outco
         failure = look_back(&mut scene).err().map(Failure::Rule);
     }
     let see = scene.world.with(|stage: &mut Stage| {
-        (
-            stage.now(),
-            stage.trace().text(),
-            stage.trace().look(|packets| ladder::draw(packets, stage.names())),
-        )
+        let ladder = stage.trace().look(|packets| ladder::draw(packets, stage.names()));
+        (stage.now(), stage.trace().hash(), stage.trace().text(), ladder)
     });
     // A world in which a task has panicked can still be looked at.
-    let (lasted, trace, ladder) = block_on(see);
-    Outcome { seed: settings.seed, said, failure, lasted, trace, ladder }
+    let (lasted, hash, trace, ladder) = block_on(see);
+    Outcome { seed: settings.seed, said, failure, lasted, trace, hash, ladder }
 }
 
 fn say(sentences: &Collection<Scene>, scene: &mut Scene, step: &Step) -> Result<(), Failure> {

@@ -30,6 +30,20 @@ impl Trace {
         self.lock().clone()
     }
 
+    /// A number that is the same for equal runs, and for no two others that anybody will see (FNV-1a over the text).
+    pub fn hash(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut line = String::new();
+        for packet in self.lock().iter() {
+            line.clear();
+            write_line(&mut line, packet);
+            for byte in line.bytes() {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
     /// How many SIP messages begin like this (`INVITE`, `SIP/2.0 200`), copies included.
     pub fn count(&self, beginning: &str) -> usize {
         let packets = self.lock();
@@ -41,7 +55,7 @@ impl Trace {
     pub fn text(&self) -> String {
         let mut text = String::new();
         for packet in self.lock().iter() {
-            text.push_str(&line(packet));
+            write_line(&mut text, packet);
             text.push('\n');
         }
         text
@@ -52,18 +66,40 @@ impl Trace {
     }
 }
 
-fn line(packet: &Packet) -> String {
+/// Without its end.
+fn write_line(text: &mut String, packet: &Packet) {
     let Packet { at, from, to, kind, bytes, number, fate, arrives } = packet;
-    let mut line = format!("{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
+    let _ = write!(text, "{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
     let _ = match arrives {
-        Some(arrives) => write!(line, "{} ", arrives.as_nanos()),
-        None => write!(line, "never "),
+        Some(arrives) => write!(text, "{} ", arrives.as_nanos()),
+        None => write!(text, "never "),
     };
     match std::str::from_utf8(bytes) {
-        Ok(text) => line.extend(text.escape_debug()),
-        Err(_) => bytes.iter().for_each(|byte| {
-            let _ = write!(line, "{byte:02x}");
-        }),
+        Ok(payload) => text.extend(payload.escape_debug()),
+        Err(_) => text.extend(bytes.iter().map(|byte| HEX[usize::from(*byte)])),
     }
-    line
 }
+
+/// Two digits a byte. Most of a trace is media, so this is most of what it takes to write one.
+const HEX: [&str; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut texts = [""; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        texts[byte] = match std::str::from_utf8(&PAIRS[byte]) {
+            Ok(text) => text,
+            Err(_) => panic!("digits are text"),
+        };
+        byte += 1;
+    }
+    texts
+};

@@ -34,6 +34,9 @@ enum Command {
         /// Show every packet
         #[arg(long)]
         trace: bool,
+        /// Show the number that equal runs have in common
+        #[arg(long)]
+        hash: bool,
     },
     /// List the sentences that scenarios are made of
     Sentences,
@@ -54,8 +57,8 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
-        Command::Play { place, seed, until, ladder, trace } => {
-            match play(&place, Settings { seed, until }, ladder, trace) {
+        Command::Play { place, seed, until, ladder, trace, hash } => {
+            match play(&place, Settings { seed, until }, Show { ladder, trace, hash }) {
                 Ok(code) => code,
                 Err(why) => {
                     eprintln!("simulate: {why}");
@@ -74,7 +77,14 @@ fn document(root: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<ExitCode, String> {
+/// What is shown of a run.
+struct Show {
+    ladder: bool,
+    trace: bool,
+    hash: bool,
+}
+
+fn play(place: &str, settings: Settings, show: Show) -> Result<ExitCode, String> {
     let (file, line) = split(place);
     let folder = file.parent().unwrap_or(Path::new("")).to_owned();
     let mut cases = suite::cases_of(&folder, &file)?;
@@ -93,15 +103,18 @@ fn play(place: &str, settings: Settings, ladder: bool, trace: bool) -> Result<Ex
         let outcome = case.play(settings);
         let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
         println!("{} ... {word}, {} of virtual time", case.name, outcome.lasted);
-        if trace {
+        if show.hash {
+            println!("trace {:016x}", outcome.hash);
+        }
+        if show.trace {
             print!("{}", outcome.trace);
         }
-        if ladder {
+        if show.ladder {
             println!("\n{}", outcome.ladder);
         }
         if let Some(failure) = &outcome.failure {
             code = ExitCode::FAILURE;
-            if ladder {
+            if show.ladder {
                 println!("  {}", report::reason(failure));
             } else {
                 println!("\n{}", report::story(&case.place(), &outcome));
