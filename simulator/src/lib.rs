@@ -16,6 +16,22 @@
 //! });
 //! ```
 //!
+//! When the scene is over, everything comes to rest and every rule of [`rules`] is asked; a failure tells what was broken, by
+//! what, and shows the ladder. A test that wants to look at its world from outside, step by step, has a [`world::World`]:
+//!
+//! ```
+//! use futures::executor::block_on;
+//! use pbx::time::Duration;
+//! use simulator::{stage::Stage, world::World};
+//!
+//! let world = World::new(7);
+//! block_on(world.play(async |stage: &mut Stage| stage.phone("alice").await.register()));
+//! block_on(world.pass(Duration::from_secs(1)));
+//! let is_known = block_on(world.with(|stage: &mut Stage| stage.phones()["alice"].is_registered()));
+//! assert!(is_known);
+//! block_on(world.conclude());
+//! ```
+//!
 //! | room | what is in it |
 //! |---|---|
 //! | [`dice`] | draws that depend on what they are for, not on what was drawn before |

@@ -4,6 +4,7 @@
 //! nothing moves, not even the time. Nothing is shared with another world, so hundreds may run in one process.
 
 use crate::guards;
+use crate::ladder;
 use crate::stage::Stage;
 use pbx::time::Duration;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -11,6 +12,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::sync::oneshot;
+
+/// Arrows that are shown of a scene that failed.
+const SHOWN: usize = 20;
 
 /// What a world is asked to do.
 type Job = Box<dyn FnOnce(&Runtime, &mut Stage) + Send>;
@@ -62,6 +66,11 @@ impl World {
         self.play(async move |stage: &mut Stage| stage.pass(time).await).await;
     }
 
+    /// Everything comes to rest and every rule is asked, as by [`Stage::conclude`].
+    pub async fn conclude(&self) {
+        self.play(async |stage: &mut Stage| stage.conclude().await).await;
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         act: impl FnOnce(&Runtime, &mut Stage) -> T + Send + 'static,
@@ -93,12 +102,26 @@ impl Drop for World {
 }
 
 /// Plays one scene in a world of its own and returns what it returns; for tests that need no world beyond that.
+///
+/// When the scene is over, everything comes to rest and every rule is asked, as by [`Stage::conclude`]. A failure says the
+/// seed; the ladder up to it goes to stderr.
 pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static) -> T {
     let scene = move || {
         guards::enter(seed);
         let runtime = runtime(seed);
         let mut stage = raise(&runtime, seed);
-        guarded(|| runtime.block_on(guards::watch(scene(&mut stage))))
+        let outcome = guarded(|| {
+            runtime.block_on(guards::watch(async {
+                let result = scene(&mut stage).await;
+                stage.conclude().await;
+                result
+            }))
+        });
+        if outcome.is_err() {
+            let ladder = stage.trace().look(|packets| ladder::last(packets, stage.names(), SHOWN));
+            eprintln!("\n{ladder}\n  seed {seed}\n");
+        }
+        outcome
     };
     let thread = thread::Builder::new().name(format!("world {seed}")).spawn(scene);
     match thread.expect("the machine has room for another thread").join() {
