@@ -3,8 +3,8 @@
 use cucumber::Parameter;
 use pbx::sip::StatusCode;
 use pbx::time::Duration;
-use simulator::agents::exchange;
 use simulator::agents::http::Fault;
+use simulator::agents::{exchange, recorder, trunk};
 use std::str::FromStr;
 
 /// A person or machine by name: `alice`.
@@ -109,6 +109,38 @@ impl FromStr for Manner {
 
     fn from_str(text: &str) -> Result<Manner, &'static str> {
         text.parse().map(Manner)
+    }
+}
+
+/// What a recorder does when it is to record: `answers 503`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(
+    name = "recorder_reaction",
+    regex = r"records(?: after [\d.]+ seconds?)?|answers \d{3}|never answers|is dead|is not ready|takes one stream|takes no stream|leaves out the description|leaves out a stream|falls silent"
+)]
+pub struct RecorderReaction(pub recorder::Reaction);
+
+impl FromStr for RecorderReaction {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<RecorderReaction, &'static str> {
+        text.parse().map(RecorderReaction)
+    }
+}
+
+/// What a trunk does with a call: `refuses with 503 for 10 seconds`.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(
+    name = "trunk_reaction",
+    regex = r"answers(?: after [\d.]+ seconds?)?|refuses with \d{3}(?: for \d+ seconds?)?|moves to \S+|never answers|is dead"
+)]
+pub struct TrunkReaction(pub trunk::Reaction);
+
+impl FromStr for TrunkReaction {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<TrunkReaction, &'static str> {
+        text.parse().map(TrunkReaction)
     }
 }
 

@@ -116,6 +116,20 @@ impl Plan {
         self.whole.as_ref().is_none_or(|whole| whole.contains("[cdr]"))
     }
 
+    /// Numbers of this pattern go out over this system, which may call too. It is shown a name and a password if it asks.
+    pub fn carrier(&mut self, name: &str, pattern: &str, host: IpAddr, credentials: Option<(&str, &str)>) {
+        let credentials =
+            credentials.map(|(user, password)| format!("username = \"{user}\"\npassword = \"{password}\"\n"));
+        let _ = write!(
+            self.tables,
+            "\n[[trunks]]\nname = \"{name}\"\ntargets = [{{ host = \"{host}\" }}]\n\
+             accept_from = [\"{host}\"]\n{}\n\
+             [[routes]]\nname = \"{name}\"\nto_user = \"{pattern}\"\napp = \"trunk\"\n\
+             app_params = {{ trunks = [\"{name}\"] }}\n",
+            credentials.unwrap_or_default()
+        );
+    }
+
     /// The configuration as an operator would write it, for a PBX at `host`.
     pub fn toml(&self, host: &SimHost) -> String {
         if let Some(whole) = &self.whole {

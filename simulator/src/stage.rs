@@ -212,6 +212,7 @@ impl Stage {
                 phone.hang_up();
             }
         }
+        self.agents.rest();
         self.until(REST, Stage::is_at_rest).await;
         self.left_over()
     }
@@ -239,13 +240,15 @@ impl Stage {
 
     /// Whether nothing is left over; asked often.
     fn is_at_rest(&self) -> bool {
-        self.phones.values().all(Phone::is_idle) && self.office.is_idle()
+        let agents = || self.agents.left_over().is_empty();
+        self.phones.values().all(Phone::is_idle) && self.office.is_idle() && agents()
     }
 
     fn left_over(&self) -> Vec<String> {
         let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
         let mut left: Vec<String> =
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
+        left.extend(self.agents.left_over());
         left.extend(self.office.left_over());
         left
     }

@@ -6,10 +6,13 @@ mod configuration;
 mod network;
 mod office;
 mod provider;
+mod recorder;
 mod registering;
 mod sinks;
+mod storage;
 mod talking;
 mod time;
+mod trunk;
 
 /// The text of every file of sentences, for the dictionary.
 pub(crate) const SOURCES: &[&str] = &[
@@ -19,8 +22,11 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
+    include_str!("recorder.rs"),
     include_str!("registering.rs"),
     include_str!("sinks.rs"),
+    include_str!("storage.rs"),
     include_str!("talking.rs"),
     include_str!("time.rs"),
+    include_str!("trunk.rs"),
 ];

@@ -8,37 +8,77 @@
 //! | [`http`] | servers of HTTP/1.1, and how an answer can go wrong |
 //! | [`notation`] | how JSON is written into a table |
 //! | [`provider`] | says what is to be done in a call, step by step |
+//! | [`recorder`] | records calls for others (RFC 7866), and who asks it to |
+//! | [`trunk`] | another SIP system that takes calls for numbers |
 //! | [`sink`] | keeps what is posted |
+//! | [`bucket`] | storage that speaks S3 and looks at signatures |
+//! | [`stun`] | tells who asks from where it is seen |
 //! | [`websocket`] | both ends of RFC 6455, right and wrong |
 //! | [`application`] | controls calls over a WebSocket and keeps what it is told |
 //! | [`exchange`] | what it talks to, from a script |
 
 pub mod application;
+pub mod bucket;
 pub mod exchange;
 pub mod http;
 pub mod notation;
 pub mod provider;
+pub mod recorder;
 pub mod sink;
+mod sip;
+pub mod stun;
+pub mod trunk;
 pub mod websocket;
 
 use crate::stage::Stage;
 use crate::web::Page;
 use application::Application;
+use bucket::{Bucket, Credentials};
 use exchange::Exchange;
 use http::Server;
+use pbx::shell::host::Host;
 use provider::Provider;
+use recorder::{Client, Recorder};
 use sink::Sink;
 use std::collections::BTreeMap;
+use stun::StunServer;
+use trunk::Trunk;
+
+/// What the first trunk says, in Hz: far from what telephones say.
+const TRUNK_VOICE: f64 = 2_050.0;
 
 /// The machines of a world by name.
 #[derive(Default)]
 pub struct Agents {
     providers: BTreeMap<String, Server<Provider>>,
     sinks: BTreeMap<String, Server<Sink>>,
+    buckets: BTreeMap<String, Server<Bucket>>,
     applications: BTreeMap<String, Application>,
     exchanges: BTreeMap<String, Exchange>,
+    recorders: BTreeMap<String, Recorder>,
+    tap: Option<Client>,
+    trunks: BTreeMap<String, Trunk>,
+    stun: Option<StunServer>,
     /// What the operator was answered.
     pub(crate) answers: Vec<Result<Page, String>>,
+}
+
+impl Agents {
+    /// They end what they do.
+    pub(crate) fn rest(&self) {
+        self.trunks.values().for_each(Trunk::hang_up);
+        self.recorders.values().for_each(Recorder::hang_up);
+        self.tap.iter().for_each(Client::stop);
+        self.applications.values().for_each(Application::disconnect);
+    }
+
+    /// What is left over in them, in words.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        let trunks = self.trunks.iter().filter(|(_, trunk)| !trunk.is_idle()).map(|(name, _)| name);
+        let recorders =
+            self.recorders.iter().filter(|(_, recorder)| !recorder.is_idle()).map(|(name, _)| name);
+        trunks.chain(recorders).map(|name| format!("{name} is not idle")).collect()
+    }
 }
 
 impl Stage {
@@ -80,5 +120,63 @@ impl Stage {
         let exchange = Exchange::start(self.host(name));
         self.agents.exchanges.insert(name.to_owned(), exchange.clone());
         exchange
+    }
+
+    /// The recorder of this name.
+    pub fn recorder(&mut self, name: &str) -> Recorder {
+        if let Some(known) = self.agents.recorders.get(name) {
+            return known.clone();
+        }
+        let recorder = Recorder::start(self.host(name), name);
+        self.agents.recorders.insert(name.to_owned(), recorder.clone());
+        recorder
+    }
+
+    /// Who asks recorders to record.
+    pub fn tap(&mut self) -> Client {
+        if let Some(known) = &self.agents.tap {
+            return known.clone();
+        }
+        let tap = Client::start(self.host("tap"));
+        self.agents.tap = Some(tap.clone());
+        tap
+    }
+
+    /// The trunk of this name, with a voice of its own.
+    pub fn trunk(&mut self, name: &str) -> Trunk {
+        if let Some(known) = self.agents.trunks.get(name) {
+            return known.clone();
+        }
+        let voice = TRUNK_VOICE + 100.0 * self.agents.trunks.len() as f64;
+        let trunk = Trunk::start(self.host(name), name, voice);
+        self.agents.trunks.insert(name.to_owned(), trunk.clone());
+        trunk
+    }
+
+    /// The bucket of this name; who may use it stands in [`Bucket::credentials`].
+    pub fn bucket(&mut self, name: &str) -> Server<Bucket> {
+        if let Some(known) = self.agents.buckets.get(name) {
+            return known.clone();
+        }
+        let credentials = Credentials {
+            access_key: "OFFICE".to_owned(),
+            secret: format!("the secret of {name}"),
+            region: "local".to_owned(),
+        };
+        let host = self.host(name);
+        let clock = host.clock();
+        let bucket = Server::start(host, bucket::PORT, Bucket::new(credentials, clock));
+        self.agents.buckets.insert(name.to_owned(), bucket.clone());
+        bucket
+    }
+
+    /// The STUN server.
+    pub fn stun(&mut self) -> StunServer {
+        if let Some(known) = &self.agents.stun {
+            return known.clone();
+        }
+        let stun = StunServer::start(self.host("stun"));
+        self.agents.stun = Some(stun.clone());
+        stun
     }
 }

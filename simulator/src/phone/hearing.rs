@@ -28,7 +28,7 @@ struct Stream {
 }
 
 impl Hearing {
-    pub(super) fn receive(
+    pub(crate) fn receive(
         &mut self,
         ssrc: u32,
         timestamp: u32,

@@ -1,0 +1,269 @@
+//! A machine's sockets: SIP over UDP and TCP at one port, RTP at ports as they are opened. It moves bytes and time and
+//! decides nothing.
+
+use crate::network::{SimHost, TcpStream, UdpSocket};
+use pbx::shell::host::{Host, Listener, Udp};
+use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
+use pbx::time::Instant;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The longest SIP message over a stream.
+const LONGEST: usize = 65_535;
+
+/// What leaves a machine.
+pub(in crate::agents) enum Output {
+    /// A SIP message.
+    Message { path: Path, bytes: Vec<u8> },
+    /// RTP from one of its ports.
+    Media { local: SocketAddr, remote: SocketAddr, bytes: Vec<u8> },
+    /// RTP is to be received here.
+    Open(SocketAddr),
+    /// And here no longer.
+    Close(SocketAddr),
+}
+
+/// What is moved.
+pub(in crate::agents) trait Machine: Send + 'static {
+    fn receive(&mut self, bytes: &[u8], path: Path, now: Instant);
+    fn receive_media(&mut self, local: SocketAddr, bytes: &[u8], now: Instant);
+    fn path_failed(&mut self, path: Path, now: Instant);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_output(&mut self, now: Instant) -> Option<Output>;
+}
+
+/// A machine on its host.
+pub(in crate::agents) struct Desk<M> {
+    pub(in crate::agents) host: SimHost,
+    local: SocketAddr,
+    papers: Mutex<Papers<M>>,
+    /// The next deadline may be sooner than the one that is waited for.
+    sooner: Notify,
+}
+
+struct Papers<M> {
+    machine: M,
+    sip: Option<Arc<UdpSocket>>,
+    media: BTreeMap<SocketAddr, (Arc<UdpSocket>, oneshot::Sender<()>)>,
+    streams: BTreeMap<SocketAddr, (ConnectionId, mpsc::UnboundedSender<Vec<u8>>)>,
+    connections: u64,
+}
+
+impl<M: Machine> Desk<M> {
+    /// Binds what the machine listens on and begins to serve it.
+    pub(in crate::agents) fn start(host: SimHost, local: SocketAddr, machine: M) -> Arc<Desk<M>> {
+        let papers =
+            Papers { machine, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
+        let desk = Arc::new(Desk { host, local, papers: Mutex::new(papers), sooner: Notify::new() });
+        desk.open();
+        desk
+    }
+
+    /// Listens, again after the host has crashed.
+    pub(in crate::agents) fn open(self: &Arc<Self>) {
+        let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
+        {
+            let mut papers = self.papers();
+            papers.sip = Some(socket.clone());
+            papers.media.clear();
+            papers.streams.clear();
+        }
+        self.host.spawn(receive_messages(self.clone(), socket));
+        self.host.spawn(accept_streams(self.clone()));
+        self.host.spawn(keep_time(self.clone()));
+    }
+
+    /// The host loses its power: nobody is told.
+    pub(in crate::agents) fn crash(&self) {
+        self.host.network().crash(self.host.address());
+    }
+
+    /// The host is on again.
+    pub(in crate::agents) fn restart(self: &Arc<Self>) {
+        self.host.network().bounce(self.host.address());
+        self.open();
+    }
+
+    /// Looks at the machine.
+    pub(in crate::agents) fn look<T>(&self, look: impl FnOnce(&mut M, Instant) -> T) -> T {
+        look(&mut self.papers().machine, self.host.now())
+    }
+
+    /// Acts on the machine and sends what it wants sent.
+    pub(in crate::agents) fn act<T>(self: &Arc<Self>, act: impl FnOnce(&mut M, Instant) -> T) -> T {
+        let now = self.host.now();
+        let mut papers = self.papers();
+        let result = act(&mut papers.machine, now);
+        while let Some(output) = papers.machine.poll_output(now) {
+            self.perform(&mut papers, output);
+        }
+        self.sooner.notify_one();
+        result
+    }
+
+    fn papers(&self) -> MutexGuard<'_, Papers<M>> {
+        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn perform(self: &Arc<Self>, papers: &mut Papers<M>, output: Output) {
+        match output {
+            Output::Message { path, bytes } if path.transport == Transport::Udp => {
+                if let Some(socket) = &papers.sip {
+                    // Who has no network talks to nobody and notices by silence.
+                    let _ = socket.try_send_to(&bytes, path.remote);
+                }
+            }
+            Output::Message { path, bytes } => self.send_on_stream(papers, path, bytes),
+            Output::Media { local, remote, bytes } => {
+                if let Some((socket, _)) = papers.media.get(&local) {
+                    let _ = socket.try_send_to(&bytes, remote);
+                }
+            }
+            Output::Open(local) => {
+                let Ok(socket) = self.host.bind(local).map(Arc::new) else { return };
+                let (ends, ended) = oneshot::channel();
+                self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
+                papers.media.insert(local, (socket, ends));
+            }
+            Output::Close(local) => drop(papers.media.remove(&local)),
+        }
+    }
+
+    fn send_on_stream(self: &Arc<Self>, papers: &mut Papers<M>, path: Path, bytes: Vec<u8>) {
+        let open = papers.streams.get(&path.remote);
+        if open.is_some_and(|(_, write)| write.send(bytes.clone()).is_ok()) {
+            return;
+        }
+        let (write, waiting) = mpsc::unbounded_channel();
+        let _ = write.send(bytes);
+        papers.connections += 1;
+        let id = ConnectionId(papers.connections);
+        papers.streams.insert(path.remote, (id, write));
+        let desk = self.clone();
+        self.host.spawn(async move {
+            match desk.host.connect(path.remote).await {
+                Ok(stream) => carry(desk, stream, Path { connection: Some(id), ..path }, waiting).await,
+                Err(_) => desk.lose(path, id),
+            }
+        });
+    }
+
+    /// A connection is gone.
+    fn lose(self: &Arc<Self>, path: Path, id: ConnectionId) {
+        self.papers().streams.retain(|_, (known, _)| *known != id);
+        self.act(|machine, now| {
+            machine.path_failed(Path { connection: Some(id), ..path }, now);
+            machine.path_failed(Path { connection: None, ..path }, now);
+        });
+    }
+}
+
+async fn receive_messages<M: Machine>(desk: Arc<Desk<M>>, socket: Arc<UdpSocket>) {
+    let mut buffer = vec![0; LONGEST];
+    while socket.readable().await.is_ok() {
+        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
+            let path = Path { transport: Transport::Udp, local: desk.local, remote, connection: None };
+            desk.act(|machine, now| machine.receive(&buffer[..length], path, now));
+        }
+    }
+}
+
+async fn receive_media<M: Machine>(
+    desk: Arc<Desk<M>>,
+    local: SocketAddr,
+    socket: Arc<UdpSocket>,
+    mut ended: oneshot::Receiver<()>,
+) {
+    let mut buffer = vec![0; 2_048];
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut ended => return,
+            readable = socket.readable() => if readable.is_err() { return },
+        }
+        while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
+            desk.look(|machine, now| machine.receive_media(local, &buffer[..length], now));
+        }
+    }
+}
+
+async fn accept_streams<M: Machine>(desk: Arc<Desk<M>>) {
+    let Ok(mut listener) = desk.host.listen(desk.local).await else { return };
+    while let Ok((stream, remote)) = listener.accept().await {
+        let (write, waiting) = mpsc::unbounded_channel();
+        let id = {
+            let mut papers = desk.papers();
+            papers.connections += 1;
+            let id = ConnectionId(papers.connections);
+            papers.streams.insert(remote, (id, write));
+            id
+        };
+        let path = Path { transport: Transport::Tcp, local: desk.local, remote, connection: Some(id) };
+        desk.host.spawn(carry(desk.clone(), stream, path, waiting));
+    }
+}
+
+/// Carries messages both ways until the connection ends.
+async fn carry<M: Machine>(
+    desk: Arc<Desk<M>>,
+    stream: TcpStream,
+    path: Path,
+    mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
+) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut framer = Framer::new(LONGEST);
+    let mut buffer = vec![0; 4_096];
+    'open: loop {
+        tokio::select! {
+            biased;
+            bytes = waiting.recv() => {
+                let Some(bytes) = bytes else { break };
+                if writer.write_all(&bytes).await.is_err() { break }
+            }
+            read = reader.read(&mut buffer) => {
+                let Ok(length @ 1..) = read else { break };
+                framer.push(&buffer[..length]);
+                loop {
+                    match framer.next() {
+                        Ok(Some(Frame::Message(bytes))) => {
+                            desk.act(|machine, now| machine.receive(&bytes, path, now));
+                        }
+                        Ok(Some(Frame::Ping)) => if writer.write_all(PONG).await.is_err() { break 'open },
+                        Ok(Some(Frame::Pong)) => {}
+                        Ok(None) => break,
+                        Err(_) => break 'open,
+                    }
+                }
+            }
+        }
+    }
+    if let Some(id) = path.connection {
+        desk.lose(path, id);
+    }
+}
+
+/// Tells the machine the time when it asked for it.
+async fn keep_time<M: Machine>(desk: Arc<Desk<M>>) {
+    loop {
+        let now = desk.host.now();
+        let deadline = desk.look(|machine, _| machine.poll_timeout());
+        match deadline.map(|at| at.since(now)) {
+            Some(patience) if patience.is_zero() => {
+                desk.act(|machine, now| machine.handle_timeout(now));
+                tokio::task::yield_now().await;
+            }
+            Some(patience) => {
+                tokio::select! {
+                    biased;
+                    () = desk.sooner.notified() => {}
+                    () = tokio::time::sleep(patience) => {}
+                }
+            }
+            None => desk.sooner.notified().await,
+        }
+    }
+}
