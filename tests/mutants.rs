@@ -13,16 +13,20 @@ mod dialog;
 mod media;
 #[path = "mutants/plant.rs"]
 mod plant;
-#[path = "mutants/response.rs"]
-mod response;
+#[path = "mutants/repeat.rs"]
+mod repeat;
 #[path = "mutants/scene.rs"]
 mod scene;
+#[path = "mutants/server.rs"]
+mod server;
+#[path = "mutants/session.rs"]
+mod session;
 #[path = "mutants/transaction.rs"]
 mod transaction;
 
 use scene::Scene;
 use simulator::rules::{Break, rules};
-use simulator::stage::Stage;
+use simulator::stage::{PBX, Stage};
 use simulator::world::play;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -91,12 +95,26 @@ fn each_mutant_is_found() {
     assert!(survived.is_empty(), "\n{}", survived.join("\n"));
 }
 
+#[test]
+fn a_rule_that_is_waived_is_let_pass_and_one_that_holds_is_not_waived() {
+    let waived = |plant: fn(&mut Stage)| watch(Scene::Registration, plant);
+    let told = waived(|stage| {
+        plant::rewrite(stage, PBX, "SIP/2.0 200", "received=10.0.0.2", "received=10.0.0.9");
+        stage.waive("T25", "this PBX is behind a mirror").expect("a rule and a reason");
+    });
+    assert!(told.is_empty(), "{told:?}");
+    let told = waived(|stage| stage.waive("T25", "it might be").expect("a rule and a reason"));
+    assert!(told.iter().any(|told| told.is_needless && told.rule.id == "T25"), "{told:?}");
+}
+
 /// All mutants of all families.
 fn mutants() -> impl Iterator<Item = &'static Mutant> {
     [
         transaction::MUTANTS,
-        response::MUTANTS,
+        repeat::MUTANTS,
+        server::MUTANTS,
         dialog::MUTANTS,
+        session::MUTANTS,
         description::MUTANTS,
         media::MUTANTS,
         application::MUTANTS,

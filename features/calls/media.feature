@@ -60,3 +60,12 @@ Feature: What is agreed about the sound
     And bob says nothing
     When 2 minutes pass
     Then alice's call is still up
+
+  @CORE-05 @SIM-15
+  Scenario: A change to a codec that the other side does not know
+    Given bob's telephone knows only PCMU
+    And alice talks to bob
+    When alice goes on in PCMA
+    And 1 second passes
+    Then alice's change of the call was refused as not acceptable here (488)
+    And alice and bob hear each other

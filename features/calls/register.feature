@@ -2,6 +2,7 @@
 Feature: Registration
   A telephone tells the PBX where it can be reached (RFC 3261, section 10), and proves who it is.
 
+  @real
   Scenario: The right password
     Given alice has a telephone
     When alice registers
@@ -9,6 +10,7 @@ Feature: Registration
     Then alice is registered
     And nothing is left over
 
+  @real
   Scenario: A wrong password
     Given alice has a telephone
     When alice registers with a wrong password
@@ -21,6 +23,7 @@ Feature: Registration
     When 3 hours pass
     Then alice is registered
 
+  @real
   Scenario: Who has unregistered cannot be called
     Given alice and bob have registered
     When bob unregisters
@@ -38,7 +41,7 @@ Feature: Registration
     And 2 seconds pass
     Then REGISTER was sent 3 times
 
-  @CORE-01
+  @CORE-01 @real
   Scenario: Over TCP
     Given alice has a telephone that speaks TCP
     When alice registers
@@ -55,3 +58,11 @@ Feature: Registration
     And alice calls bob
     And 1 second passes
     Then bob's telephone rings
+
+  @CORE-06 @SIM-15
+  Scenario: A telephone that does not let go of an old nonce
+    Given bob's telephone registers with a nonce that is stale
+    And bob has registered
+    When 4 hours pass
+    Then bob is not registered
+    And the registration of bob was refused as unauthorized (401)

@@ -2,6 +2,7 @@
 Feature: Two people talk
   A telephone calls another one through the PBX; both hear each other until one of them hangs up.
 
+  @real @net(lossy) @net(jittery) @net(doubling) @net(shuffling) @net(far)
   Scenario: They hear each other
     Given alice and bob have registered
     When alice calls bob
@@ -12,6 +13,7 @@ Feature: Two people talk
     Then alice and bob hear each other
     And alice is told ringing (180)
 
+  @real
   Scenario: The caller hangs up
     Given alice talks to bob
     When alice hangs up
@@ -19,6 +21,7 @@ Feature: Two people talk
     Then bob's call is over
     And nothing is left over
 
+  @real
   Scenario: The callee hangs up
     Given alice talks to bob
     When bob hangs up
@@ -50,18 +53,19 @@ Feature: Two people talk
     When 1 hour passes
     Then alice and bob hear each other
 
-  @CORE-01
+  @CORE-01 @real
   Scenario: One speaks TCP and the other UDP
     Given alice has a telephone that speaks TCP
     And alice talks to bob
     Then alice and bob hear each other
 
-  @CORE-01
+  @CORE-01 @real
   Scenario: A telephone that speaks TCP is called
     Given bob has a telephone that speaks TCP
     And alice talks to bob
     Then alice and bob hear each other
 
+  @real
   Scenario: Two calls do not disturb each other
     Given alice talks to bob
     And carol talks to dave

@@ -32,6 +32,7 @@ Feature: Bad weather
       | 20   |
       | 30   |
 
+  @seeds(5)
   Scenario: Some loss is not heard as silence
     Given alice talks to bob
     When the network loses 5 % of the packets

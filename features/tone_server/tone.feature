@@ -12,7 +12,7 @@ Feature: The tone server
     And alice's call lasted 5 seconds
     And BYE was sent 1 time
 
-  @SRV-01
+  @SRV-01 @real
   Scenario: The caller hangs up first
     Given alice has registered
     When alice calls the tone
@@ -91,7 +91,7 @@ Feature: The tone server
     Then alice is told not acceptable here (488)
     And nothing is left over
 
-  @SRV-06
+  @SRV-06 @real
   Scenario: The PBX prefers a codec
     Given the PBX prefers PCMA
     And alice has registered
@@ -117,7 +117,7 @@ Feature: The tone server
     And 1 second passes
     Then the PBX has heard the keys "42"
 
-  @SRV-11
+  @SRV-11 @real
   Scenario: Over TCP
     Given alice has a telephone that speaks TCP
     And alice has registered
@@ -135,6 +135,7 @@ Feature: The tone server
     Then alice's call is over
     And the PBX has ended
 
+  @real
   Scenario: The echo
     Given alice has registered
     When alice calls the echo
@@ -151,7 +152,7 @@ Feature: The tone server
     And the call record says that the pbx hung up
     And the call record counts 500 packets each way
 
-  @SRV-08 @SRV-09
+  @SRV-08 @SRV-09 @real
   Scenario: What an operator sees
     Given alice has registered
     When alice calls the tone

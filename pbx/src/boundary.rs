@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::media;
 use crate::sip::Path;
 use crate::time::{Duration, Instant};
+use serde::Serialize;
 use std::net::SocketAddr;
 
 /// What the world tells the PBX.
@@ -172,4 +173,58 @@ pub struct Counters {
     pub ports_in_use: u64,
     /// RTP port pairs in the range.
     pub ports_total: u64,
+}
+
+/// What is in the PBX at a moment, for people who look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Survey {
+    /// Calls that are up or being closed, oldest first.
+    pub calls: Vec<CallNow>,
+    /// Contacts, by extension.
+    pub contacts: Vec<ContactNow>,
+}
+
+/// A call at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CallNow {
+    /// The PBX's id of the call.
+    pub call_id: String,
+    /// Call-ID of the caller's dialog.
+    pub sip_call_id: String,
+    /// Who called: the user part of From.
+    pub caller: String,
+    /// What was dialled: the user part of the Request-URI.
+    pub dialled: String,
+    /// What it does: `preparing`, `alerting`, `ringing`, `served`, `talking`, `over`.
+    pub stage: &'static str,
+    /// Seconds from the start of the world.
+    pub started_secs: f64,
+    /// Its legs, the caller first; those that are being closed last.
+    pub legs: Vec<LegNow>,
+}
+
+/// A leg at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LegNow {
+    /// `caller`, an extension, `trunk:name`.
+    pub name: String,
+    /// Where its SIP goes.
+    pub remote: SocketAddr,
+    /// The PBX's RTP port for it.
+    pub port: Option<u16>,
+    /// What was agreed on.
+    pub codec: Option<String>,
+}
+
+/// A contact at a moment.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ContactNow {
+    /// The extension.
+    pub extension: String,
+    /// The contact URI.
+    pub contact: String,
+    /// Where calls to it go first.
+    pub target: SocketAddr,
+    /// How long it still holds, in seconds.
+    pub expires_secs: f64,
 }

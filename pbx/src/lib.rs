@@ -9,6 +9,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`time`], [`rng`] | the time as a value, seeded dice |
+//! | [`buggify`] | where a simulated world may make life harder; nothing in a program that is for real |
 //! | [`sip`], [`sdp`], [`rtp`], [`audio`], [`tone`] | values and text: no time, no state between calls |
 //! | [`transaction`] | RFC 3261 section 17 with RFC 6026: four machines, one timer table |
 //! | [`dialog`] | RFC 3261 sections 12 to 15, PRACK, UPDATE, session timers |
@@ -22,6 +23,8 @@
 pub mod time;
 
 pub mod rng;
+
+pub mod buggify;
 
 pub mod audio;
 pub mod rtp;

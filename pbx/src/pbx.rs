@@ -2,13 +2,14 @@
 
 mod reception;
 
-pub use crate::boundary::{Counters, Event, Input, Output, What};
+pub use crate::boundary::{Counters, Event, Input, Output, Survey, What};
 
 use crate::auth::Authenticator;
+use crate::boundary::ContactNow;
 use crate::call::{Calls, Context};
 use crate::config::{self, Config};
 use crate::dialog::{self, Reply, Settings, UserAgent};
-use crate::registrar::{Becomes, Change, Registrar};
+use crate::registrar::{Becomes, Binding, Change, Registrar};
 use crate::rng::{Rng, Seed};
 use crate::sip::{self, Message, Method, ParseError, Path, StatusCode};
 use crate::time::{Duration, Instant, WallClock};
@@ -111,6 +112,18 @@ impl Pbx {
     /// What has been counted.
     pub fn counters(&self) -> Counters {
         Counters { registrations: self.context.registrar.count() as u64, ..self.context.counters.clone() }
+    }
+
+    /// What is in it now, for people who look.
+    pub fn survey(&self, now: Instant) -> Survey {
+        let contact = |(extension, binding): (&str, &Binding)| ContactNow {
+            extension: extension.to_owned(),
+            contact: binding.uri.clone(),
+            target: binding.target.remote,
+            expires_secs: binding.expires_at.since(now).as_secs_f64(),
+        };
+        let contacts = self.context.registrar.all(now).map(contact).collect();
+        Survey { calls: self.calls.survey(), contacts }
     }
 
     /// Whether nothing is left over: no call, dialog, transaction, port.

@@ -11,14 +11,27 @@
 //! | [`dictionary`] | all sentences, and the nearest to one that is unknown |
 //! | [`documents`] | the parts of documents that follow from the code |
 //! | [`play`] | one scenario, one seed, one outcome |
+//! | [`weather`] | weathers with a name, under which a scenario can be played again |
+//! | [`stopwatch`], [`terminal`] | how long people wait, and what their terminal shows |
 //! | [`report`] | the story of a failure |
+//! | [`ground`] | which network carries the packets of a suite |
+//! | [`swarm`], [`retell`] | cases that nobody thought of, by the thousand; one of them in sentences |
+//! | [`keep`], [`results`] | what is left of a run, as files; how runs came out, for machines |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
 pub mod dictionary;
 pub mod documents;
+pub mod ground;
+pub mod keep;
 pub mod play;
 pub mod report;
+pub mod results;
+pub mod retell;
 pub mod scene;
 mod steps;
+pub mod stopwatch;
 pub mod suite;
+pub mod swarm;
+pub mod terminal;
+pub mod weather;
 pub mod words;

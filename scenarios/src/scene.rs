@@ -2,6 +2,7 @@
 
 use crate::words::Actor;
 use pbx::time::Duration;
+use simulator::network::Ground;
 use simulator::phone::Phone;
 use simulator::stage::Stage;
 use simulator::world::World;
@@ -26,7 +27,12 @@ pub struct Scene {
 impl Scene {
     /// An empty world, in which everything follows from `seed`.
     pub fn new(seed: u64) -> Scene {
-        Scene { world: World::new(seed), refusal: None }
+        Scene::over(Ground::Own, seed)
+    }
+
+    /// The same, with something else that carries the packets.
+    pub fn over(ground: Ground, seed: u64) -> Scene {
+        Scene { world: World::over(ground, seed), refusal: None }
     }
 
     fn usual() -> Scene {

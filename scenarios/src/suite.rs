@@ -1,13 +1,23 @@
 //! All features over all cores, as `cargo test` wants it: the arguments of libtest, a line a scenario, stories at the end.
 
-use crate::play::{Outcome, Settings, play};
+mod arguments;
+
+pub use arguments::Arguments;
+
+use crate::dictionary;
+use crate::ground;
+use crate::keep::{self, folder_of};
+use crate::play::{Outcome, Settings, Terms, play_on};
 use crate::report;
-use crate::scene::SEED;
+use crate::results::{self, Played};
+use crate::stopwatch::Stopwatch;
+use crate::terminal;
+use crate::weather::Weather;
 use clap::Parser;
 use cucumber::feature::Ext as _;
-use cucumber::gherkin::tagexpr::TagOperation;
 use cucumber::gherkin::{Feature, GherkinEnv, Scenario};
-use cucumber::tag::Ext as _;
+use simulator::faults::Plan;
+use simulator::network::Ground;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -17,56 +27,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
-/// What may be asked of a suite: what libtest understands, tags and a seed.
-#[derive(Debug, Parser)]
-#[command(name = "features", about = "Plays the scenarios of the features", disable_version_flag = true)]
-pub struct Arguments {
-    /// Only scenarios whose name has one of these in it
-    filters: Vec<String>,
-    /// The whole name has to be the same
-    #[arg(long)]
-    exact: bool,
-    /// Scenarios to leave out by name
-    #[arg(long, value_name = "FILTER")]
-    skip: Vec<String>,
-    /// Only scenarios with these tags, e.g. "@CORE-05 and not @slow"
-    #[arg(long, value_name = "EXPRESSION")]
-    tags: Option<TagOperation>,
-    /// Name them, play none
-    #[arg(long)]
-    list: bool,
-    /// How many are played at a time
-    #[arg(long, value_name = "NUMBER")]
-    test_threads: Option<NonZero<usize>>,
-    /// What everything follows from
-    #[arg(long, default_value_t = SEED)]
-    seed: u64,
-    /// A letter a scenario
-    #[arg(short, long)]
-    quiet: bool,
-    /// Understood and of no consequence here
-    #[arg(long)]
-    nocapture: bool,
-    /// Understood and of no consequence here
-    #[arg(long)]
-    no_capture: bool,
-    /// Understood and of no consequence here
-    #[arg(long)]
-    show_output: bool,
-    /// Only the slow ones, which have the tag @slow
-    #[arg(long)]
-    ignored: bool,
-    /// The slow ones too, which have the tag @slow
-    #[arg(long)]
-    include_ignored: bool,
-    /// Understood and of no consequence here
-    #[arg(long, value_name = "FORMAT")]
-    format: Option<String>,
-    /// Understood and of no consequence here
-    #[arg(long, value_name = "WHEN")]
-    color: Option<String>,
-}
+/// Of so many failed scenarios the artefacts are kept: nobody looks at more.
+const KEPT: usize = 20;
 
 /// A scenario with what belongs to it.
 #[derive(Clone, Debug)]
@@ -79,6 +43,12 @@ pub struct Case {
     pub feature: Feature,
     /// The scenario, its outline filled in.
     pub scenario: Scenario,
+    /// Under which weather it is played: `@net(lossy)`.
+    pub weather: Option<Weather>,
+    /// With how many seeds a suite plays it: `@seeds(50)`.
+    pub seeds: u64,
+    /// What carries its packets.
+    pub ground: Ground,
 }
 
 impl Case {
@@ -92,40 +62,174 @@ impl Case {
         self.feature.tags.iter().chain(&self.scenario.tags).any(|own| own == tag)
     }
 
+    /// Its tags and those of its feature.
+    pub fn tags(&self) -> Vec<String> {
+        self.feature.tags.iter().chain(&self.scenario.tags).map(|tag| format!("@{tag}")).collect()
+    }
+
     /// Plays it.
     pub fn play(&self, settings: Settings) -> Outcome {
-        play(&self.feature, &self.scenario, settings)
+        self.play_on(settings, Terms::default())
     }
+
+    /// Plays it on these terms; its own weather and ground hold.
+    pub fn play_on(&self, settings: Settings, terms: Terms<'_>) -> Outcome {
+        let (weather, ground) = (self.weather.or(terms.weather), Some(&self.ground));
+        play_on(&self.feature, &self.scenario, settings, Terms { weather, ground, ..terms })
+    }
+
+    /// Plays it under these faults and no others.
+    pub fn play_under(&self, settings: Settings, plan: &Plan) -> Outcome {
+        self.play_on(settings, Terms { faults: Some(plan), ..Terms::default() })
+    }
+
+    /// Plays it with all its seeds, until one fails.
+    fn play_seeds(&self, settings: Settings) -> Outcome {
+        let mut took = Duration::ZERO;
+        let mut seed = settings.seed;
+        loop {
+            let mut outcome = self.play(Settings { seed, ..settings });
+            took += outcome.took;
+            seed += 1;
+            if outcome.failure.is_some() || seed >= settings.seed + self.seeds {
+                outcome.took = took;
+                return outcome;
+            }
+        }
+    }
+
+    /// The same scenario under another weather.
+    pub fn under(&self, weather: Weather) -> Case {
+        let name = match self.weather {
+            None => self.name.clone(),
+            Some(own) => self.name.replace(&suffix(own), ""),
+        };
+        Case { name: name + &suffix(weather), weather: Some(weather), ..self.clone() }
+    }
+}
+
+fn suffix(weather: Weather) -> String {
+    format!(" (net {weather})")
 }
 
 /// Plays what the arguments of the process want of the features in `folder`.
 pub fn main(folder: &str) -> ExitCode {
-    let arguments = Arguments::parse();
-    let cases = match cases(Path::new(folder)) {
-        Ok(cases) => cases,
+    match run(Path::new(folder), &Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(101),
         Err(why) => {
             eprintln!("features: {why}");
-            return ExitCode::FAILURE;
+            ExitCode::FAILURE
         }
-    };
-    let wanted: Vec<Case> = cases.into_iter().filter(|case| arguments.want(case)).collect();
+    }
+}
+
+/// Plays what is asked for of the features in `folder`; whether all went well.
+pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
+    dictionary::check()?;
+    let cases = cases(folder)?;
+    let slow = cases.iter().filter(|case| arguments.passes_over(case)).count();
+    let all = cases.len();
+    let ground = ground::from_environment()?;
+    let wanted = cases.into_iter().filter(|case| arguments.want(case));
+    let wanted: Vec<Case> = ground::those_for(wanted, &ground).collect();
     if arguments.list {
         wanted.iter().for_each(|case| println!("{}: test", case.name));
-        println!("\n{} tests, 0 benchmarks", wanted.len());
-        return ExitCode::SUCCESS;
+        if !arguments.is_terse() {
+            println!("\n{} tests, 0 benchmarks", wanted.len());
+        }
+        return Ok(true);
     }
     hush();
-    println!("\nrunning {} scenarios with seed {}", wanted.len(), arguments.seed);
+    let watch = Stopwatch::start();
+    let tests = if wanted.len() == 1 { "test" } else { "tests" };
+    println!("\nrunning {} {tests} on {ground} with seed {}", wanted.len(), arguments.seed);
     let settings = Settings { seed: arguments.seed, until: None };
-    let outcomes = play_all(&wanted, arguments.threads(), settings, |case, outcome| {
-        let word = if outcome.failure.is_none() { "ok" } else { "FAILED" };
-        if arguments.quiet {
-            print!("{}", &word[..1].replace('o', "."));
+    let play = |case: &Case| {
+        let mut outcome = case.play_seeds(settings);
+        // Nobody asks for these here, and there are many of them.
+        (outcome.trace, outcome.ladder) = Default::default();
+        outcome
+    };
+    let outcomes = play_each(&wanted, arguments.threads(), play, |case, outcome| {
+        let word = match (&outcome.failure, &outcome.unplayable) {
+            (Some(_), _) => "FAILED",
+            (None, None) => "ok",
+            (None, Some(why)) => &format!("ignored, {why}"),
+        };
+        if arguments.is_terse() {
+            print!(
+                "{}",
+                match word {
+                    "ok" => ".",
+                    "FAILED" => "F",
+                    _ => "i",
+                }
+            );
         } else {
             println!("test {} ... {word}", case.name);
         }
     });
-    conclude(&wanted, &outcomes)
+    let took = watch.elapsed();
+    let kept = keep_failed(&wanted, &outcomes, &arguments.keep)?;
+    let played = wanted.iter().zip(&outcomes).zip(&kept);
+    let played: Vec<Played<'_>> =
+        played.map(|((case, outcome), kept)| Played { case, outcome, kept }).collect();
+    if let Some(file) = &arguments.junit {
+        write(file, &results::junit(&played, took))?;
+    }
+    if let Some(file) = &arguments.json {
+        write(file, &format!("{:#}\n", results::json(&played, took)))?;
+    }
+    Ok(conclude(&played, slow, all - wanted.len() - slow, took))
+}
+
+/// Writes down what is left of those that failed, and takes away what was left of the others before.
+fn keep_failed(cases: &[Case], outcomes: &[Outcome], root: &Path) -> Result<Vec<Vec<PathBuf>>, String> {
+    let mut failed = 0;
+    let keep_one = |(case, outcome): (&Case, &Outcome)| {
+        let folder = folder_of(case, root);
+        let has_failed = outcome.failure.is_some();
+        failed += usize::from(has_failed);
+        let kept = if has_failed && failed <= KEPT {
+            keep::keep(case, outcome, &folder)
+        } else {
+            keep::forget(&folder).map(|()| Vec::new())
+        };
+        kept.map_err(|error| format!("{}: {error}", folder.display()))
+    };
+    cases.iter().zip(outcomes).map(keep_one).collect()
+}
+
+/// Tells how it came out; whether all went well.
+fn conclude(played: &[Played<'_>], slow: usize, left_out: usize, took: Duration) -> bool {
+    let failed: Vec<_> = played.iter().filter(|played| played.outcome.failure.is_some()).collect();
+    for Played { case, outcome, kept } in &failed {
+        let folder = kept.first().and_then(|file| file.parent()).map(|folder| folder.display().to_string());
+        let story = report::story(case, outcome, folder.as_deref(), terminal::style());
+        println!("\n---- {}\n\n{story}", case.name);
+    }
+    if failed.len() > 1 {
+        println!("\nfailures:");
+        failed.iter().for_each(|played| println!("    {}", played.case.name));
+    }
+    let virtual_secs: f64 = played.iter().map(|played| played.outcome.lasted.as_nanos() as f64 / 1e9).sum();
+    println!("\n{} of virtual time in {}", report::span(virtual_secs), report::span(took.as_secs_f64()));
+    let word = if failed.is_empty() { "ok" } else { "FAILED" };
+    let unplayable = played.iter().filter(|played| played.outcome.unplayable.is_some()).count();
+    println!(
+        "\ntest result: {word}. {} passed; {} failed; {} ignored; 0 measured; {left_out} filtered out; \
+         finished in {:.2}s\n",
+        played.len() - failed.len() - unplayable,
+        failed.len(),
+        slow + unplayable,
+        took.as_secs_f64()
+    );
+    failed.is_empty()
+}
+
+fn write(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// All scenarios of all features below `folder`, by file and line.
@@ -138,19 +242,58 @@ pub fn cases(folder: &Path) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-/// All scenarios of one feature; their names begin with its path from `folder`.
+/// All scenarios of one feature; their names begin with its path from `folder`. One that has the tag of a weather comes
+/// again for it.
 pub fn cases_of(folder: &Path, file: &Path) -> Result<Vec<Case>, String> {
     let feature = Feature::parse_path(file, GherkinEnv::default());
     let feature = feature.map_err(|error| format!("{}: {error}", file.display()))?;
     let feature = feature.expand_examples().map_err(|error| format!("{}: {error}", file.display()))?;
     let within = file.strip_prefix(folder).unwrap_or(file).with_extension("");
-    let case = |scenario: &Scenario| Case {
-        name: format!("{}: {}", within.display(), scenario.name),
-        file: file.to_owned(),
-        feature: feature.clone(),
-        scenario: scenario.clone(),
-    };
-    Ok(feature.scenarios.iter().map(case).collect())
+    let mut cases: Vec<Case> = Vec::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for scenario in &feature.scenarios {
+        let name = format!("{}: {}", within.display(), scenario.name);
+        let namesakes = names.entry(name.clone()).or_default();
+        *namesakes += 1;
+        let case = Case {
+            // Rows of an outline whose title does not tell them apart are told apart by their number.
+            name: if *namesakes > 1 { format!("{name} #{namesakes}") } else { name },
+            file: file.to_owned(),
+            feature: feature.clone(),
+            scenario: scenario.clone(),
+            weather: None,
+            seeds: 1,
+            ground: Ground::Own,
+        };
+        let wrong = |why: String| format!("{}: {why}", case.place());
+        let (seeds, weathers) = variants(&case).map_err(wrong)?;
+        let case = Case { seeds, ..case };
+        cases.push(case.clone());
+        cases.extend(weathers.into_iter().map(|weather| case.under(weather)));
+    }
+    Ok(cases)
+}
+
+/// With how many seeds a scenario is played, and under which weathers again, as its tags say.
+fn variants(case: &Case) -> Result<(u64, Vec<Weather>), String> {
+    let (mut seeds, mut weathers) = (1, Vec::new());
+    for tag in case.feature.tags.iter().chain(&case.scenario.tags) {
+        let Some((name, value)) = tag.strip_suffix(')').and_then(|tag| tag.split_once('(')) else { continue };
+        match name {
+            "seeds" => {
+                let number = value.parse().ok().filter(|seeds| (1..=100_000).contains(seeds));
+                seeds =
+                    number.ok_or_else(|| format!("@{tag}: expected a number of seeds from 1 to 100000"))?;
+            }
+            "net" => {
+                let known = Weather::ALL.map(Weather::name).join(", ");
+                let weather = Weather::named(value);
+                weathers.push(weather.ok_or_else(|| format!("@{tag}: no such weather; there are {known}"))?);
+            }
+            _ => {}
+        }
+    }
+    Ok((seeds, weathers))
 }
 
 /// Plays cases over so many threads and tells each outcome as it comes; returns them in the order of the cases.
@@ -158,16 +301,25 @@ pub fn play_all(
     cases: &[Case],
     threads: NonZero<usize>,
     settings: Settings,
+    tell: impl FnMut(&Case, &Outcome),
+) -> Vec<Outcome> {
+    play_each(cases, threads, |case| case.play(settings), tell)
+}
+
+fn play_each(
+    cases: &[Case],
+    threads: NonZero<usize>,
+    play: impl Fn(&Case) -> Outcome + Sync,
     mut tell: impl FnMut(&Case, &Outcome),
 ) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let (done, outcomes) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..threads.get().min(cases.len()) {
-            let (next, done) = (&next, done.clone());
+            let (next, done, play) = (&next, done.clone(), &play);
             scope.spawn(move || {
                 while let Some((at, case)) = take(next, cases) {
-                    let _ = done.send((at, case.play(settings)));
+                    let _ = done.send((at, play(case)));
                 }
             });
         }
@@ -200,35 +352,6 @@ pub fn hush() {
             loud(panic);
         }
     }));
-}
-
-impl Arguments {
-    fn want(&self, case: &Case) -> bool {
-        let fits = |filter: &String| {
-            if self.exact { case.name == *filter } else { case.name.contains(filter.as_str()) }
-        };
-        let is_slow = case.has_tag("slow");
-        let tags = || case.feature.tags.iter().chain(&case.scenario.tags);
-        (self.filters.is_empty() || self.filters.iter().any(fits))
-            && !self.skip.iter().any(fits)
-            && self.tags.as_ref().is_none_or(|expression| expression.eval(tags()))
-            && (self.include_ignored || is_slow == self.ignored)
-    }
-
-    fn threads(&self) -> NonZero<usize> {
-        self.test_threads.unwrap_or_else(cores)
-    }
-}
-
-fn conclude(cases: &[Case], outcomes: &[Outcome]) -> ExitCode {
-    let failed: Vec<_> =
-        cases.iter().zip(outcomes).filter(|(_, outcome)| outcome.failure.is_some()).collect();
-    for (case, outcome) in &failed {
-        println!("\n---- {}\n\n{}", case.name, report::story(&case.place(), outcome));
-    }
-    let word = if failed.is_empty() { "ok" } else { "FAILED" };
-    println!("\ntest result: {word}. {} passed; {} failed\n", outcomes.len() - failed.len(), failed.len());
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
 }
 
 /// All files below `folder` with this extension, in order.

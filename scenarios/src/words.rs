@@ -5,6 +5,7 @@ use pbx::sip::StatusCode;
 use pbx::time::Duration;
 use simulator::agents::http::Fault;
 use simulator::agents::{exchange, recorder, trunk};
+use simulator::phone;
 use std::str::FromStr;
 
 /// A person or machine by name: `alice`.
@@ -70,6 +71,23 @@ impl FromStr for Status {
     }
 }
 
+/// What a telephone does wrong, in the words of the simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way(pub phone::Misbehaviour);
+
+impl Parameter for Way {
+    const REGEX: &'static str = phone::Misbehaviour::SENTENCES;
+    const NAME: &'static str = "way";
+}
+
+impl FromStr for Way {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Way, &'static str> {
+        text.parse().map(Way)
+    }
+}
+
 /// What is wrong with a server, and how often: `answers 503 twice`.
 #[derive(Clone, Debug, PartialEq, Eq, Parameter)]
 #[param(
@@ -112,6 +130,19 @@ impl FromStr for Manner {
     }
 }
 
+/// Why something is so: the rest of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "reason", regex = ".+")]
+pub struct Reason(pub String);
+
+impl FromStr for Reason {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Reason, &'static str> {
+        Ok(Reason(text.to_owned()))
+    }
+}
+
 /// What a recorder does when it is to record: `answers 503`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
 #[param(
@@ -144,6 +175,33 @@ impl FromStr for TrunkReaction {
     }
 }
 
+/// Who sends or receives: a person, or the PBX.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "party", regex = "(?:the PBX|[a-z]+)")]
+pub struct Party(pub String);
+
+impl FromStr for Party {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Party, &'static str> {
+        Ok(Party(text.strip_prefix("the ").unwrap_or(text).to_owned()))
+    }
+}
+
+/// The how-manieth: `1st`, `2nd`, `3rd`, `4th`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "ordinal", regex = r"\d+(?:st|nd|rd|th)")]
+pub struct Ordinal(pub u64);
+
+impl FromStr for Ordinal {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Ordinal, &'static str> {
+        let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic()).parse().ok();
+        number.filter(|number| *number > 0).map(Ordinal).ok_or("counting begins with the 1st")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +220,14 @@ mod tests {
         assert_eq!("answers 503".parse(), Ok(Misbehaviour { fault: fault.clone(), times: None }));
         assert_eq!("answers 503 twice".parse(), Ok(Misbehaviour { fault: fault.clone(), times: Some(2) }));
         assert_eq!("answers 503 12 times".parse(), Ok(Misbehaviour { fault, times: Some(12) }));
+    }
+
+    #[test]
+    fn every_misbehaviour_stands_in_the_document() {
+        let document = include_str!("../../docs/scenarios.md");
+        for way in phone::Misbehaviour::ALL {
+            assert!(document.contains(&format!("- `{way}`\n")), "docs/scenarios.md does not name: {way}");
+        }
     }
 
     #[test]

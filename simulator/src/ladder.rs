@@ -1,62 +1,103 @@
 //! The trace as a ladder: a column an actor, an arrow a message, RTP in one arrow for many packets, faults on the arrow.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `name.rs` | what people call a message: `re-INVITE hold` |
+//! | `draw.rs` | the ladder in a terminal |
 
-use crate::network::{Kind, Packet};
+mod draw;
+mod name;
+
+pub use draw::Style;
+pub(crate) use name::Namer;
+
+use crate::network::{Kind, Packet, box_of, is_box};
 use crate::wire::{self, Form, is_media};
 use pbx::rtp::View;
-use pbx::sip::{Limits, Message, Method, Name, Uri};
 use pbx::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::ops::Range;
 
-/// How wide a column is.
-const COLUMN: usize = 28;
-/// What stands before the first column.
-const MARGIN: usize = 11;
-
-/// The ladder of these packets. Those who sent or received nothing have no column.
-pub fn draw(packets: &[Packet], names: &BTreeMap<IpAddr, String>) -> String {
-    let arrows = arrows(packets);
-    let columns = columns(&arrows, names);
-    let mut text = " ".repeat(MARGIN);
-    for address in &columns {
-        let name = names.get(address).cloned().unwrap_or_else(|| address.to_string());
-        let _ = write!(text, "{name:<COLUMN$}");
-    }
-    text.truncate(text.trim_end().len());
-    for arrow in &arrows {
-        text.push('\n');
-        text.push_str(&draw_arrow(arrow, &columns));
-    }
-    text.push('\n');
-    text
+/// All that is drawn.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    /// Those who sent or received something, the PBX between the first two who talk to it.
+    pub columns: Vec<Column>,
+    /// In the order of time.
+    pub arrows: Vec<Arrow>,
 }
 
-/// The last `arrows` of the same, under its head.
-pub fn last(packets: &[Packet], names: &BTreeMap<IpAddr, String>, arrows: usize) -> String {
-    let drawn = draw(packets, names);
-    let lines: Vec<&str> = drawn.lines().collect();
-    let (head, all) = lines.split_at(lines.len().min(1));
-    let left_out = all.len().saturating_sub(arrows);
-    let note = format!("      ...  {left_out} lines before");
-    let note = (left_out > 0).then_some(note.as_str());
-    let shown = head.iter().copied().chain(note).chain(all[left_out..].iter().copied());
-    shown.collect::<Vec<_>>().join("\n")
+/// An actor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Where.
+    pub address: IpAddr,
+    /// What it is called.
+    pub name: String,
 }
 
 /// One line of the ladder.
-struct Arrow {
-    at: Instant,
-    from: IpAddr,
-    to: IpAddr,
-    label: String,
-    lost: bool,
-    note: &'static str,
+#[derive(Clone, Debug)]
+pub struct Arrow {
+    /// When it was sent, or the first of it.
+    pub at: Instant,
+    /// Who sent it.
+    pub from: IpAddr,
+    /// Whom it is for.
+    pub to: IpAddr,
+    /// What people call it.
+    pub label: String,
+    /// Whether it got nowhere.
+    pub is_lost: bool,
+    /// What the network did to it, in a word or two.
+    pub note: &'static str,
+    /// What it stands for.
+    pub carries: Carries,
+    /// The first packet of it, by its place in the trace.
+    pub first_packet: usize,
+}
+
+/// What an arrow stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carries {
+    /// A message, as it was written.
+    Message(Vec<u8>),
+    /// So many packets of RTP.
+    Media(usize),
+    /// What happens to a stream, or that nobody listens.
+    Event,
+}
+
+/// The ladder of these packets, all of it.
+pub fn draw(packets: &[Packet], names: &BTreeMap<IpAddr, String>) -> String {
+    let ladder = Ladder::of(packets, names);
+    ladder.draw(0..ladder.arrows.len(), None, Style::default())
+}
+
+impl Ladder {
+    /// The ladder of these packets.
+    pub fn of(packets: &[Packet], names: &BTreeMap<IpAddr, String>) -> Ladder {
+        let arrows = arrows(packets);
+        let named = |address| {
+            let name = names.get(&address).cloned().unwrap_or_else(|| address.to_string());
+            Column { address, name }
+        };
+        Ladder { columns: columns(&arrows, names).into_iter().map(named).collect(), arrows }
+    }
+
+    /// So many arrows with those of a moment in the middle, fewer where there are no more.
+    pub fn around(&self, moment: Instant, count: usize) -> Range<usize> {
+        let middle = self.arrows.partition_point(|arrow| arrow.at < moment);
+        let from = middle.saturating_sub(count / 2).min(self.arrows.len().saturating_sub(count));
+        from..(from + count).min(self.arrows.len())
+    }
 }
 
 /// RTP in one direction since the last message.
 struct Stream {
     at: Instant,
+    first_packet: usize,
     payload_type: u8,
     packets: usize,
     lost: usize,
@@ -73,7 +114,9 @@ fn columns(arrows: &[Arrow], names: &BTreeMap<IpAddr, String>) -> Vec<IpAddr> {
     let is_pbx = |address: &IpAddr| names.get(address).is_some_and(|name| name == "PBX");
     if let Some(at) = columns.iter().position(is_pbx) {
         let pbx = columns.remove(at);
-        columns.insert(columns.len().min(1), pbx);
+        // A router stands between its telephone and the PBX.
+        let first = if columns.get(1).is_some_and(|second| is_box(*second)) { 2 } else { 1 };
+        columns.insert(columns.len().min(first), pbx);
     }
     columns
 }
@@ -82,12 +125,14 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
     let mut arrows = Vec::new();
     let mut streams: BTreeMap<(IpAddr, IpAddr), Stream> = BTreeMap::new();
     let mut seen: BTreeSet<(IpAddr, IpAddr, &[u8])> = BTreeSet::new();
+    let mut namer = Namer::default();
     let messages = wire::messages(packets);
     let mut messages = messages.iter().peekable();
     for (at, packet) in packets.iter().enumerate() {
+        let (from, to) = hop(packet);
         if let Some(payload_type) = rtp(packet) {
-            let key = (packet.from.ip(), packet.to.ip());
-            let new = Stream { at: packet.at, payload_type, packets: 0, lost: 0 };
+            let key = (from, to);
+            let new = Stream { at: packet.at, first_packet: at, payload_type, packets: 0, lost: 0 };
             let stream = streams.entry(key).or_insert(new);
             stream.packets += 1;
             stream.lost += usize::from(packet.arrives.is_none());
@@ -95,11 +140,13 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
         }
         let arrow = |label| Arrow {
             at: packet.at,
-            from: packet.from.ip(),
-            to: packet.to.ip(),
+            from,
+            to,
             label,
-            lost: packet.arrives.is_none(),
+            is_lost: packet.arrives.is_none(),
             note: if packet.arrives.is_none() { "lost" } else { "" },
+            carries: Carries::Event,
+            first_packet: at,
         };
         if let Some(event) = event(packet) {
             flush(&mut streams, &mut arrows);
@@ -107,7 +154,7 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
         }
         while let Some(message) = messages.next_if(|message| message.first_packet() == at) {
             flush(&mut streams, &mut arrows);
-            let is_again = !seen.insert((packet.from.ip(), packet.to.ip(), &message.bytes));
+            let is_again = !seen.insert((from, to, &message.bytes));
             let is_lost = match message.form {
                 Form::Datagram => packet.arrives.is_none(),
                 Form::Framed | Form::Broken | Form::Foreign => message.arrived.is_none(),
@@ -120,25 +167,39 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
                 _ if is_again => "again",
                 _ => "",
             };
-            arrows.push(Arrow { lost: is_lost, note, ..arrow(label(&message.bytes)) });
+            let label = namer.name(packet.from.ip(), &message.bytes);
+            let carries = Carries::Message(message.bytes.to_vec());
+            arrows.push(Arrow { is_lost, note, carries, ..arrow(label) });
         }
     }
     flush(&mut streams, &mut arrows);
     arrows
 }
 
+/// Between whom a packet is drawn: inside of a router its way ends or begins at the router.
+fn hop(packet: &Packet) -> (IpAddr, IpAddr) {
+    let (from, to) = (packet.from.ip(), packet.to.ip());
+    match (box_of(from), box_of(to)) {
+        (Some(router), _) => (from, router),
+        (_, Some(router)) if packet.arrives.is_some() => (router, to),
+        _ => (from, to),
+    }
+}
+
 fn flush(streams: &mut BTreeMap<(IpAddr, IpAddr), Stream>, arrows: &mut Vec<Arrow>) {
     let mut collapsed: Vec<_> = std::mem::take(streams).into_iter().collect();
     collapsed.sort_by_key(|(_, stream)| stream.at);
-    for ((from, to), Stream { at, payload_type, packets, lost }) in collapsed {
+    for ((from, to), Stream { at, first_packet, payload_type, packets, lost }) in collapsed {
         let codec = match payload_type {
             0 => "PCMU",
             8 => "PCMA",
             _ => "events",
         };
+        let all_are_lost = lost == packets;
         let lost = if lost > 0 { format!(", {lost} lost") } else { String::new() };
         let label = format!("RTP {codec} x {packets}{lost}");
-        arrows.push(Arrow { at, from, to, label, lost: false, note: "" });
+        let carries = Carries::Media(packets);
+        arrows.push(Arrow { at, from, to, label, is_lost: all_are_lost, note: "", carries, first_packet });
     }
 }
 
@@ -164,75 +225,11 @@ fn event(packet: &Packet) -> Option<&'static str> {
     }
 }
 
-/// What stands on the arrow of a message.
-fn label(bytes: &[u8]) -> String {
-    match Message::parse(bytes, &Limits::default()) {
-        Ok(Message::Request(request)) => {
-            let user = Uri::parse(request.uri()).ok().and_then(|uri| uri.user.map(str::to_owned));
-            match user.filter(|_| *request.method() == Method::Invite) {
-                Some(user) => format!("INVITE {user}{}", description(request.body())),
-                None => format!("{}{}", request.method(), description(request.body())),
-            }
-        }
-        Ok(Message::Response(response)) => {
-            let status = response.status();
-            let method = response.headers().get(Name::CSeq).and_then(|cseq| cseq.split_whitespace().nth(1));
-            let method = method.filter(|method| *method != "INVITE").map(|method| format!(" ({method})"));
-            let body = description(response.body());
-            format!("{status} {}{}{body}", response.reason(), method.unwrap_or_default())
-        }
-        Err(_) if bytes.iter().all(u8::is_ascii_whitespace) => "keepalive".into(),
-        Err(_) => format!("{} bytes", bytes.len()),
-    }
-}
-
-/// What a description wants, when that is not the usual.
-fn description(body: &[u8]) -> &'static str {
-    let body = String::from_utf8_lossy(body);
-    if !body.starts_with("v=0") {
-        return "";
-    }
-    match ["a=sendonly", "a=recvonly", "a=inactive"].iter().find(|line| body.contains(**line)) {
-        Some(&"a=sendonly") => " sendonly",
-        Some(&"a=recvonly") => " recvonly",
-        Some(_) => " inactive",
-        None => "",
-    }
-}
-
-fn draw_arrow(arrow: &Arrow, columns: &[IpAddr]) -> String {
-    let at = |address| columns.iter().position(|column| *column == address).unwrap_or(0);
-    let (from, to) = (at(arrow.from), at(arrow.to));
-    let (left, right) = (from.min(to), from.max(to));
-    let seconds = format!("{:.3}s", arrow.at.as_nanos() as f64 / 1e9);
-    let mut line = format!("{seconds:>9}  ");
-    for column in 0..columns.len() {
-        if column == left && left != right {
-            line.push('|');
-            line.push_str(&shaft(arrow, (right - left) * COLUMN - 1, from < to));
-        } else if !(left + 1..right).contains(&column) {
-            line.push('|');
-            if column + 1 < columns.len() {
-                line.push_str(&" ".repeat(COLUMN - 1));
-            }
-        }
-    }
-    if !arrow.note.is_empty() {
-        let _ = write!(line, "  {}", arrow.note);
-    }
-    line
-}
-
-/// `-- INVITE bob ----->`, or turned round; one that is lost ends before it is there.
-fn shaft(arrow: &Arrow, width: usize, rightwards: bool) -> String {
-    let room = width.saturating_sub(6);
-    let label: String = arrow.label.chars().take(room).collect();
-    let rest = width - label.chars().count() - 5;
-    match (rightwards, arrow.lost) {
-        (true, false) => format!("-- {label} {}>", "-".repeat(rest)),
-        (true, true) => format!("-- {label} {}x", "-".repeat(rest)),
-        (false, false) => format!("<{} {label} --", "-".repeat(rest)),
-        (false, true) => format!("x{} {label} --", "-".repeat(rest)),
+/// How people call a packet: `INVITE bob`, `200 OK (BYE)`, `172 bytes`.
+pub(crate) fn name(packet: &Packet) -> String {
+    match event(packet) {
+        Some(event) => event.to_owned(),
+        None => Namer::default().name(packet.from.ip(), &packet.bytes),
     }
 }
 
@@ -243,16 +240,56 @@ mod tests {
 
     #[test]
     fn a_column_an_actor_and_an_arrow_a_message() {
-        let invite = packet(1_000, 2, 1, "INVITE sip:bob@pbx SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n", true);
+        let invite = packet(1_000, 2, 1, "INVITE sip:bob@pbx SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0", true);
         let trying = packet(1_001, 1, 2, "SIP/2.0 100 Trying\r\nCSeq: 1 INVITE\r\n\r\n", true);
-        let onward = packet(1_001, 1, 3, "INVITE sip:bob@10.0.0.3 SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\n", false);
+        let onward =
+            packet(1_001, 1, 3, "INVITE sip:bob@10.0.0.3 SIP/2.0\r\nCSeq: 1 INVITE\r\n\r\nv=0", false);
         let names = [(1, "PBX"), (2, "alice"), (3, "bob")].map(|(n, name)| (ip(n), name.to_owned()));
         let drawn = draw(&[invite, trying, onward], &BTreeMap::from(names));
         let expected = "
-           alice                       PBX                         bob
-   1.000s  |-- INVITE bob ------------>|                           |
-   1.001s  |<------------ 100 Trying --|                           |
-   1.001s  |                           |-- INVITE bob ------------x|  lost
+           alice                               PBX                                 bob
+   1.000s  |-- INVITE bob -------------------->|                                   |
+   1.001s  |<-------------------- 100 Trying --|                                   |
+   1.001s  |                                   |-- INVITE bob -x lost              |
+";
+        assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
+    }
+
+    #[test]
+    fn what_the_network_did_stands_on_the_arrow() {
+        let twice = Fate { duplicate: Some(pbx::time::Duration::ZERO), ..Fate::default() };
+        let ok = "SIP/2.0 200 OK\r\nCSeq: 1 BYE\r\n\r\n";
+        let packets = [
+            Packet { fate: twice, ..packet(5, 1, 2, ok, true) },
+            packet(9, 1, 2, ok, false),
+            packet(12_345, 1, 2, ok, true),
+        ];
+        let drawn = draw(&packets, &BTreeMap::new());
+        let expected = "
+           10.0.0.1                            10.0.0.2
+   0.005s  |-- 200 OK (BYE) -- arrives twice ->|
+   0.009s  |-- 200 OK (BYE) -x lost            |
+  12.345s  |-- 200 OK (BYE) ---------- again ->|
+";
+        assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
+    }
+
+    #[test]
+    fn a_part_has_its_own_columns_and_a_pointer() {
+        let register = "REGISTER sip:x SIP/2.0\r\nCSeq: 1 REGISTER\r\n\r\n";
+        let packets: Vec<Packet> =
+            (0..9).map(|at| packet(at * 10, if at < 2 { 3 } else { 2 }, 1, register, true)).collect();
+        let ladder = Ladder::of(&packets, &BTreeMap::new());
+        let moment = Instant::from_millis(60);
+        let around = ladder.around(moment, 4);
+        assert_eq!(around, 4..8);
+        assert_eq!(ladder.around(Instant::from_millis(1_000), 4), 5..9);
+        let style = Style { has_lines: true, ..Style::default() };
+        let drawn = ladder.draw(5..7, Some(moment), style);
+        let expected = "
+           10.0.0.1                            10.0.0.2
+   0.050s  │◀─ again ────────────── REGISTER ──│
+>  0.060s  │◀─ again ────────────── REGISTER ──│
 ";
         assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
     }
@@ -266,8 +303,8 @@ mod tests {
             [segment(1_000, &bye[..9]), segment(1_001, &bye[9..40]), segment(1_001, &bye[40..]), again];
         let drawn = draw(&packets, &BTreeMap::new());
         let expected = "
-           10.0.0.2                    10.0.0.1
-   1.000s  |-- BYE ------------------->|  late
+           10.0.0.2                            10.0.0.1
+   1.000s  |-- BYE -------------------- late ->|
 ";
         assert_eq!(drawn, expected.strip_prefix('\n').unwrap_or(expected));
     }

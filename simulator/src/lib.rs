@@ -44,8 +44,12 @@
 //! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
+//! | [`faults`] | what went wrong in a run, as a list that can be replayed and edited |
+//! | [`logbook`] | what is logged, with the virtual time |
 //! | [`rules`] | what holds in every run |
 //! | [`stage`], [`world`] | all of it together, on a thread of its own |
+//! | [`swarm`] | calls that nobody thought of, by the thousand; the smallest that still goes wrong |
+//! | [`artefacts`] | what is left of a run for people and their tools: a page, a capture, sound |
 
 pub mod dice;
 pub mod disk;
@@ -58,10 +62,16 @@ pub mod phone;
 pub mod web;
 
 pub mod ladder;
+pub mod logbook;
 pub mod office;
 pub mod trace;
 pub mod wire;
 
+pub mod faults;
 pub mod rules;
 pub mod stage;
+
 pub mod world;
+
+pub mod artefacts;
+pub mod swarm;

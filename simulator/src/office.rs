@@ -2,7 +2,9 @@
 //!
 //! What a scenario wants of it is said in [`Plan`], which becomes the same TOML an operator writes.
 
-use crate::network::SimHost;
+mod process;
+
+use crate::network::{SimHost, Unplayable};
 use pbx::config::Config;
 use pbx::media;
 use pbx::pbx::{Counters, Event, Input, Output, Pbx};
@@ -11,8 +13,9 @@ use pbx::shell::host::Host;
 use pbx::shell::media_host::HostMedia;
 use pbx::shell::program::{self, Handle, Running};
 use pbx::time::{Duration, Instant};
-use std::fmt::Write as _;
-use std::net::IpAddr;
+use process::{Folder, Process};
+use std::fmt::{Display, Write as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,7 +102,7 @@ impl Plan {
     }
 
     /// Numbers of this pattern go out over these systems, one after the other.
-    pub fn trunk(&mut self, pattern: &str, targets: &[IpAddr]) {
+    pub fn trunk(&mut self, pattern: &str, targets: &[impl Display]) {
         let target = |(priority, host)| format!("{{ host = \"{host}\", priority = {priority} }}");
         let targets: Vec<String> = (1..).zip(targets).map(target).collect();
         let _ = write!(
@@ -179,13 +182,22 @@ pub fn password(number: &str) -> String {
 /// The PBX on its host.
 pub struct Office {
     host: SimHost,
+    /// Where a PBX that is a process has its files.
+    folder: Option<Folder>,
     at_work: Option<AtWork>,
     events: Arc<Mutex<Vec<Event>>>,
     has_crashed: bool,
 }
 
 /// A PBX that runs.
-struct AtWork {
+enum AtWork {
+    /// In the world, on a host of its network.
+    Inside(Inside),
+    /// Outside, as a process.
+    Process(Mutex<Process>),
+}
+
+struct Inside {
     handle: Handle<SimHost>,
     ended: Arc<AtomicBool>,
     core: Watched,
@@ -194,7 +206,7 @@ struct AtWork {
 impl Office {
     /// A host with no PBX on it yet.
     pub fn new(host: SimHost) -> Office {
-        Office { host, at_work: None, events: Arc::default(), has_crashed: false }
+        Office { host, folder: None, at_work: None, events: Arc::default(), has_crashed: false }
     }
 
     /// The machine.
@@ -210,8 +222,11 @@ impl Office {
     /// Starts the PBX.
     pub async fn open(&mut self, plan: &Plan) {
         let text = plan.toml(&self.host);
+        if let Some(program) = self.host.network().program() {
+            return self.start(&program, &text);
+        }
         let config = Config::parse(&text, "office.toml").unwrap_or_else(|error| panic!("{error}"));
-        let bound = program::bind(self.host.clone(), config, None).await;
+        let bound = self.host.within(program::bind(self.host.clone(), config, None)).await;
         let bound = bound.unwrap_or_else(|error| panic!("the PBX does not start: {error}"));
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
         let settings = media::Settings { clock: self.host.clock(), latching: media::Latching::default() };
@@ -229,7 +244,8 @@ impl Office {
         );
         let core = core.expect("a PBX that starts has a core");
         let ended = Arc::new(AtomicBool::new(false));
-        self.at_work = Some(AtWork { handle: running.handle.clone(), ended: ended.clone(), core });
+        let inside = Inside { handle: running.handle.clone(), ended: ended.clone(), core };
+        self.at_work = Some(AtWork::Inside(inside));
         self.host.spawn(wait_for_the_end(running, ended));
     }
 
@@ -237,23 +253,35 @@ impl Office {
     pub async fn reconfigure(&mut self, plan: &Plan) {
         let config = Config::parse(&plan.toml(&self.host), "office.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
-        if let Some(at_work) = &self.at_work {
-            let changed = at_work.handle.reconfigure(config).await;
-            changed.unwrap_or_else(|error| panic!("the PBX does not take its configuration: {error}"));
+        match &self.at_work {
+            Some(AtWork::Inside(inside)) => {
+                let changed = inside.handle.reconfigure(config).await;
+                changed.unwrap_or_else(|error| panic!("the PBX does not take its configuration: {error}"));
+            }
+            Some(AtWork::Process(process)) => {
+                if let Some(folder) = &self.folder {
+                    locked(process).reconfigure(folder, &plan.toml(&self.host));
+                }
+            }
+            None => {}
         }
     }
 
     /// Tells the PBX to end: no new calls, the running ones end after `grace`.
     pub async fn drain(&mut self, grace: Duration) {
-        if let Some(at_work) = &self.at_work {
-            at_work.handle.drain(grace).await;
+        match &self.at_work {
+            Some(AtWork::Inside(inside)) => inside.handle.drain(grace).await,
+            Some(AtWork::Process(process)) => locked(process).drain(grace),
+            None => {}
         }
     }
 
-    /// The machine loses its power and is on again, with no PBX running.
+    /// The machine loses its power and is on again, with no PBX running. Of a process it is only the process that goes.
     pub fn crash(&mut self) {
-        self.host.network().bounce(self.host.address());
-        self.at_work = None;
+        match self.at_work.take() {
+            Some(AtWork::Process(process)) => locked(&process).kill(),
+            Some(AtWork::Inside(_)) | None => self.host.network().bounce(self.host.address()),
+        }
         self.has_crashed = true;
     }
 
@@ -264,48 +292,120 @@ impl Office {
 
     /// Whether the PBX has ended by itself.
     pub fn has_ended(&self) -> bool {
-        self.at_work.as_ref().is_some_and(|at_work| at_work.ended.load(Ordering::Relaxed))
+        match &self.at_work {
+            Some(AtWork::Inside(inside)) => inside.ended.load(Ordering::Relaxed),
+            Some(AtWork::Process(process)) => locked(process).has_ended(),
+            None => false,
+        }
     }
 
     /// Whether nothing is left over in it: no call, dialog, transaction, port.
     pub fn is_idle(&self) -> bool {
-        let Some(at_work) = self.at_work.as_ref().filter(|_| !self.has_ended()) else { return true };
-        let pbx = at_work.core.pbx();
-        pbx.is_idle() && {
-            let Counters { calls_active, ports_in_use, .. } = pbx.counters();
-            calls_active == 0 && ports_in_use == 0
-        }
+        self.left_over().is_empty()
     }
 
-    /// What is left over in it, in words.
+    /// What is left over in it, in words. A process is asked for its calls and ports; what else it has, it does not say.
     pub fn left_over(&self) -> Vec<String> {
         // With the program ends whatever it had.
         let Some(at_work) = self.at_work.as_ref().filter(|_| !self.has_ended()) else { return Vec::new() };
-        let pbx = at_work.core.pbx();
-        let Counters { calls_active, ports_in_use, .. } = pbx.counters();
+        let (calls, ports, is_idle) = match at_work {
+            AtWork::Inside(inside) => {
+                let pbx = inside.core.pbx();
+                let Counters { calls_active, ports_in_use, .. } = pbx.counters();
+                (calls_active, ports_in_use, pbx.is_idle())
+            }
+            AtWork::Process(process) => {
+                let figure = |name| locked(process).figure(name);
+                match (figure("tandem_calls_active"), figure("tandem_rtp_ports_in_use")) {
+                    (Some(calls), Some(ports)) => (calls, ports, true),
+                    _ => return vec!["the PBX does not say what it has left".to_owned()],
+                }
+            }
+        };
         let left = [
-            (calls_active > 0, format!("the PBX has {calls_active} calls")),
-            (ports_in_use > 0, format!("the PBX has {ports_in_use} ports in use")),
-            (!pbx.is_idle(), "the PBX has calls, dialogs or transactions left".to_owned()),
+            (calls > 0, format!("the PBX has {calls} calls")),
+            (ports > 0, format!("the PBX has {ports} ports in use")),
+            (!is_idle, "the PBX has calls, dialogs or transactions left".to_owned()),
         ];
         left.into_iter().filter_map(|(is_left, what)| is_left.then_some(what)).collect()
     }
 
     /// What it has counted.
     pub fn counters(&self) -> Counters {
-        self.at_work.as_ref().map(|at_work| at_work.core.pbx().counters()).unwrap_or_default()
+        match &self.at_work {
+            Some(AtWork::Inside(inside)) => inside.core.pbx().counters(),
+            Some(AtWork::Process(_)) => {
+                Unplayable::throw("a PBX that is a process has no window to its counters")
+            }
+            None => Counters::default(),
+        }
+    }
+
+    /// What it says of itself: whether it runs, its calls, contacts and figures, what is left over.
+    pub fn state(&self, now: Instant) -> serde_json::Value {
+        let survey = match &self.at_work {
+            Some(AtWork::Inside(inside)) => inside.core.pbx().survey(now),
+            // A process has no window.
+            Some(AtWork::Process(_)) => return serde_json::json!({ "is_running": self.is_open() }),
+            None => pbx::boundary::Survey::default(),
+        };
+        let counters = self.counters();
+        serde_json::json!({
+            "is_running": self.is_open() && !self.has_ended(),
+            "has_crashed": self.has_crashed,
+            "calls": survey.calls,
+            "contacts": survey.contacts,
+            "left_over": self.left_over(),
+            "counters": {
+                "calls_total": counters.calls_total,
+                "calls_active": counters.calls_active,
+                "calls_answered": counters.calls_answered,
+                "calls_failed": counters.calls_failed,
+                "calls_turned_away": counters.calls_turned_away,
+                "talk_seconds": counters.talk_seconds,
+                "registrations": counters.registrations,
+                "messages_received": counters.messages_received,
+                "messages_sent": counters.messages_sent,
+                "messages_malformed": counters.messages_malformed,
+                "authentication_failures": counters.authentication_failures,
+                "ports_in_use": counters.ports_in_use,
+                "ports_total": counters.ports_total,
+            },
+        })
     }
 
     /// What it has told of itself.
     pub fn events(&self) -> Vec<Event> {
+        if self.folder.is_some() {
+            Unplayable::throw("a PBX that is a process does not tell its events");
+        }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The call records on its disk, oldest first.
     pub fn records(&self) -> Vec<serde_json::Value> {
-        let bytes = self.host.disk().contents(Path::new(RECORDS)).unwrap_or_default();
+        let bytes = match &self.folder {
+            Some(folder) => folder.read(RECORDS),
+            None => self.host.disk().contents(Path::new(RECORDS)).unwrap_or_default(),
+        };
         String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
+}
+
+impl Office {
+    /// Starts the program that is the PBX.
+    fn start(&mut self, program: &Path, configuration: &str) {
+        let folder = self.folder.take().map_or_else(Folder::new, Ok);
+        let folder = folder.unwrap_or_else(|error| panic!("the PBX has no folder: {error}"));
+        let pages = SocketAddr::new(self.host.address(), HTTP_PORT);
+        let process = Process::start(program, &folder, configuration, pages);
+        self.at_work = Some(AtWork::Process(Mutex::new(process)));
+        self.folder = Some(folder);
+    }
+}
+
+fn locked(process: &Mutex<Process>) -> MutexGuard<'_, Process> {
+    process.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn wait_for_the_end(mut running: Running<SimHost>, ended: Arc<AtomicBool>) {

@@ -1,21 +1,27 @@
 //! What is in a world: the network, the PBX, the people with their telephones, and the trace of all that was sent.
 
+mod router;
+
 use crate::agents::Agents;
+use crate::faults::{self, Event, PacketFault};
 use crate::guards;
-use crate::network::{Builder, Link, Network, SimHost};
+use crate::logbook::Logbook;
+use crate::network::{Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, seen_outside};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
-use crate::rules::{Break, Evidence};
+use crate::rules::{Break, Run, WaiverError, Waivers};
 use crate::trace::Trace;
 use crate::web::{self, Page, Question};
+use pbx::pbx::What;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tracing::subscriber::DefaultGuard;
 
-/// Where the PBX is.
+/// Where the PBX is, but on the loopback: see [`Stage::pbx`].
 pub const PBX: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
 
 /// Who looks at pages.
@@ -26,6 +32,14 @@ const FIRST: u8 = 2;
 
 /// After this nothing is left of anything: twice 64 * T1, and a little.
 const REST: Duration = Duration::from_secs(70);
+
+/// The same in real time, in which only calls and ports are waited for.
+const REAL_REST: Duration = Duration::from_secs(8);
+
+/// No longer time passes at once on turmoil.
+const LONGEST_IN_STEPS: Duration = Duration::from_secs(150);
+/// How long one look whether all has come to rest waits for the next.
+const REST_LOOK: Duration = Duration::from_millis(250);
 
 /// How long one look of [`Stage::until`] waits for the next.
 const LOOK: Duration = Duration::from_millis(5);
@@ -43,9 +57,20 @@ pub struct Stage {
     names: BTreeMap<IpAddr, String>,
     weather: Link,
     trace: Trace,
+    excused: BTreeSet<IpAddr>,
+    waivers: Waivers,
+    logbook: Logbook,
+    /// What is logged on this thread stands in the logbook for as long as there is a stage.
+    _scribe: DefaultGuard,
     seed: u64,
     /// No time passes beyond this.
     horizon: Option<Instant>,
+    /// What is said of packets, whatever the dice say.
+    scripted: Vec<PacketFault>,
+    /// What makes life harder for the PBX.
+    whims: Vec<String>,
+    /// The events of the plan that is followed, those to come.
+    agenda: VecDeque<Event>,
     /// Whether anybody has brought it to rest or judged it.
     has_concluded: Cell<bool>,
 }
@@ -53,15 +78,23 @@ pub struct Stage {
 impl Stage {
     /// To be called on the world's runtime.
     #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
-    pub(crate) fn new(seed: u64) -> Stage {
-        let network = Builder::new().rng_seed(seed).build();
-        guards::begin(tokio::time::Instant::now(), network.clock());
+    pub(crate) fn new(ground: Ground, seed: u64) -> Stage {
+        let is_own = ground == Ground::Own;
+        let network = Builder::new().rng_seed(seed).over(ground).build();
+        if is_own {
+            guards::begin(tokio::time::Instant::now(), network.clock());
+        }
         let trace = Trace::of(&network);
-        let driven = network.clone();
-        tokio::spawn(async move { driven.drive().await });
-        network.name(DOMAIN, &[PBX]);
-        let office = Office::new(network.host("PBX", PBX));
-        let names = BTreeMap::from([(PBX, "PBX".to_owned())]);
+        let logbook = Logbook::default();
+        let _scribe = logbook.open(network.clone());
+        if is_own {
+            let driven = network.clone();
+            tokio::spawn(async move { driven.drive().await });
+        }
+        let pbx = network.address(1);
+        network.name(DOMAIN, &[pbx]);
+        let office = Office::new(network.host("PBX", pbx));
+        let names = BTreeMap::from([(pbx, "PBX".to_owned())]);
         let (plan, phones, weather) = (Plan::new(), BTreeMap::new(), Link::default());
         let agents = Agents::default();
         Stage {
@@ -73,8 +106,15 @@ impl Stage {
             names,
             weather,
             trace,
+            logbook,
+            _scribe,
+            excused: BTreeSet::new(),
+            waivers: Waivers::default(),
             seed,
             horizon: None,
+            scripted: Vec::new(),
+            whims: Vec::new(),
+            agenda: VecDeque::new(),
             has_concluded: Cell::new(false),
         }
     }
@@ -82,6 +122,16 @@ impl Stage {
     /// What everything follows from.
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// Where the PBX is.
+    pub fn pbx(&self) -> IpAddr {
+        self.office.host().address()
+    }
+
+    /// What carries the packets.
+    pub fn ground(&self) -> &Ground {
+        self.network.ground()
     }
 
     /// Virtual time since the start.
@@ -94,6 +144,11 @@ impl Stage {
         &self.trace
     }
 
+    /// What was logged so far.
+    pub fn logbook(&self) -> &Logbook {
+        &self.logbook
+    }
+
     /// Who is at which address.
     pub fn names(&self) -> &BTreeMap<IpAddr, String> {
         &self.names
@@ -102,9 +157,44 @@ impl Stage {
     /// A machine at the next free address.
     pub fn host(&mut self, name: &str) -> SimHost {
         let next = FIRST + u8::try_from(self.names.len() - 1).expect("a world has a few hundred hosts");
-        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, next));
+        let address = self.network.address(next);
         self.names.insert(address, name.to_owned());
+        self.apply_script();
         self.network.host(name, address)
+    }
+
+    /// The dice are switched off: what goes wrong from now on is what the plan says. To be called before anything is sent.
+    ///
+    /// What a scenario does to machines it does itself; an event of the plan that says the same changes nothing.
+    pub fn follow(&mut self, plan: &faults::Plan) {
+        self.network.dice_off();
+        self.agenda = plan.events.clone().into();
+        self.scripted.clone_from(&plan.packets);
+        self.apply_script();
+    }
+
+    /// This, too, happens to a packet, whatever the dice say.
+    pub fn script(&mut self, fault: PacketFault, change: impl FnOnce(&mut Fate)) {
+        let is_it = |known: &PacketFault| {
+            (&known.from, &known.to, known.number) == (&fault.from, &fault.to, fault.number)
+        };
+        let at = self.scripted.iter().position(is_it).unwrap_or_else(|| {
+            self.scripted.push(fault);
+            self.scripted.len() - 1
+        });
+        change(&mut self.scripted[at].fate);
+        self.apply_script();
+    }
+
+    /// What went wrong so far.
+    pub fn faults(&self) -> faults::Plan {
+        self.trace.look(|packets| faults::Plan::of(packets, &self.network.happenings(), &self.names))
+    }
+
+    /// Whom the plan that is followed names and nobody has seen.
+    pub fn strangers(&self) -> BTreeSet<String> {
+        let named = self.scripted.iter().flat_map(|fault| [&fault.from, &fault.to]);
+        named.filter(|name| self.address(name).is_none()).cloned().collect()
     }
 
     /// The PBX runs, with the plan as it is.
@@ -138,29 +228,42 @@ impl Stage {
 
     /// A telephone called `name` for an extension, which may have others.
     pub async fn add_phone(&mut self, name: &str, extension: &str, transport: Transport) -> Phone {
-        let number = extension.to_owned();
-        self.replan(move |plan| {
-            plan.extension(&number);
-        })
-        .await;
+        let host = self.host(name);
+        self.add_phone_on(host, name, extension, transport).await
+    }
+
+    async fn add_phone_on(
+        &mut self,
+        host: SimHost,
+        name: &str,
+        extension: &str,
+        transport: Transport,
+    ) -> Phone {
+        if !self.plan.extensions.iter().any(|known| known.number == extension) {
+            let number = extension.to_owned();
+            self.replan(move |plan| {
+                plan.extension(&number);
+            })
+            .await;
+        }
         self.open_office().await;
         let line = phone::Line {
             user: extension.to_owned(),
             password: office::password(extension),
             domain: DOMAIN.to_owned(),
-            pbx: SocketAddr::new(PBX, SIP_PORT),
+            pbx: SocketAddr::new(self.pbx(), SIP_PORT),
             transport,
             expires: Duration::from_secs(3_600),
         };
         let habits = Habits { voice: Sound::Tone(self.next_voice()), ..Habits::default() };
-        let phone = Phone::new(self.host(name), line, habits);
+        let phone = Phone::new(host, line, habits);
         self.phones.insert(name.to_owned(), phone.clone());
         phone
     }
 
     /// What somebody sees who looks at a page of the PBX.
     pub async fn browse(&mut self, path: &str) -> io::Result<Page> {
-        web::get(&self.operator(), SocketAddr::new(PBX, HTTP_PORT), path).await
+        web::get(&self.operator(), SocketAddr::new(self.pbx(), HTTP_PORT), path).await
     }
 
     /// What somebody is answered who asks a server.
@@ -200,20 +303,39 @@ impl Stage {
         self.weather = link;
     }
 
+    /// All links are good again, nothing is cut, held back or stands still.
+    pub fn heal(&mut self) {
+        self.calm();
+    }
+
+    /// The faults stop: all links are good, no line is cut.
+    pub fn calm(&mut self) {
+        self.network.calm();
+        self.weather = Link::default();
+    }
+
+    /// Every telephone has its network again.
+    pub fn plug_all_in(&self) {
+        for phone in self.phones.values().filter(|phone| !phone.is_plugged_in()) {
+            phone.finds_its_network();
+        }
+    }
+
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
         self.has_concluded.set(true);
-        self.set_weather(Link::default());
+        self.calm();
+        self.plug_all_in();
         for phone in self.phones.values() {
-            if !phone.is_plugged_in() {
-                phone.finds_its_network();
-            }
             while phone.is_in_call() {
                 phone.hang_up();
             }
         }
         self.agents.rest();
-        self.until(REST, Stage::is_at_rest).await;
+        let end = self.now() + if self.is_real() { REAL_REST } else { REST };
+        while self.now() < end && !self.has_stopped() && !self.left_over().is_empty() {
+            self.pass(REST_LOOK).await;
+        }
         self.left_over()
     }
 
@@ -230,22 +352,95 @@ impl Stage {
         assert!(broken.is_empty(), "{}", broken.join("\n"));
     }
 
-    /// The rules that were broken so far. To be asked when everything has come to rest.
-    pub fn judge(&self) -> Vec<Break> {
-        self.has_concluded.set(true);
-        let (records, books) = (self.office.records(), Some(self.network.books()));
-        let is_whole = !self.office.has_crashed() && self.plan.keeps_records();
-        self.trace.look(|packets| Evidence::new(packets, PBX, is_whole, &records, books).judge())
+    /// Who talks to nobody, in words: more telephones are in a call than the PBX has ends of calls, or the other way round.
+    ///
+    /// To be asked when the faults have stopped and requests have had their 64 * T1. It says nothing where somebody lost
+    /// the network or the PBX its power: they may well have missed the end of a call.
+    pub fn left_alone(&self) -> Option<String> {
+        let is_excused = |(_, happening): &(Instant, Happening)| {
+            matches!(happening, Happening::Off(_) | Happening::Restart(_) | Happening::Cut(..))
+        };
+        if self.office.has_ended() || self.network.happenings().iter().any(is_excused) {
+            return None;
+        }
+        let calls = usize::try_from(self.office.counters().calls_active).unwrap_or(usize::MAX);
+        let answered: usize = self.phones.values().map(Phone::calls_answered).sum();
+        if answered > calls.saturating_mul(2) {
+            let talks = |(name, phone): (&String, &Phone)| phone.is_talking().then(|| name.clone());
+            let talking: Vec<String> = self.phones.iter().filter_map(talks).collect();
+            return Some(format!("{} talks, and the PBX has {calls} calls", talking.join(" and ")));
+        }
+        let up: usize = self.phones.values().map(Phone::calls_up).sum();
+        (calls > up).then(|| format!("the PBX has {calls} calls, and the telephones have {up}"))
     }
 
-    /// Whether nothing is left over; asked often.
-    fn is_at_rest(&self) -> bool {
-        let agents = || self.agents.left_over().is_empty();
-        self.phones.values().all(Phone::is_idle) && self.office.is_idle() && agents()
+    /// This, too, makes life harder for the PBX, by a name of [`pbx::buggify`]. To be called before it is opened.
+    pub fn buggify(&mut self, name: &str) -> Result<(), String> {
+        self.whims.push(name.to_owned());
+        #[cfg(feature = "buggify")]
+        {
+            let whims = pbx::buggify::Whims::new(&self.whims, self.seed);
+            let whims = whims.map_err(|name| format!("nobody knows how to buggify {name:?}"))?;
+            self.network.set_whims(PBX, whims);
+            Ok(())
+        }
+        #[cfg(not(feature = "buggify"))]
+        Err("the PBX in here cannot be buggified; build with --features buggify".to_owned())
+    }
+
+    /// What this host sends is not judged from its first packet on: it was told to do wrong.
+    pub fn excuse(&mut self, host: IpAddr) {
+        self.excused.insert(host);
+    }
+
+    /// This rule may be broken here, and is to be: a waiver that nobody needs is told like a break.
+    pub fn waive(&mut self, rule: &str, reason: &str) -> Result<(), WaiverError> {
+        self.waivers.add(rule, reason)
+    }
+
+    /// The rules that were broken so far and are not waived. To be asked when everything has come to rest.
+    /// In real time the machine has its own part in when something happens, and not every packet is seen: nobody judges.
+    pub fn judge(&self) -> Vec<Break> {
+        self.has_concluded.set(true);
+        let books = match self.ground() {
+            Ground::Own => Some(self.network.books()),
+            Ground::Turmoil => None,
+            Ground::Real(_) => return Vec::new(),
+        };
+        let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
+        let unruly = unruly.map(|phone| phone.host().address());
+        let excused = self.excused.iter().copied().chain(unruly).chain(self.agents.unruly()).collect();
+        let events = self.office.events().into_iter();
+        let unheard = events.filter_map(|event| match event.what {
+            What::Blocked { source } => Some(source),
+            _ => None,
+        });
+        let unheard = unheard.collect();
+        let (outages, records, left_over) = (self.network.outages(), self.office.records(), self.left_over());
+        self.trace.look(|packets| {
+            let run = Run {
+                packets: &seen_outside(packets),
+                pbx: PBX,
+                outages: &outages,
+                excused: &excused,
+                unheard: &unheard,
+                records: self.plan.keeps_records().then_some(&records),
+                books,
+                left_over: &left_over,
+                end: self.now(),
+            };
+            self.waivers.judge(run.judge(), self.now())
+        })
+    }
+
+    fn is_real(&self) -> bool {
+        matches!(self.ground(), Ground::Real(_))
     }
 
     fn left_over(&self) -> Vec<String> {
-        let phones = self.phones.iter().filter(|(_, phone)| !phone.is_idle());
+        // Transactions linger for 32 seconds, which nobody has in real time.
+        let is_left = |phone: &Phone| if self.is_real() { phone.is_in_call() } else { !phone.is_idle() };
+        let phones = self.phones.iter().filter(|(_, phone)| is_left(phone));
         let mut left: Vec<String> =
             phones.map(|(name, _)| format!("{name}'s telephone is not idle")).collect();
         left.extend(self.agents.left_over());
@@ -265,8 +460,64 @@ impl Stage {
 
     /// Virtual time passes.
     pub async fn pass(&mut self, time: Duration) {
+        if self.network.is_turmoil() && time > LONGEST_IN_STEPS {
+            Unplayable::throw("turmoil goes by steps of a millisecond, and an hour has many");
+        }
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
-        tokio::time::sleep(time.min(left)).await;
+        let end = self.now() + time.min(left);
+        while let Some(event) = self.agenda.pop_front_if(|event| Instant::START + event.at <= end) {
+            tokio::time::sleep((Instant::START + event.at).since(self.now())).await;
+            self.suffer(&event.what);
+        }
+        tokio::time::sleep(end.since(self.now())).await;
+    }
+
+    /// What a plan says happens to a machine or a line. A name that nobody has is for [`Stage::strangers`] to tell.
+    fn suffer(&mut self, what: &faults::What) {
+        match what {
+            faults::What::Off(name) | faults::What::Restart(name) => {
+                self.switch(name, matches!(what, faults::What::Restart(_)))
+            }
+            faults::What::Cut(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.partition_one_way(from, to);
+                }
+            }
+            faults::What::Mend(from, to) => {
+                if let Some((from, to)) = self.address(from).zip(self.address(to)) {
+                    self.network.repair_one_way(from, to);
+                }
+            }
+        }
+    }
+
+    fn switch(&mut self, name: &str, on: bool) {
+        match (self.phones.get(name), self.address(name)) {
+            (Some(phone), _) if on => phone.finds_its_network(),
+            (Some(phone), _) => phone.loses_its_network(),
+            (None, Some(PBX)) => {
+                self.office.crash();
+                if !on {
+                    self.network.crash(PBX);
+                }
+            }
+            (None, Some(host)) if on => self.network.bounce(host),
+            (None, Some(host)) => self.network.crash(host),
+            (None, None) => {}
+        }
+    }
+
+    fn address(&self, name: &str) -> Option<IpAddr> {
+        self.names.iter().find(|(_, known)| *known == name).map(|(address, _)| *address)
+    }
+
+    /// Hosts get their addresses one by one; what is said of those who have none waits.
+    fn apply_script(&self) {
+        for fault in &self.scripted {
+            if let Some((from, to)) = self.address(&fault.from).zip(self.address(&fault.to)) {
+                self.network.script(from, to, fault.number - 1, fault.fate);
+            }
+        }
     }
 
     /// Virtual time passes until `holds`, at most `patience`; whether it came to hold.

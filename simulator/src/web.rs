@@ -90,8 +90,10 @@ pub async fn get(host: &SimHost, server: SocketAddr, target: &str) -> io::Result
 
 /// Asks a server and waits for its whole answer, a minute at most.
 pub async fn ask(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {
-    let answer = tokio::time::timeout(PATIENCE, exchange(host, server, question)).await;
-    answer.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
+    let asking = host.clone();
+    let answer =
+        host.within(async move { tokio::time::timeout(PATIENCE, exchange(&asking, server, question)).await });
+    answer.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
 }
 
 async fn exchange(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {

@@ -4,12 +4,13 @@
 //! was sent again. One that does not begin with SIP (HTTP, WebSocket, TLS) is left as it was written, a segment a message.
 //! RTP and RTCP are no messages.
 
-use crate::network::{Kind, Packet};
+use crate::network::{Kind, Packet, flipped};
 use pbx::sip::{Frame, Framer};
 use pbx::time::Instant;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The longest message of a stream.
 const LONGEST: usize = 65_535;
@@ -34,6 +35,8 @@ pub struct Message<'a> {
     pub form: Form,
     /// What it says.
     pub bytes: Cow<'a, [u8]>,
+    /// What came instead, and when, if it was damaged on its way.
+    pub damaged: Option<(Instant, Arc<[u8]>)>,
     /// The packets that carried a part of it, by their place in the trace, repeated ones too.
     pub packets: Vec<usize>,
 }
@@ -143,6 +146,7 @@ impl<'a> Wire<'a> {
             to: packet.to,
             form: Form::Datagram,
             bytes: Cow::Borrowed(&packet.bytes),
+            damaged: packet.arrives.zip(packet.fate.flip).map(|(at, bit)| (at, flipped(&packet.bytes, bit))),
             packets: vec![at],
         });
     }
@@ -151,7 +155,8 @@ impl<'a> Wire<'a> {
     fn refused(&mut self, packet: &Packet) {
         let refused = self.arriving.remove(&(packet.to, packet.from, packet.at)).unwrap_or_default();
         for at in refused {
-            (self.messages[at].arrived, self.messages[at].again) = (None, None);
+            let message = &mut self.messages[at];
+            (message.arrived, message.again, message.damaged) = (None, None, None);
         }
     }
 
@@ -186,6 +191,7 @@ impl<'a> Stream<'a> {
             to,
             form: Form::Foreign,
             bytes: Cow::Borrowed(&[]),
+            damaged: None,
             packets: Vec::new(),
         };
         if !self.is_sip() {

@@ -3,10 +3,14 @@
 //! The thread owns everything. Who stands outside sends it closures and awaits what they return; between two closures
 //! nothing moves, not even the time. Nothing is shared with another world, so hundreds may run in one process.
 
-use crate::guards;
-use crate::ladder;
+use crate::guards::{self, Entered};
+use crate::ladder::{Ladder, Style};
+use crate::network::{Ground, Network, Steps};
 use crate::stage::Stage;
 use pbx::time::Duration;
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -17,7 +21,7 @@ use tokio::sync::oneshot;
 const SHOWN: usize = 20;
 
 /// What a world is asked to do.
-type Job = Box<dyn FnOnce(&Runtime, &mut Stage) + Send>;
+type Job = Box<dyn FnOnce(&mut Engine, &mut Stage) + Send>;
 
 /// A world, seen from outside; it ends when this is dropped.
 pub struct World {
@@ -29,10 +33,15 @@ pub struct World {
 impl World {
     /// An empty world, in which everything follows from `seed`.
     pub fn new(seed: u64) -> World {
+        World::over(Ground::Own, seed)
+    }
+
+    /// The same, with something else that carries the packets.
+    pub fn over(ground: Ground, seed: u64) -> World {
         let (jobs, asked) = mpsc::channel();
         let thread = thread::Builder::new()
             .name(format!("world {seed}"))
-            .spawn(move || run(seed, &asked))
+            .spawn(move || run(ground, seed, &asked))
             .expect("the machine has room for another thread");
         World { jobs: Some(jobs), thread: Some(thread), seed }
     }
@@ -44,10 +53,10 @@ impl World {
 
     /// Acts on what is there; no time passes. A panic within comes out here.
     pub async fn with<T: Send + 'static>(&self, act: impl FnOnce(&mut Stage) -> T + Send + 'static) -> T {
-        self.ask(move |runtime, stage| {
+        self.ask(move |engine, stage| {
             // The runtime is known, for tasks that are spawned, but does not run: even one that a panic of a task has
             // shut down can be looked at.
-            let _inside = runtime.enter();
+            let _inside = engine.runtime.enter();
             guards::watch_step(|| act(stage))
         })
         .await
@@ -58,7 +67,7 @@ impl World {
         &self,
         act: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static,
     ) -> T {
-        self.ask(move |runtime, stage| runtime.block_on(guards::watch(act(stage)))).await
+        self.ask(move |engine, stage| engine.tell(stage.network.clone(), act(stage))).await
     }
 
     /// Virtual time passes.
@@ -73,11 +82,11 @@ impl World {
 
     async fn ask<T: Send + 'static>(
         &self,
-        act: impl FnOnce(&Runtime, &mut Stage) -> T + Send + 'static,
+        act: impl FnOnce(&mut Engine, &mut Stage) -> T + Send + 'static,
     ) -> T {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |runtime, stage| {
-            let outcome = guarded(|| act(runtime, stage));
+        let job: Job = Box::new(move |engine, stage| {
+            let outcome = guarded(|| act(engine, stage));
             // Who asked may have given up waiting.
             let _ = answer.send(outcome);
         });
@@ -107,18 +116,17 @@ impl Drop for World {
 /// seed; the ladder up to it goes to stderr.
 pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static) -> T {
     let scene = move || {
-        guards::enter(seed);
-        let runtime = runtime(seed);
-        let mut stage = raise(&runtime, seed);
+        let mut engine = Engine::new(&Ground::Own, seed);
+        let mut stage = engine.raise(Ground::Own, seed);
         let outcome = guarded(|| {
-            runtime.block_on(guards::watch(async {
+            engine.tell(stage.network.clone(), async {
                 let result = scene(&mut stage).await;
                 stage.conclude().await;
                 result
-            }))
+            })
         });
         if outcome.is_err() {
-            let ladder = stage.trace().look(|packets| ladder::last(packets, stage.names(), SHOWN));
+            let ladder = stage.trace().look(|packets| last_arrows(&Ladder::of(packets, stage.names())));
             eprintln!("\n{ladder}\n  seed {seed}\n");
         }
         outcome
@@ -130,6 +138,24 @@ pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) ->
     }
 }
 
+fn last_arrows(ladder: &Ladder) -> String {
+    let all = ladder.arrows.len();
+    ladder.draw(all.saturating_sub(SHOWN)..all, None, Style::default())
+}
+
+/// The same on this thread, without one of its own: for those who play thousands of worlds one after the other, and judge
+/// them themselves. `Err`: a panic, in the scene or in a task.
+pub fn play_here<T>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T) -> Result<T, Box<dyn Any + Send>> {
+    guarded(|| {
+        let mut engine = Engine::new(&Ground::Own, seed);
+        let mut stage = engine.raise(Ground::Own, seed);
+        let result = engine.tell(stage.network.clone(), scene(&mut stage));
+        // Tasks of the runtime hold parts of the stage and end with it.
+        drop(engine);
+        result
+    })
+}
+
 /// Whoever reached for the machine is the reason, whatever else came of it.
 fn guarded<T>(act: impl FnOnce() -> T) -> thread::Result<T> {
     let outcome = catch_unwind(AssertUnwindSafe(act));
@@ -139,28 +165,74 @@ fn guarded<T>(act: impl FnOnce() -> T) -> thread::Result<T> {
     }
 }
 
-fn run(seed: u64, asked: &mpsc::Receiver<Job>) {
-    guards::enter(seed);
-    let runtime = runtime(seed);
-    let mut stage = raise(&runtime, seed);
+/// From now on the last panic of each thread is remembered, with its place; what is done with panics otherwise stays.
+pub fn remember_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.to_string();
+        // The first one is the cause of those that follow.
+        LAST_PANIC.with_borrow_mut(|last| {
+            last.get_or_insert(text);
+        });
+        before(panic);
+    }));
+}
+
+/// The first panic on this thread since it was asked last, where they are remembered.
+pub fn last_panic() -> Option<String> {
+    LAST_PANIC.take()
+}
+
+thread_local! {
+    static LAST_PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+fn run(ground: Ground, seed: u64, asked: &mpsc::Receiver<Job>) {
+    let mut engine = Engine::new(&ground, seed);
+    let mut stage = engine.raise(ground, seed);
     // Outside of a job the runtime does not run, so the time stands still however long nobody asks for anything.
     while let Ok(job) = asked.recv() {
-        job(&runtime, &mut stage);
+        job(&mut engine, &mut stage);
     }
     // Tasks of the runtime hold parts of the stage and end with it.
-    drop(runtime);
+    drop(engine);
 }
 
-fn raise(runtime: &Runtime, seed: u64) -> Stage {
-    runtime.block_on(async { Stage::new(seed) })
+/// What moves a world.
+struct Engine {
+    /// Where the story is told; and all tasks run, unless turmoil has them.
+    runtime: Runtime,
+    steps: Option<Steps>,
+    /// On other grounds a world has to reach for the machine. The last to go: tasks end with the runtime.
+    _guards: Option<Entered>,
 }
 
-fn runtime(seed: u64) -> Runtime {
-    guards::watch_tasks(&mut Builder::new_current_thread())
-        .enable_time()
-        .start_paused(true)
-        .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-        .unhandled_panic(UnhandledPanic::ShutdownRuntime)
-        .build()
-        .expect("a runtime without I/O needs nothing of the machine")
+impl Engine {
+    fn new(ground: &Ground, seed: u64) -> Engine {
+        let guards = (*ground == Ground::Own).then(|| guards::enter(seed));
+        let mut builder = Builder::new_current_thread();
+        match ground {
+            Ground::Own => guards::watch_tasks(&mut builder).enable_time().start_paused(true),
+            Ground::Turmoil => builder.enable_time().start_paused(true),
+            Ground::Real(_) => builder.enable_all(),
+        };
+        let runtime = builder
+            .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
+            .unhandled_panic(UnhandledPanic::ShutdownRuntime)
+            .build()
+            .expect("a runtime needs nothing of the machine, or a descriptor or two");
+        Engine { runtime, steps: (*ground == Ground::Turmoil).then(|| Steps::new(seed)), _guards: guards }
+    }
+
+    fn raise(&mut self, ground: Ground, seed: u64) -> Stage {
+        self.runtime.block_on(async { Stage::new(ground, seed) })
+    }
+
+    fn tell<T>(&mut self, network: Network, story: impl Future<Output = T>) -> T {
+        let story = guards::watch(story);
+        match &mut self.steps {
+            Some(steps) => steps.tell(&self.runtime, &network, story),
+            None => self.runtime.block_on(story),
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! Machines as a library, where a sentence would say less than a test.
 
+use pbx::sip::Transport;
 use pbx::time::Duration;
 use serde_json::json;
 use simulator::agents::application::State;
 use simulator::agents::http::{Fault, Reply, Script, Server};
+use simulator::phone::{Habits, Line, Phone};
 use simulator::web::{self, Question};
 use simulator::world::play;
 
@@ -68,6 +70,32 @@ fn one_seed_gives_one_key_and_one_mask() {
     assert!(!one.is_empty());
     assert_eq!(one, same);
     assert_ne!(one, other);
+}
+
+#[test]
+fn a_trunk_knows_who_has_registered_with_its_password() {
+    play(7, async |stage| {
+        let trunk = stage.trunk("north");
+        let known = ("office".to_owned(), "secret".to_owned());
+        trunk.habits(|habits| habits.credentials = Some(known));
+        let line = Line {
+            user: "office".to_owned(),
+            password: "guess".to_owned(),
+            domain: "trunk.example".to_owned(),
+            pbx: trunk.address(),
+            transport: Transport::Udp,
+            expires: Duration::from_secs(600),
+        };
+        let office = Phone::new(stage.host("office"), line, Habits::default());
+        office.register();
+        stage.pass(SECOND).await;
+        assert!(!office.is_registered() && trunk.registrations().is_empty());
+        office.register_with("secret");
+        stage.pass(SECOND).await;
+        assert!(office.is_registered());
+        assert_eq!(trunk.registrations().last().map(|(who, _)| who.as_str()), Some("office"));
+        assert_eq!(trunk.complaints(), [""; 0]);
+    });
 }
 
 #[test]

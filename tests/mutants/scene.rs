@@ -14,6 +14,46 @@ pub(crate) const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// It asks what the PBX can.
+const PLAIN: &str = "\
+OPTIONS sip:pbx.example SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKplain;rport
+Max-Forwards: 70
+From: <sip:alice@pbx.example>;tag=1
+To: <sip:pbx.example>
+Call-ID: plain
+CSeq: 1 OPTIONS
+Content-Length: 0
+
+";
+
+/// It requires what nobody has.
+const STRANGE: &str = "\
+OPTIONS sip:pbx.example SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKstrange;rport
+Max-Forwards: 70
+From: <sip:alice@pbx.example>;tag=1
+To: <sip:pbx.example>
+Call-ID: strange
+CSeq: 1 OPTIONS
+Require: telepathy
+Content-Length: 0
+
+";
+
+/// It has no Call-ID.
+const UNREADABLE: &str = "\
+INVITE sip:bob@pbx.example SIP/2.0
+Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKnoise;rport
+Max-Forwards: 70
+From: <sip:alice@pbx.example>;tag=1
+To: <sip:bob@pbx.example>
+Contact: <sip:alice@10.0.0.2>
+CSeq: 1 INVITE
+Content-Length: 0
+
+";
+
 /// What is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
@@ -35,6 +75,18 @@ pub(crate) enum Scene {
     Hold,
     /// bob's network is gone when alice hangs up.
     Lost,
+    /// bob answers in the moment in which alice gives up.
+    Crossing,
+    /// alice and bob hang up in the same moment.
+    Glare,
+    /// alice and bob put each other on hold in the same moment.
+    BothHold,
+    /// bob has two telephones and answers one.
+    Fork,
+    /// A call of two minutes.
+    LongCall,
+    /// alice sends what cannot be read, and what nobody supports.
+    Noise,
 }
 
 impl Scene {
@@ -48,6 +100,12 @@ impl Scene {
         Scene::LossyCall,
         Scene::Hold,
         Scene::Lost,
+        Scene::Crossing,
+        Scene::Glare,
+        Scene::BothHold,
+        Scene::Fork,
+        Scene::LongCall,
+        Scene::Noise,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -87,6 +145,40 @@ impl Scene {
             Scene::Cancelled => {
                 call(stage, &alice, &bob).await;
                 alice.hang_up();
+            }
+            Scene::Crossing => {
+                call(stage, &alice, &bob).await;
+                bob.answer();
+                alice.hang_up();
+                stage.pass(5 * SECOND).await;
+            }
+            Scene::Glare => {
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+                bob.hang_up();
+            }
+            Scene::BothHold => {
+                talk(stage, &alice, &bob).await;
+                alice.hold();
+                bob.hold();
+                stage.pass(6 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::Fork => {
+                let second = stage.add_phone("carol", "bob", transport).await;
+                second.register();
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::LongCall => {
+                talk(stage, &alice, &bob).await;
+                stage.pass(130 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::Noise => {
+                alice.sends(PLAIN.replace('\n', "\r\n").as_bytes());
+                alice.sends(STRANGE.replace('\n', "\r\n").as_bytes());
+                alice.sends(UNREADABLE.replace('\n', "\r\n").as_bytes());
             }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);

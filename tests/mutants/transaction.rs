@@ -1,9 +1,8 @@
-//! Requests, responses and when they are repeated.
+//! Requests, the responses to them, ACK and CANCEL.
 
 use crate::Mutant;
-use crate::plant::{echo, forge, ms, repeat};
-use crate::scene::{ALICE, Scene};
-use simulator::network::Outgoing;
+use crate::plant::{branch, echo, forge, ms, rewrite};
+use crate::scene::{ALICE, BOB, Scene};
 use simulator::stage::PBX;
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -12,6 +11,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         wrong: "the PBX refuses once as busy and once as gone",
         scene: Scene::Refused,
         plant: |stage| echo(stage, PBX, "SIP/2.0 486", ms(5), "486 Busy Here", "410 Gone"),
+    },
+    Mutant {
+        rule: "T3",
+        wrong: "bob's telephone rings after it has refused",
+        scene: Scene::Refused,
+        plant: |stage| echo(stage, BOB, "SIP/2.0 486", ms(5), "486 Busy Here", "180 Ringing"),
     },
     Mutant {
         rule: "T4",
@@ -30,45 +35,79 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
-        rule: "T8",
-        wrong: "the PBX repeats its INVITE although it rings",
-        scene: Scene::Call,
-        plant: |stage| repeat(stage, PBX, "INVITE ", ms(500)),
+        rule: "T5",
+        wrong: "a telephone acknowledges a refusal under another number",
+        scene: Scene::Refused,
+        plant: |stage| rewrite(stage, ALICE, "ACK ", "CSeq: 2", "CSeq: 7"),
     },
     Mutant {
-        rule: "T9",
-        wrong: "a telephone repeats BYE although it was answered",
-        scene: Scene::Call,
-        plant: |stage| repeat(stage, ALICE, "BYE ", ms(500)),
+        rule: "T6",
+        wrong: "the PBX says in its 180 that somebody else calls",
+        scene: Scene::Cancelled,
+        plant: |stage| rewrite(stage, PBX, "SIP/2.0 180", "From: <sip:alice@", "From: <sip:eve@"),
     },
     Mutant {
-        rule: "T12",
-        wrong: "the PBX repeats its answer although it was acknowledged",
+        rule: "T7",
+        wrong: "the PBX tells a caller that it rings without a tag",
+        scene: Scene::Cancelled,
+        plant: |stage| {
+            rewrite(
+                stage,
+                PBX,
+                "SIP/2.0 180",
+                "To: <sip:bob@pbx.example>;tag=",
+                "To: <sip:bob@pbx.example>;x=",
+            );
+        },
+    },
+    Mutant {
+        rule: "T14",
+        wrong: "a telephone acknowledges an answer once, however often it comes",
         scene: Scene::Call,
         plant: |stage| {
-            forge(stage, PBX, "SIP/2.0 200", |sent| {
-                if sent.says("CSeq: 2 INVITE") { vec![sent.clone(), sent.after(ms(500))] } else { vec![sent] }
+            // The answer comes again, as its ACK has gone astray.
+            let mut acks = 0;
+            forge(stage, ALICE, "ACK ", move |mut sent| {
+                acks += usize::from(sent.says("CSeq: 2 ACK"));
+                match acks {
+                    1 => {
+                        sent.to.set_port(5059);
+                        vec![sent]
+                    }
+                    2 => vec![],
+                    _ => vec![sent],
+                }
             });
         },
     },
     Mutant {
-        rule: "T13",
-        wrong: "the PBX repeats INVITE with another name",
+        rule: "T15",
+        wrong: "a telephone acknowledges an answer under another number",
+        scene: Scene::Call,
+        plant: |stage| rewrite(stage, ALICE, "ACK ", "CSeq: 2", "CSeq: 9"),
+    },
+    Mutant {
+        rule: "T16",
+        wrong: "the PBX cancels before anything has come",
         scene: Scene::Dead,
         plant: |stage| {
-            let mut copies = 0;
-            forge(stage, PBX, "INVITE ", move |mut sent| {
-                copies += 1;
-                sent.replace("Max-Forwards: ", &format!("X-Copy: {copies}\r\nMax-Forwards: "));
-                vec![sent]
+            forge(stage, PBX, "INVITE ", |sent| {
+                let mut cancel = sent.clone();
+                cancel.replace("INVITE", "CANCEL");
+                vec![sent, cancel]
             });
         },
     },
+    Mutant {
+        rule: "T17",
+        wrong: "the PBX says busy to a caller who gave up",
+        scene: Scene::Cancelled,
+        plant: |stage| rewrite(stage, PBX, "SIP/2.0 487", "487 Request Terminated", "486 Busy Here"),
+    },
+    Mutant {
+        rule: "T18",
+        wrong: "a telephone forgets a call that was answered as it gave up",
+        scene: Scene::Crossing,
+        plant: |stage| forge(stage, ALICE, "BYE ", |_| Vec::new()),
+    },
 ];
-
-/// The branch of the first Via.
-fn branch(sent: &Outgoing) -> String {
-    let text = String::from_utf8_lossy(&sent.bytes);
-    let branch = text.split("branch=").nth(1).and_then(|rest| rest.split([';', '\r']).next());
-    branch.unwrap_or_default().to_owned()
-}

@@ -5,6 +5,7 @@ use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
 use crate::route::{Caller, Decision, Routed};
@@ -36,6 +37,11 @@ impl Calls {
     /// Calls that are up or being closed.
     pub(crate) fn len(&self) -> usize {
         self.calls.len()
+    }
+
+    /// What they do now.
+    pub(crate) fn survey(&self) -> Vec<CallNow> {
+        self.calls.values().map(|call| call.survey()).collect()
     }
 
     /// Whether there is none.

@@ -1,6 +1,7 @@
 //! A leg: one session seen from a call, with its media.
 
 use super::Context;
+use crate::buggify::buggify;
 use crate::cdr::MediaRecord;
 use crate::dialog::SessionId;
 use crate::media::{Command, Statistics, StreamId};
@@ -135,7 +136,9 @@ impl Leg {
 
     /// The port pair is not used any more.
     pub(super) fn forget_port(&mut self, context: &mut Context) {
-        if let Port::Opening { port, .. } | Port::Open { port, .. } | Port::Closing { port, .. } = self.port {
+        if let Port::Opening { port, .. } | Port::Open { port, .. } | Port::Closing { port, .. } = self.port
+            && !buggify!("a port is not given back")
+        {
             context.ports.give_back(port, context.now);
         }
         self.port = Port::Closed;

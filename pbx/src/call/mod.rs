@@ -17,6 +17,7 @@
 //! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
 //! | `leg.rs`, `ports.rs` | a leg with its media; RTP port pairs |
 //! | `context.rs` | what calls act upon |
+//! | `survey.rs` | calls as people see them who look |
 
 mod application;
 mod call;
@@ -32,6 +33,7 @@ mod passage;
 mod ports;
 mod reoffer;
 mod ring;
+mod survey;
 
 pub(crate) use calls::{Calls, Incoming};
 pub(crate) use context::Context;

@@ -27,7 +27,9 @@ impl Call {
         let Some(side) = self.side_of(session) else {
             return self.answer_who_rings(session, offer, context);
         };
-        if self.reoffer.is_some() {
+        // Of the other leg the answer may still be awaited, from before there was anything to change: in the ACK of a caller
+        // who made no offer.
+        if self.reoffer.is_some() || self.other_has_to_answer(side) {
             return context.agent.refuse_offer(session, StatusCode::REQUEST_PENDING, context.now);
         }
         match offer {
@@ -85,6 +87,11 @@ impl Call {
         if matches!(self.stage, Stage::Talking(_)) && !self.codecs_match() {
             self.align(Side::Caller, context);
         }
+    }
+
+    fn other_has_to_answer(&mut self, side: Side) -> bool {
+        matches!(self.stage, Stage::Talking(_))
+            && self.leg(other(side)).is_some_and(|leg| !leg.negotiation.is_stable())
     }
 
     fn take_offer(&mut self, side: Side, session: SessionId, offer: &[u8], context: &mut Context) {

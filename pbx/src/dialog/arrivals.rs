@@ -6,6 +6,7 @@ use super::session::Session;
 use super::shared::{Asked, Inbound, Owner};
 use super::user_agent::UserAgent;
 use super::{Event, challenge, compose, inspect};
+use crate::buggify::buggify;
 use crate::sip::{Method, Name, Path, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{self, ClientId, Failure, ServerId};
@@ -105,6 +106,7 @@ impl UserAgent {
         let branches = match self.shared.acks.look(client, tag) {
             Copy::First => return false,
             Copy::Ignored => return true,
+            Copy::Repeated(_) if buggify!("the ACK to a repeated 200 is forgotten") => return true,
             Copy::Repeated(ack) => {
                 self.shared.transactions.repeat(ack);
                 return true;

@@ -8,6 +8,7 @@ use super::session_timer::SessionTimer;
 use super::shared::{Cx, Outcome, Purpose, T2};
 use super::stage::Stage;
 use super::{Cause, Event, compose, inspect};
+use crate::buggify::buggify;
 use crate::sip::{Method, Name, Request, Response, StatusCode};
 use crate::time::{Duration, Instant};
 use crate::transaction::{ClientId, ServerId};
@@ -170,7 +171,7 @@ impl Established {
     /// The ACK to a 2xx of ours has come, maybe with the answer to the offer in it.
     pub(super) fn on_ack(mut self: Box<Self>, ack: &Request, cx: &mut Cx<'_>) -> Stage {
         let Inviting::Accepted(accepted) = &self.inviting else { return Stage::Established(self) };
-        if !accepted.is_acknowledged_by(ack) {
+        if !accepted.is_acknowledged_by(ack) || buggify!("a 200 is repeated after its ACK") {
             return Stage::Established(self);
         }
         let is_first = accepted.is_first;

@@ -7,6 +7,7 @@ use super::offer::Gate;
 use super::peer::Peer;
 use super::shared::{Cx, Outcome, Purpose};
 use super::stage::Stage;
+use crate::buggify::buggify;
 use crate::sip::{Method, Name, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
@@ -76,6 +77,9 @@ impl Leaving {
         request: &Request,
         cx: &mut Cx<'_>,
     ) -> Stage {
+        if *request.method() == Method::Bye && buggify!("a second BYE gets no answer") {
+            return self.rest();
+        }
         if *request.method() == Method::Bye {
             self.unacknowledged = None;
             cx.refuse(server, request, StatusCode::OK);
@@ -191,6 +195,7 @@ impl Cancelling {
         let Some(dialog) = dialog else { return Stage::Over };
         cx.ua.acknowledge(client, &dialog, cseq, None);
         let peer = Peer::new(dialog, Gate::of_sent(None), response.headers(), cx);
-        Leaving::now(peer, None, true, reason, cx)
+        let says_bye = !buggify!("a 200 that crosses CANCEL leaves the call up");
+        Leaving::now(peer, None, says_bye, reason, cx)
     }
 }

@@ -131,6 +131,13 @@ impl Registrar {
         contacts
     }
 
+    /// All contacts that hold now, by extension.
+    pub fn all(&self, now: Instant) -> impl Iterator<Item = (&str, &Binding)> {
+        let all =
+            self.bindings.iter().flat_map(|(aor, bindings)| bindings.iter().map(move |one| (&**aor, one)));
+        all.filter(move |(_, binding)| binding.is_live(now))
+    }
+
     /// A stream is gone, and with it the contacts that could be reached only over it.
     pub fn connection_closed(&mut self, connection: ConnectionId, now: Instant) {
         self.handle_timeout(now);

@@ -10,6 +10,7 @@
 
 use super::host::{Disk, Host};
 use super::journal;
+use crate::buggify::buggify;
 use crate::cdr::Record;
 use crate::time::Duration;
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ const QUEUE: usize = 16_384;
 const RETRY_BYTES: usize = 16 << 20;
 /// How often what was written is made to outlast a crash of the machine.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
+/// How long a disk takes that a simulated world makes slow.
+const SLOW: Duration = Duration::from_millis(300);
 /// A journal longer than this, or records longer than this since the journal began, begin a new journal.
 const JOURNAL_BYTES: u64 = 4 << 20;
 /// How long the last records may take at the end.
@@ -202,7 +205,14 @@ impl<D: Disk> Writer<D> {
         if records.calls.is_empty() {
             return;
         }
-        match self.disk.append(&self.file, records.bytes.clone()).await {
+        if buggify!("the disk is slow") {
+            tokio::time::sleep(SLOW).await;
+        }
+        let written = match buggify!("the disk refuses") {
+            true => Err(std::io::Error::other("the disk refuses")),
+            false => self.disk.append(&self.file, records.bytes.clone()).await,
+        };
+        match written {
             Ok(()) => {
                 self.is_refused = false;
                 self.record_bytes += records.bytes.len() as u64;

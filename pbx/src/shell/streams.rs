@@ -5,6 +5,7 @@
 //! from has a bounded queue, and is closed when that is full.
 
 use super::host::Host;
+use crate::buggify::buggify;
 use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
 use crate::time::Duration;
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ const MESSAGE_LIMIT: Duration = Duration::from_secs(32);
 const WRITE_LIMIT: Duration = Duration::from_secs(32);
 /// How long we go on answering somebody who has said that he sends nothing more.
 const HALF_CLOSED_LIMIT: Duration = Duration::from_secs(32);
+/// How long the rest of a message waits that a simulated world cuts in pieces.
+const PIECE: Duration = Duration::from_millis(50);
 /// How long the answer to what was no message may take to be written.
 const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
 
@@ -187,7 +190,8 @@ impl<H: Host> Streams<H> {
         let id = ConnectionId(self.numbered);
         let (transport, local, remote) = ends;
         let path = Path { transport, local, remote, connection: Some(id) };
-        let (queue, queued) = mpsc::channel(QUEUE);
+        let (queue, queued) =
+            mpsc::channel(if buggify!("the queue of a connection is short") { 1 } else { QUEUE });
         self.open.insert(id, Connection { path, queue, taken_by_address: false });
         self.by_ends.insert(ends, id);
         (path, queued)
@@ -331,6 +335,10 @@ async fn write_messages(
                 _ => waiting.drain(..).for_each(|message| bytes.extend_from_slice(&message)),
             },
             () = pinged.notified() => bytes.extend_from_slice(PONG),
+        }
+        if buggify!("a message is written in pieces") {
+            let _ = writer.write(&bytes[..bytes.len() / 3]).await.map(|written| bytes.drain(..written));
+            tokio::time::sleep(PIECE).await;
         }
         match timeout(WRITE_LIMIT, writer.write_all(&bytes)).await {
             Ok(Ok(())) => {}

@@ -148,6 +148,12 @@ async fn is_over(scene: &mut Scene, actor: Actor) {
     assert!(!calls, "{} is still in a call", actor.0);
 }
 
+#[then(expr = "{actor}'s call is not answered yet")]
+async fn is_not_answered(scene: &mut Scene, actor: Actor) {
+    let waits = scene.phone(actor.clone(), |phone| phone.is_in_call() && !phone.is_talking()).await;
+    assert!(waits, "{} does not wait for an answer", actor.0);
+}
+
 #[then(expr = "{actor}'s call is still up")]
 async fn is_still_up(scene: &mut Scene, actor: Actor) {
     let talks = scene.phone(actor.clone(), Phone::is_talking).await;

@@ -3,14 +3,20 @@
 mod application;
 mod calling;
 mod configuration;
+mod faults;
+mod misbehaving;
 mod network;
 mod office;
 mod provider;
 mod recorder;
 mod registering;
+mod router;
+mod rules;
 mod sinks;
 mod storage;
+mod swarm;
 mod talking;
+mod telephones;
 mod time;
 mod trunk;
 
@@ -19,14 +25,20 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("application.rs"),
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
+    include_str!("faults.rs"),
+    include_str!("misbehaving.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
     include_str!("provider.rs"),
     include_str!("recorder.rs"),
     include_str!("registering.rs"),
+    include_str!("router.rs"),
+    include_str!("rules.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
+    include_str!("swarm.rs"),
     include_str!("talking.rs"),
+    include_str!("telephones.rs"),
     include_str!("time.rs"),
     include_str!("trunk.rs"),
 ];

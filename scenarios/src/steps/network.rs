@@ -67,7 +67,7 @@ async fn the_answer_was(scene: &mut Scene, status: Status) {
     assert!(sent > 0, "nobody was answered {:?}", status.0);
 }
 
-async fn change(scene: &mut Scene, change: impl FnOnce(&mut Link) + Send + 'static) {
+pub(super) async fn change(scene: &mut Scene, change: impl FnOnce(&mut Link) + Send + 'static) {
     scene
         .world
         .with(|stage: &mut Stage| {

@@ -64,7 +64,7 @@ async fn forwards_busy(scene: &mut Scene, number: Actor, other: Actor) {
 async fn has_a_trunk(scene: &mut Scene, first: Actor, second: Actor) {
     let build = async move |stage: &mut Stage| {
         let (first, second) = (stage.phone(&first.0).await, stage.phone(&second.0).await);
-        let targets = [first.host().address(), second.host().address()];
+        let targets = [first.address(), second.address()];
         stage.replan(|plan| plan.trunk("0*", &targets)).await;
     };
     scene.world.play(build).await;

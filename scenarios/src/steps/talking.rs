@@ -2,6 +2,7 @@
 
 use crate::scene::Scene;
 use crate::words::{Actor, Span, Tone};
+use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
 use pbx::audio::Law;
 use pbx::sdp::Codec;
@@ -56,6 +57,34 @@ async fn presses(scene: &mut Scene, actor: Actor, keys: String) {
 #[when(expr = "{actor} presses {string} by INFO")]
 async fn presses_by_info(scene: &mut Scene, actor: Actor, keys: String) {
     scene.phone(actor, move |phone| phone.press_by_info(&keys)).await;
+}
+
+#[when(expr = "{actor} presses {string} in the audio")]
+async fn presses_in_band(scene: &mut Scene, actor: Actor, keys: String) {
+    scene.phone(actor, move |phone| phone.press_in_band(&keys)).await;
+}
+
+#[given(expr = "{actor} says, one after the other")]
+#[when(expr = "{actor} says, one after the other")]
+async fn says_by_schedule(scene: &mut Scene, actor: Actor, step: &Step) {
+    let rows = step.table.as_ref().map(|table| table.rows.clone()).unwrap_or_default();
+    let part = |row: &Vec<String>| {
+        let [length, tone] = row.as_slice() else { panic!("a row is a time and a tone") };
+        let length = length.parse::<Span>().unwrap_or_else(|why| panic!("{length}: {why}")).0;
+        let tone = (tone != "nothing").then(|| tone.parse::<Tone>());
+        let tone = tone.transpose().unwrap_or_else(|why| panic!("{why}"));
+        (length, tone.map(|tone| tone.0))
+    };
+    // The first row says what the columns are.
+    let parts = rows.iter().skip(1).map(part).collect();
+    scene.phone(actor, |phone| phone.play(Sound::Schedule(parts))).await;
+}
+
+#[when(expr = "{actor} plays a recording of what {actor} has heard")]
+async fn plays_recording(scene: &mut Scene, actor: Actor, listener: Actor) {
+    let wav = scene.phone(listener, |phone| phone.hearing().wav()).await;
+    let sound = Sound::from_wav(&wav).unwrap_or_else(|why| panic!("{why}"));
+    scene.phone(actor, |phone| phone.play(sound)).await;
 }
 
 #[given(expr = "{actor} says nothing")]

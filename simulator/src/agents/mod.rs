@@ -41,6 +41,7 @@ use provider::Provider;
 use recorder::{Client, Recorder};
 use sink::Sink;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use stun::StunServer;
 use trunk::Trunk;
 
@@ -70,6 +71,13 @@ impl Agents {
         self.recorders.values().for_each(Recorder::hang_up);
         self.tap.iter().for_each(Client::stop);
         self.applications.values().for_each(Application::disconnect);
+    }
+
+    /// Those that were told to do wrong.
+    pub(crate) fn unruly(&self) -> impl Iterator<Item = IpAddr> {
+        let trunks = self.trunks.values().filter(|trunk| trunk.misbehaves()).map(Trunk::address);
+        let recorders = self.recorders.values().filter(|recorder| recorder.misbehaves());
+        trunks.chain(recorders.map(Recorder::address)).map(|address| address.ip())
     }
 
     /// What is left over in them, in words.

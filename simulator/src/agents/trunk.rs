@@ -175,6 +175,12 @@ impl Trunk {
         self.desk.look(|machine, _| machine.complaints.clone())
     }
 
+    /// Whether it was told to do what no trunk should.
+    pub fn misbehaves(&self) -> bool {
+        self.desk
+            .look(|machine, _| matches!(machine.habits.reaction, Reaction::NeverAnswers | Reaction::IsDead))
+    }
+
     /// Whether no call and no transaction is left.
     pub fn is_idle(&self) -> bool {
         self.desk.look(|machine, _| machine.station.is_idle())

@@ -38,6 +38,8 @@ thread_local! {
     /// Who plays the scene and is to hear of an offence.
     static SCENE: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static DICE: Cell<Dice> = const { Cell::new(Dice::new(0)) };
+    /// How often random bytes were taken.
+    static TAKEN: Cell<u64> = const { Cell::new(0) };
     static BEGAN: Cell<Option<(Instant, WallClock)>> = const { Cell::new(None) };
 }
 
@@ -95,11 +97,26 @@ impl fmt::Display for Offence {
     }
 }
 
-/// This thread belongs to a world from now on, until it ends.
-pub(crate) fn enter(seed: u64) {
+/// This thread belongs to a world for as long as there is one of these.
+pub(crate) struct Entered(());
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        WATCH.set(Watch::NoWorld);
+        SCENE.set(None);
+        BEGAN.set(None);
+    }
+}
+
+/// This thread belongs to a world of its own network from now on. On other grounds a world needs the machine, and nobody
+/// enters.
+pub(crate) fn enter(seed: u64) -> Entered {
+    OFFENCE.set(None);
     DICE.set(Dice::new(seed).named("machine"));
+    TAKEN.set(0);
     WATCH.set(Watch::Machinery);
     seed_hashing();
+    Entered(())
 }
 
 /// The date of the world is this much after `clock`, from now on.
@@ -161,8 +178,10 @@ impl<F: Future> Future for Watched<'_, F> {
     }
 }
 
+/// Where no world is entered nothing is watched.
 fn as_program<T>(act: impl FnOnce() -> T) -> T {
-    let _back = Back(WATCH.replace(Watch::Program));
+    let watch = if WATCH.get() == Watch::NoWorld { Watch::NoWorld } else { Watch::Program };
+    let _back = Back(WATCH.replace(watch));
     act()
 }
 
@@ -181,7 +200,7 @@ fn stop_at_offence() {
     }
 }
 
-/// `HashMap`s draw the keys of their hashes once a thread.
+/// `HashMap`s draw the keys of their hashes once a thread; on one that plays several worlds they are those of the first.
 #[expect(clippy::disallowed_types, reason = "here its keys are made to follow from the seed")]
 fn seed_hashing() {
     let _ = std::hash::RandomState::new();

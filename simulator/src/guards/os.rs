@@ -3,7 +3,7 @@
 //! Each has the name and the type of the C library's, so the linker takes it instead, in every program that this crate is
 //! linked into. It asks what runs on its thread, and passes on to the C library what is none of a world's business.
 
-use super::{BEGAN, DICE, Reach, WATCH, Watch, offend};
+use super::{BEGAN, DICE, Reach, TAKEN, WATCH, Watch, offend};
 use pbx::time::WallClock;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -12,8 +12,6 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 thread_local! {
     /// What the clock says on the thread of a world while nobody but the runtime looks.
     static STANDS_AT: Cell<Option<libc::timespec>> = const { Cell::new(None) };
-    /// How often random bytes were taken.
-    static TAKEN: Cell<u64> = const { Cell::new(0) };
 }
 
 /// A function of the C library that has one of ours before it.

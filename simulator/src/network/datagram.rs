@@ -15,6 +15,12 @@ use std::task::{Poll, Waker};
 /// What a socket's buffer holds: Linux' default of about 200 KiB.
 const BUFFER: usize = 212_992;
 
+/// What fits into a UDP datagram over IPv4.
+pub(super) const LARGEST: usize = 65_507;
+
+/// EMSGSIZE of Linux.
+pub(super) const MESSAGE_TOO_LONG: i32 = 90;
+
 /// All bound sockets.
 #[derive(Default)]
 pub(super) struct Datagrams {
@@ -66,6 +72,9 @@ impl Datagrams {
 impl State {
     /// A datagram goes out.
     pub(super) fn put_datagram(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8], now: Instant) {
+        if self.send_from_behind(from, to, bytes, now) {
+            return;
+        }
         let sent = Arc::from(bytes);
         let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, now);
         let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
@@ -86,6 +95,7 @@ pub struct UdpSocket {
 impl UdpSocket {
     pub(super) fn bind(network: &Network, host: IpAddr, local: SocketAddr) -> io::Result<UdpSocket> {
         network.with(|state, _| {
+            let local = on_this_host(host, local);
             if !local.ip().is_unspecified() && local.ip() != host {
                 return Err(io::ErrorKind::AddrNotAvailable.into());
             }
@@ -153,12 +163,11 @@ impl Udp for UdpSocket {
             if !state.is_up(self.host) {
                 return Err(UdpSocket::gone());
             }
-            if bytes.len() > state.largest_datagram(self.host, remote.ip()) {
-                // IP fragments: what is larger than a datagram can be at all is refused.
-                if bytes.len() > 65_507 {
-                    return Err(io::Error::from_raw_os_error(90));
-                }
+            // What is larger than the MTU goes out in fragments; only what no datagram can hold is refused.
+            if bytes.len() > LARGEST {
+                return Err(io::Error::from_raw_os_error(MESSAGE_TOO_LONG));
             }
+            let remote = on_this_host(self.host, remote);
             state.send_datagram(self.bound, remote, bytes, now);
             Ok(bytes.len())
         })
@@ -172,6 +181,11 @@ impl Drop for UdpSocket {
             state.datagrams.sockets.remove(&self.bound);
         }
     }
+}
+
+/// The loopback addresses are the host itself.
+pub(super) fn on_this_host(host: IpAddr, remote: SocketAddr) -> SocketAddr {
+    if remote.ip().is_loopback() { SocketAddr::new(host, remote.port()) } else { remote }
 }
 
 /// The same port on all addresses.

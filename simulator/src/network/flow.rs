@@ -16,8 +16,8 @@ use std::task::Waker;
 /// Bytes that may be under way or unread in one direction.
 const WINDOW: usize = 65_536;
 
-/// Bytes of one segment: an Ethernet frame less the headers of IP and TCP.
-const SEGMENT: usize = 1_460;
+/// The headers of IP and TCP, which a segment leaves room for in an IP packet.
+const HEADERS: usize = 40;
 
 /// Connections that wait to be accepted.
 const BACKLOG: usize = 128;
@@ -29,6 +29,9 @@ const SYN_AGAIN: Duration = Duration::from_secs(1);
 /// After this a segment is given up.
 const GIVE_UP: Duration = Duration::from_secs(30);
 const SYN_GIVE_UP: Duration = Duration::from_secs(15);
+
+/// How long an end that nobody holds any more waits in FIN_WAIT2 for the other's FIN (tcp_fin_timeout of Linux).
+const ORPHAN: Duration = Duration::from_secs(60);
 
 /// A stream; numbers are never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +65,46 @@ enum What {
     Credit(usize),
 }
 
+impl Segment {
+    /// When its sender gives it up.
+    pub(super) fn given_up_at(&self) -> Instant {
+        let opens = matches!(self.what, What::Syn | What::SynAck);
+        self.first_sent + if opens { SYN_GIVE_UP } else { GIVE_UP }
+    }
+
+    /// Its stream.
+    pub(super) fn flow(&self) -> FlowId {
+        self.flow
+    }
+
+    /// What it is on the wire, sent so often before.
+    pub(super) fn kind(&self, attempt: u32) -> Kind {
+        match self.what.kind() {
+            Kind::Data if attempt > 0 => Kind::Again,
+            kind => kind,
+        }
+    }
+
+    /// What it carries.
+    pub(super) fn bytes(&self) -> Arc<[u8]> {
+        self.what.bytes()
+    }
+
+    /// Whether it is the same one, be it a copy.
+    pub(super) fn is_same(&self, other: &Segment) -> bool {
+        (self.flow, self.to, self.index) == (other.flow, other.to, other.index)
+            && self.what.kind() == other.what.kind()
+    }
+
+    /// The bytes it carries; `None` when it carries none.
+    pub(super) fn data(&mut self) -> Option<&mut Arc<[u8]>> {
+        match &mut self.what {
+            What::Data(bytes) => Some(bytes),
+            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => None,
+        }
+    }
+}
+
 /// All streams and who listens.
 #[derive(Default)]
 pub(super) struct Flows {
@@ -78,6 +121,8 @@ struct Listening {
 
 struct Flow {
     client: SocketAddr,
+    /// What the server takes the client for: the box before it, where there is one.
+    seen_as: SocketAddr,
     server: SocketAddr,
     client_end: End,
     server_end: End,
@@ -90,6 +135,8 @@ struct End {
     open: bool,
     established: bool,
     broken: Option<io::ErrorKind>,
+    /// The application has heard of it.
+    told: bool,
     inbox: VecDeque<u8>,
     finished: bool,
     /// The index of the next segment to be taken, and those that came before their turn.
@@ -129,6 +176,14 @@ impl Flow {
         }
     }
 
+    /// The address of an end as the other one sees it.
+    fn outside(&self, side: Side) -> SocketAddr {
+        match side {
+            Side::Client => self.seen_as,
+            Side::Server => self.server,
+        }
+    }
+
     fn address(&self, side: Side) -> SocketAddr {
         match side {
             Side::Client => self.client,
@@ -147,6 +202,36 @@ impl Side {
 }
 
 impl Flows {
+    /// Whence and whither a segment goes.
+    pub(super) fn way(&self, segment: &Segment) -> Option<(IpAddr, IpAddr)> {
+        let flow = self.flows.get(&segment.flow)?;
+        Some((flow.outside(segment.to.other()).ip(), flow.outside(segment.to).ip()))
+    }
+
+    /// Client and server of a stream whose client is behind a box, when the segment goes to that side.
+    pub(super) fn hidden_client(&self, segment: &Segment, to: Side) -> Option<(SocketAddr, SocketAddr)> {
+        let flow = self.flows.get(&segment.flow).filter(|flow| flow.client != flow.seen_as)?;
+        // What the applications have read is known at once on both sides of a box.
+        let is_packet = !matches!(segment.what, What::Credit(_));
+        (segment.to == to && is_packet).then_some((flow.client, flow.server))
+    }
+
+    /// Client and server.
+    pub(super) fn ends(&self, id: FlowId) -> Option<(SocketAddr, SocketAddr)> {
+        self.flows.get(&id).map(|flow| (flow.client, flow.server))
+    }
+
+    /// What the server takes the client for.
+    pub(super) fn seen_as(&self, id: FlowId) -> Option<SocketAddr> {
+        self.flows.get(&id).map(|flow| flow.seen_as)
+    }
+
+    pub(super) fn set_seen_as(&mut self, id: FlowId, seen_as: SocketAddr) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.seen_as = seen_as;
+        }
+    }
+
     /// The host is gone; its peers are told nothing.
     pub(super) fn drop_host(&mut self, address: IpAddr) {
         self.listeners.retain(|bound, listening| {
@@ -188,7 +273,7 @@ impl Flows {
         let listening = self.listeners.get_mut(&address).ok_or(io::ErrorKind::NetworkDown)?;
         while let Some(id) = listening.backlog.pop_front() {
             if let Some(flow) = self.flows.get(&id) {
-                return Ok(Some((id, flow.client)));
+                return Ok(Some((id, flow.seen_as)));
             }
         }
         listening.waiting.push(waker.clone());
@@ -228,7 +313,10 @@ impl State {
         let id = FlowId(self.flows.last);
         let client = SocketAddr::new(from, port);
         let client_end = End { open: true, ..End::default() };
-        self.flows.flows.insert(id, Flow { client, server: to, client_end, server_end: End::default() });
+        let server_end = End::default();
+        let flow = Flow { client, seen_as: client, server: to, client_end, server_end };
+        self.flows.flows.insert(id, flow);
+        self.name_outside(id, now);
         self.put(id, Side::Server, What::Syn, now);
         Ok((id, client))
     }
@@ -245,7 +333,12 @@ impl State {
         let end = self.end(id, side)?;
         if end.inbox.is_empty() {
             return match end.broken {
-                Some(why) => Err(why.into()),
+                // It is told once; afterwards the stream is just over.
+                Some(_) if end.told => Ok(Some(0)),
+                Some(why) => {
+                    end.told = why != io::ErrorKind::NetworkDown;
+                    Err(why.into())
+                }
                 None if end.finished => Ok(Some(0)),
                 None => {
                     end.wait(waker);
@@ -271,10 +364,11 @@ impl State {
         now: Instant,
     ) -> io::Result<Option<usize>> {
         let end = self.end(id, side)?;
-        if let Some(why) = end.broken {
+        if let Some(why) = end.broken.filter(|_| !end.told) {
+            end.told = why != io::ErrorKind::NetworkDown;
             return Err(why.into());
         }
-        if end.fin_sent {
+        if end.fin_sent || end.told {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let length = bytes.len().min(WINDOW - end.under_way.min(WINDOW));
@@ -296,10 +390,17 @@ impl State {
             if let Ok(end) = self.end(id, side) {
                 end.under_way += forged.bytes.len();
             }
-            for piece in forged.bytes.chunks(SEGMENT) {
+            for piece in forged.bytes.chunks(self.segment(id, side)) {
                 self.put(id, side.other(), What::Data(piece.into()), now);
             }
         }
+    }
+
+    /// Bytes of one segment.
+    fn segment(&self, id: FlowId, side: Side) -> usize {
+        let Some(flow) = self.flows.flows.get(&id) else { return 1 };
+        let pair = (flow.outside(side).ip(), flow.outside(side.other()).ip());
+        self.link(pair).mtu.saturating_sub(HEADERS).max(1)
     }
 
     /// No more bytes of this side.
@@ -326,29 +427,35 @@ impl State {
             self.finish(id, side, now);
         }
         self.forget_if_closed(id);
+        if self.flows.flows.contains_key(&id) {
+            self.schedule(now + ORPHAN, Due::Orphaned(id));
+        }
     }
 
     /// A segment goes out, for the first time or once more.
     pub(super) fn transmit(&mut self, segment: Segment, attempt: u32, now: Instant) {
+        if let Some(segment) = self.segment_from_behind(segment, attempt, now) {
+            self.transmit_outside(segment, attempt, now);
+        }
+    }
+
+    /// The same from where no box is before it any more.
+    pub(super) fn transmit_outside(&mut self, segment: Segment, attempt: u32, now: Instant) {
         let Some(flow) = self.flows.flows.get(&segment.flow) else {
             return;
         };
-        let (from, to) = (flow.address(segment.to.other()), flow.address(segment.to));
+        let (from, to) = (flow.outside(segment.to.other()), flow.outside(segment.to));
         let opens = matches!(segment.what, What::Syn | What::SynAck);
-        let (wait, limit) = if opens { (SYN_AGAIN, SYN_GIVE_UP) } else { (AGAIN, GIVE_UP) };
-        if now.since(segment.first_sent) >= limit {
-            if let Ok(end) = self.end(segment.flow, segment.to.other()) {
-                end.fail(io::ErrorKind::TimedOut);
-            }
-            return;
+        let wait = if opens { SYN_AGAIN } else { AGAIN };
+        if now >= segment.given_up_at() {
+            return self.give_up(&segment);
         }
-        let kind = match segment.what.kind() {
-            Kind::Data if attempt > 0 => Kind::Again,
-            kind => kind,
-        };
-        let (fate, arrives, _) = self.send(from, to, kind, &segment.what.bytes(), now);
+        let Some(segment) = self.cut_short(segment, (from.ip(), to.ip()), now) else { return };
+        let (fate, arrives, _) = self.send(from, to, segment.kind(attempt), &segment.bytes(), now);
+        // A box has no answer for who calls it from outside.
+        let is_ignored = matches!(segment.what, What::Syn) && self.boxes.is_box(to.ip());
         // A flipped bit fails the checksum; a reset is not repeated, as nobody waits for it.
-        match arrives.filter(|_| fate.flip.is_none()) {
+        match arrives.filter(|_| fate.flip.is_none() && !is_ignored) {
             Some(at) => {
                 let at = match self.end(segment.flow, segment.to) {
                     Ok(end) => {
@@ -377,7 +484,7 @@ impl State {
             return;
         }
         match segment.what {
-            What::Syn => self.on_syn(id, now),
+            What::Syn => self.on_syn(id, segment.first_sent, now),
             What::SynAck => {
                 if let Ok(end) = self.end(id, Side::Client) {
                     end.established = true;
@@ -396,7 +503,7 @@ impl State {
         self.forget_if_closed(id);
     }
 
-    fn on_syn(&mut self, id: FlowId, now: Instant) {
+    fn on_syn(&mut self, id: FlowId, first_sent: Instant, now: Instant) {
         let Some(flow) = self.flows.flows.get_mut(&id) else {
             return;
         };
@@ -413,9 +520,10 @@ impl State {
             }
             // Linux drops what does not fit into the backlog; the SYN comes again.
             Some(_) => {
-                let segment =
-                    Segment { flow: id, to: Side::Server, index: 0, what: What::Syn, first_sent: now };
-                self.schedule(now + SYN_AGAIN, Due::Again { segment, attempt: 1 });
+                let segment = Segment { flow: id, to: Side::Server, index: 0, what: What::Syn, first_sent };
+                // So long has it been tried already, and so long again is waited: 1 s, 2 s, 4 s, ...
+                let wait = now.since(first_sent).max(SYN_AGAIN);
+                self.schedule(now + wait, Due::Again { segment, attempt: 1 });
             }
             None => self.put(id, Side::Client, What::Reset, now),
         }
@@ -423,12 +531,12 @@ impl State {
 
     fn on_reset(&mut self, id: FlowId, side: Side) {
         if let Ok(end) = self.end(id, side) {
-            let why = if end.established {
-                io::ErrorKind::ConnectionReset
-            } else {
-                io::ErrorKind::ConnectionRefused
+            let why = match (end.established, end.finished) {
+                (false, _) => io::ErrorKind::ConnectionRefused,
+                // Who knows already that the other side has ended has a broken pipe.
+                (true, true) => io::ErrorKind::BrokenPipe,
+                (true, false) => io::ErrorKind::ConnectionReset,
             };
-            end.inbox.clear();
             end.fail(why);
         }
     }
@@ -479,8 +587,8 @@ impl State {
         let Some(flow) = self.flows.flows.get(&id) else {
             return;
         };
-        let pair = (flow.address(to.other()).ip(), flow.address(to).ip());
-        let latency = self.links.get(&pair).unwrap_or(&self.default_link).latency;
+        let pair = (flow.outside(to.other()).ip(), flow.outside(to).ip());
+        let latency = self.link(pair).latency;
         self.schedule(now + latency, Due::Segment(Segment { flow: id, to, index: 0, what, first_sent: now }));
     }
 
@@ -497,6 +605,37 @@ impl State {
         let is_over = |end: &End| !end.open && (end.finished || end.broken.is_some());
         if is_over(&flow.client_end) && is_over(&flow.server_end) {
             self.flows.flows.remove(&id);
+        }
+    }
+
+    /// Nobody holds one of the ends and the other still has not said that it is done: it is never heard again.
+    pub(super) fn forget_orphan(&mut self, id: FlowId) {
+        if let Some(flow) = self.flows.flows.get_mut(&id) {
+            for end in [&mut flow.client_end, &mut flow.server_end] {
+                end.finished |= !end.open;
+            }
+            self.forget_if_closed(id);
+        }
+    }
+
+    /// The sender of a segment gives it up, and its stream with it.
+    pub(super) fn give_up(&mut self, segment: &Segment) {
+        if let Ok(end) = self.end(segment.flow, segment.to.other()) {
+            end.fail(io::ErrorKind::TimedOut);
+        }
+    }
+
+    /// Both ends of every stream between two hosts learn that it is broken: something between them has sent RST to each.
+    pub(super) fn break_streams(&mut self, a: IpAddr, b: IpAddr, now: Instant) {
+        let is_between = |flow: &Flow| {
+            let pair = (flow.seen_as.ip(), flow.server.ip());
+            pair == (a, b) || pair == (b, a)
+        };
+        let broken = self.flows.flows.iter().filter(|(_, flow)| is_between(flow)).map(|(id, _)| *id);
+        for id in broken.collect::<Vec<_>>() {
+            for side in [Side::Client, Side::Server] {
+                self.put(id, side, What::Reset, now);
+            }
         }
     }
 

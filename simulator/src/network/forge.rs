@@ -56,6 +56,7 @@ impl Network {
     /// What the host at `address` sends from now on is what `forger` makes of it: the same, changed, several, nothing.
     /// A later forger gets what an earlier one has made.
     pub fn forge(&self, address: IpAddr, forger: impl FnMut(Outgoing) -> Vec<Outgoing> + Send + 'static) {
+        self.must_be_own("forge packets");
         self.state().forgers.entry(address).or_default().push(Box::new(forger));
     }
 }

@@ -1,6 +1,7 @@
 //! A host as the PBX's shell sees it.
 
-use super::{Network, TcpListener, TcpStream, UdpSocket};
+use super::far::{FarListener, FarStream, FarUdp};
+use super::{Network, TcpListener, TcpStream, UdpSocket, box_of, datagram, stream};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::rng::Seed;
@@ -9,6 +10,7 @@ use pbx::time::{Instant, WallClock};
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use tokio::sync::oneshot;
 
 /// A machine in the simulated network; clones are the same machine.
 #[derive(Clone)]
@@ -29,6 +31,11 @@ impl SimHost {
         self.address
     }
 
+    /// Where those outside see it: its own address, or that of the box before it.
+    pub fn seen_at(&self) -> IpAddr {
+        box_of(self.address).unwrap_or(self.address)
+    }
+
     /// The network it is in.
     pub fn network(&self) -> &Network {
         &self.network
@@ -36,7 +43,22 @@ impl SimHost {
 
     /// Binds a datagram socket at once, for those who are no tasks; port 0 takes any.
     pub fn bind(&self, local: SocketAddr) -> io::Result<UdpSocket> {
-        UdpSocket::bind(&self.network, self.address, local)
+        match &self.network.shared.far {
+            Some(_) => Ok(UdpSocket::Far(FarUdp::bind_soon(&self.network, self.address, local))),
+            None => datagram::UdpSocket::bind(&self.network, self.address, local).map(UdpSocket::Own),
+        }
+    }
+
+    /// Does something as a program of this host would, for those who stand outside.
+    pub async fn within<T: Send + 'static>(&self, act: impl Future<Output = T> + Send + 'static) -> T {
+        if !self.network.is_turmoil() {
+            return act.await;
+        }
+        let (tell, told) = oneshot::channel();
+        self.spawn(async move {
+            let _ = tell.send(act.await);
+        });
+        told.await.expect("the host runs until it is done")
     }
 }
 
@@ -47,15 +69,24 @@ impl Host for SimHost {
     type Disk = SimDisk;
 
     async fn udp(&self, local: SocketAddr) -> io::Result<UdpSocket> {
-        UdpSocket::bind(&self.network, self.address, local)
+        match &self.network.shared.far {
+            Some(_) => FarUdp::bind(&self.network, self.address, local).await.map(UdpSocket::Far),
+            None => self.bind(local),
+        }
     }
 
     async fn listen(&self, local: SocketAddr) -> io::Result<TcpListener> {
-        TcpListener::bind(&self.network, self.address, local)
+        match &self.network.shared.far {
+            Some(_) => FarListener::bind(&self.network, self.address, local).await.map(TcpListener::Far),
+            None => stream::TcpListener::bind(&self.network, self.address, local).map(TcpListener::Own),
+        }
     }
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<TcpStream> {
-        TcpStream::connect(&self.network, self.address, remote).await
+        match &self.network.shared.far {
+            Some(_) => FarStream::connect(&self.network, self.address, remote).await.map(TcpStream::Far),
+            None => stream::TcpStream::connect(&self.network, self.address, remote).await.map(TcpStream::Own),
+        }
     }
 
     async fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
@@ -69,10 +100,8 @@ impl Host for SimHost {
         Some(self.address)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned on behalf of a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = tokio::spawn(task);
-        self.network.state().add_task(self.address, task.abort_handle());
+        self.network.spawn_for(self.address, task);
     }
 
     fn now(&self) -> Instant {
@@ -97,4 +126,11 @@ impl Host for SimHost {
     fn disk(&self) -> SimDisk {
         self.disk.clone()
     }
+}
+
+/// A task of a host on which life is hard.
+#[cfg(feature = "buggify")]
+pub(super) async fn whimsical(whims: std::sync::Arc<pbx::buggify::Whims>, task: impl Future<Output = ()>) {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| pbx::buggify::within(&whims, || task.as_mut().poll(context))).await;
 }

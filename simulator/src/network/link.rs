@@ -3,6 +3,10 @@
 use crate::dice::Dice;
 use pbx::time::{Duration, Instant};
 
+/// Without options.
+const IP_HEADER: usize = 20;
+const UDP_HEADER: usize = 8;
+
 /// One direction between two hosts. The default is a good LAN: 1 ms, no fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
@@ -26,8 +30,11 @@ pub struct Link {
     pub rate: Option<u64>,
     /// How long a packet may wait for the rate before it is dropped.
     pub queue: Duration,
-    /// The largest IP packet in bytes; larger datagrams are refused to the sender (EMSGSIZE).
+    /// The largest IP packet in bytes. A larger datagram goes out in fragments and is lost when one of them is; a stream
+    /// cuts its segments to fit.
     pub mtu: usize,
+    /// Whether fragments get nowhere, as behind a firewall that knows no ports in them: large datagrams never arrive.
+    pub drops_fragments: bool,
 }
 
 /// Losses that come in bursts (Gilbert and Elliott): time is cut into slots, each of which is good or bad.
@@ -55,6 +62,7 @@ impl Default for Link {
             rate: None,
             queue: Duration::from_millis(200),
             mtu: 1_500,
+            drops_fragments: false,
         }
     }
 }
@@ -95,6 +103,25 @@ impl Link {
             .then(|| Duration::from_nanos(packet.at(4).below(jitter.max(1_000_000))));
         let flip = (packet.at(5).share() < self.corrupt).then(|| packet.at(6).bits());
         Fate { lost, delay, duplicate, flip }
+    }
+
+    /// In how many IP packets a datagram of so many bytes goes out.
+    pub fn fragments(&self, bytes: usize) -> usize {
+        // Each fragment has an IP header of its own, and carries a multiple of eight bytes (RFC 791).
+        let room = (self.mtu.saturating_sub(IP_HEADER) & !7).max(8);
+        let packet = bytes + UDP_HEADER;
+        if packet + IP_HEADER <= self.mtu { 1 } else { packet.div_ceil(room) }
+    }
+
+    /// Whether a datagram in so many fragments is lost because one of those after the first is. Each is drawn at a place
+    /// of its own, so that small datagrams have the fates they always had.
+    pub fn loses_a_fragment(&self, dice: Dice, number: u64, now: Instant, fragments: usize) -> bool {
+        let is_lost = |fragment: u64| {
+            let packet = dice.at(number).named("fragment").at(fragment);
+            packet.at(0).share() < self.loss
+                || self.bursts.is_some_and(|bursts| bursts.lose(dice, packet, now))
+        };
+        fragments > 1 && (self.drops_fragments || (1..fragments as u64).any(is_lost))
     }
 
     /// How long `bytes` take to go out at the link's rate.
@@ -140,6 +167,25 @@ mod tests {
         let flipped = fates.iter().filter(|fate| fate.flip.is_some()).count();
         assert!((29_500..30_500).contains(&lost), "{lost}");
         assert!((900..1_100).contains(&flipped), "{flipped}");
+    }
+
+    #[test]
+    fn a_large_datagram_is_lost_when_a_fragment_is() {
+        let (dice, link) = (Dice::new(4), Link { loss: 0.1, ..Link::default() });
+        assert_eq!([1_472, 1_473, 2_952, 2_953].map(|bytes| link.fragments(bytes)), [1, 2, 2, 3]);
+        let lost = |fragments| {
+            let is_lost = |number: &u64| {
+                link.fate(dice, *number, Instant::START).lost
+                    || link.loses_a_fragment(dice, *number, Instant::START, fragments)
+            };
+            (0..10_000).filter(is_lost).count()
+        };
+        // One packet in ten, and with three of them 1 - 0.9^3.
+        assert!((900..1_100).contains(&lost(1)), "{}", lost(1));
+        assert!((2_500..2_920).contains(&lost(3)), "{}", lost(3));
+        let firewall = Link { drops_fragments: true, ..Link::default() };
+        assert!(firewall.loses_a_fragment(dice, 0, Instant::START, 2));
+        assert!(!firewall.loses_a_fragment(dice, 0, Instant::START, 1));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! The heap, the hosts, the links.
 
 use super::datagram::Datagrams;
-use super::flow::{Flows, Segment};
+use super::flow::{FlowId, Flows, Segment};
 use super::forge::{Forger, Outgoing};
+use super::hold::Held;
 use super::link::{Fate, Link};
-use super::tap::{Kind, Packet};
+use super::nat::Boxes;
+use super::pause::Paused;
+use super::scissors::Scissors;
+use super::tap::{Happening, Kind, Packet};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +19,9 @@ use tokio::task::AbortHandle;
 
 /// IP and UDP headers, which count against rate and MTU.
 const HEADERS: usize = 28;
+
+/// How long a packet of a host takes to itself.
+const LOOPBACK: Duration = Duration::ZERO;
 
 /// The first port that is handed out for port 0, and how many there are.
 const EPHEMERAL: (u16, u16) = (49_152, 16_384);
@@ -28,9 +35,18 @@ pub(super) struct State {
     queue: BTreeMap<(Instant, u64), Due>,
     sequence: u64,
     pub(super) default_link: Link,
+    loopback: Link,
     pub(super) links: BTreeMap<(IpAddr, IpAddr), Link>,
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
+    pub(super) boxes: Boxes,
+    pub(super) held: Held,
+    pub(super) paused: Paused,
+    pub(super) scissors: Scissors,
     pub(super) scripted: BTreeMap<(IpAddr, IpAddr, u64), Fate>,
+    /// Nothing is drawn for packets: only what is scripted happens to them.
+    pub(super) is_scripted: bool,
+    /// What happened to machines and lines, in order.
+    pub(super) happened: Vec<(Instant, Happening)>,
     /// Packets sent so far, and until when the link is busy sending.
     traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
     hosts: BTreeMap<IpAddr, HostState>,
@@ -41,6 +57,7 @@ pub(super) struct State {
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
     pub(super) books: Books,
+    pub(super) outages: Vec<Outage>,
 }
 
 /// A machine.
@@ -49,8 +66,11 @@ struct HostState {
     name: String,
     up: bool,
     starts: u64,
+    started_at: Instant,
     next_port: u16,
     tasks: Vec<AbortHandle>,
+    #[cfg(feature = "buggify")]
+    whims: Option<std::sync::Arc<pbx::buggify::Whims>>,
 }
 
 /// What became of datagrams; copies that the network made count as well.
@@ -64,18 +84,55 @@ pub struct Books {
     pub under_way: u64,
 }
 
+/// A time in which a host was off. Whatever ran on it ended then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Which host.
+    pub host: IpAddr,
+    /// Since when.
+    pub from: Instant,
+    /// Until when; `None` when it is still off.
+    pub to: Option<Instant>,
+}
+
 /// What is under way.
 pub(super) enum Due {
     /// A datagram arrives.
-    Datagram { from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]> },
+    Datagram {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Arc<[u8]>,
+    },
     /// Somebody is told that nobody listens where a datagram went.
-    Unreachable { sender: SocketAddr, about: SocketAddr },
+    Unreachable {
+        sender: SocketAddr,
+        about: SocketAddr,
+    },
     /// What a forger has held back goes out.
     Forged(Outgoing),
     /// A segment of a stream arrives.
     Segment(Segment),
     /// A segment was lost: it goes out once more.
-    Again { segment: Segment, attempt: u32 },
+    Again {
+        segment: Segment,
+        attempt: u32,
+    },
+    /// From behind a box, a datagram or a segment has come to the box.
+    Outward {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Arc<[u8]>,
+    },
+    SegmentOutward {
+        segment: Segment,
+        attempt: u32,
+    },
+    /// A segment has passed a box and the LAN behind it.
+    SegmentInside(Segment),
+    /// A segment that was held back has waited for longer than its sender does.
+    Overdue(Segment),
+    /// An end that nobody holds any more has waited long enough for the other's FIN.
+    Orphaned(FlowId),
 }
 
 impl State {
@@ -85,9 +142,16 @@ impl State {
             queue: BTreeMap::new(),
             sequence: 0,
             default_link: link,
+            loopback: Link { latency: LOOPBACK, mtu: 65_536, ..Link::default() },
             links: BTreeMap::new(),
             cuts: BTreeSet::new(),
+            boxes: Boxes::default(),
+            held: Held::default(),
+            paused: Paused::default(),
+            scissors: Scissors::default(),
             scripted: BTreeMap::new(),
+            is_scripted: false,
+            happened: Vec::new(),
             traffic: BTreeMap::new(),
             hosts: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -97,6 +161,7 @@ impl State {
             flows: Flows::default(),
             disks: BTreeMap::new(),
             books: Books::default(),
+            outages: Vec::new(),
         }
     }
 
@@ -108,19 +173,30 @@ impl State {
     pub(super) fn run_until(&mut self, now: Instant) {
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
             let ((at, _), due) = entry.remove_entry();
+            let Some(due) = self.hold_back(due) else { continue };
             match due {
                 Due::Datagram { from, to, bytes } => self.arrive(from, to, bytes, at),
                 Due::Forged(Outgoing { from, to, bytes, .. }) => self.put_datagram(from, to, &bytes, at),
                 Due::Unreachable { sender, about } => self.datagrams.refuse(sender, about),
-                Due::Segment(segment) => self.on_segment(segment, at),
+                Due::Segment(segment) => {
+                    if let Some(segment) = self.segment_inward(segment, at) {
+                        self.on_segment(segment, at);
+                    }
+                }
+                Due::SegmentInside(segment) => self.on_segment(segment, at),
+                Due::Outward { from, to, bytes } => self.go_outward(from, to, bytes, at),
+                Due::SegmentOutward { segment, attempt } => self.transmit_outside(segment, attempt, at),
                 Due::Again { segment, attempt } => self.transmit(segment, attempt, at),
+                Due::Overdue(segment) => self.give_up_if_held(&segment),
+                Due::Orphaned(flow) => self.forget_orphan(flow),
             }
         }
     }
 
     /// What became of all datagrams so far.
     pub(super) fn books(&self) -> Books {
-        let under_way = self.queue.values().filter(|due| matches!(due, Due::Datagram { .. })).count() as u64;
+        let is_datagram = |due: &&Due| matches!(due, Due::Datagram { .. });
+        let under_way = self.queue.values().chain(self.held.all()).filter(is_datagram).count() as u64;
         Books { under_way, ..self.books }
     }
 
@@ -136,14 +212,21 @@ impl State {
                 name: name.to_owned(),
                 up: true,
                 starts: 1,
+                started_at: Instant::START,
                 next_port: EPHEMERAL.0,
                 tasks: Vec::new(),
+                ..HostState::default()
             };
         }
     }
 
     pub(super) fn is_up(&self, address: IpAddr) -> bool {
         self.hosts.get(&address).is_some_and(|host| host.up)
+    }
+
+    /// Whether it is on, as far as we know.
+    pub(super) fn is_up_or_unknown(&self, address: IpAddr) -> bool {
+        self.hosts.get(&address).is_none_or(|host| host.up)
     }
 
     /// The disk of a host, which outlasts its crashes.
@@ -157,6 +240,19 @@ impl State {
         self.hosts.get(&address).map_or(0, |host| host.starts)
     }
 
+    /// What makes life harder for the program on a host.
+    #[cfg(feature = "buggify")]
+    pub(super) fn whims(&self, address: IpAddr) -> Option<std::sync::Arc<pbx::buggify::Whims>> {
+        self.hosts.get(&address)?.whims.clone()
+    }
+
+    #[cfg(feature = "buggify")]
+    pub(super) fn set_whims(&mut self, address: IpAddr, whims: pbx::buggify::Whims) {
+        if let Some(host) = self.hosts.get_mut(&address) {
+            host.whims = Some(std::sync::Arc::new(whims));
+        }
+    }
+
     pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {
         if let Some(host) = self.hosts.get_mut(&address) {
             host.tasks.retain(|task| !task.is_finished());
@@ -165,7 +261,11 @@ impl State {
     }
 
     /// The host is gone without a word. What its tasks hold is for the caller to end, outside the lock.
-    pub(super) fn crash(&mut self, address: IpAddr) -> Vec<AbortHandle> {
+    pub(super) fn crash(&mut self, address: IpAddr, now: Instant) -> Vec<AbortHandle> {
+        if !self.is_up(address) {
+            return Vec::new();
+        }
+        self.outages.push(Outage { host: address, from: now, to: None });
         self.datagrams.drop_host(address);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
@@ -179,11 +279,21 @@ impl State {
         }
     }
 
-    pub(super) fn revive(&mut self, address: IpAddr) {
+    pub(super) fn revive(&mut self, address: IpAddr, now: Instant) {
+        let is_its = |outage: &&mut Outage| outage.host == address && outage.to.is_none();
+        if let Some(outage) = self.outages.iter_mut().find(is_its) {
+            outage.to = Some(now);
+        }
         if let Some(host) = self.hosts.get_mut(&address) {
             host.up = true;
             host.starts += 1;
+            host.started_at = now;
         }
+    }
+
+    /// Whether the host was started again at this very moment.
+    pub(super) fn has_just_started(&self, address: IpAddr, now: Instant) -> bool {
+        self.hosts.get(&address).is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
     }
 
     /// A port that is free for `taken` to take.
@@ -213,18 +323,27 @@ impl State {
         now: Instant,
     ) -> (Fate, Option<Instant>, Option<Instant>) {
         let pair = (from.ip(), to.ip());
-        let link = self.links.get(&pair).unwrap_or(&self.default_link).clone();
+        let link = self.link(pair).clone();
         let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
         let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
-        let drawn = link.fate(dice, number, now);
-        let mut fate = self.scripted.get(&(pair.0, pair.1, number)).copied().unwrap_or(drawn);
+        let fragments = if kind == Kind::Datagram { link.fragments(bytes.len()) } else { 1 };
+        let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
+            Some(fate) => *fate,
+            None if self.is_scripted => Fate::default(),
+            None => {
+                let mut drawn = link.fate(dice, number, now);
+                drawn.lost |= link.loses_a_fragment(dice, number, now, fragments);
+                drawn
+            }
+        };
         let begins = busy_until.max(now);
-        let sent = begins + link.transmission(bytes.len() + HEADERS);
+        let sent = begins + link.transmission(bytes.len() + HEADERS * fragments);
         if begins.since(now) > link.queue {
             fate.lost = true;
         }
         self.traffic.insert(pair, (number + 1, if fate.lost { busy_until } else { sent }));
-        let passes = !fate.lost && !self.cuts.contains(&pair) && self.is_up(pair.1);
+        let reaches = self.is_up(pair.1) && self.boxes.leads(pair);
+        let passes = !fate.lost && !self.cuts.contains(&pair) && reaches;
         let arrives = passes.then(|| sent + link.latency + fate.delay);
         let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
         if !self.taps.is_empty() {
@@ -234,16 +353,41 @@ impl State {
         (fate, arrives, again)
     }
 
-    /// The largest datagram that leaves from one host to another.
-    pub(super) fn largest_datagram(&self, from: IpAddr, to: IpAddr) -> usize {
-        self.links.get(&(from, to)).unwrap_or(&self.default_link).mtu.saturating_sub(HEADERS)
+    /// What the way from one host to another does to packets. A host's way to itself does nothing.
+    pub(super) fn link(&self, pair: (IpAddr, IpAddr)) -> &Link {
+        match self.links.get(&pair) {
+            Some(link) => link,
+            None if pair.0 == pair.1 => &self.loopback,
+            None => &self.default_link,
+        }
+    }
+
+    /// Every link is as the default says, nothing is cut or held; those that still stand still are returned.
+    pub(super) fn heal(&mut self, now: Instant) -> Vec<IpAddr> {
+        self.links.clear();
+        self.cuts.clear();
+        self.scissors = Scissors::default();
+        for (from, to) in self.held.links() {
+            self.release(from, to, now);
+        }
+        self.paused.hosts()
+    }
+
+    /// The number of the next packet from one host to another.
+    pub(super) fn count_packet(&mut self, pair: (IpAddr, IpAddr)) -> u64 {
+        let traffic = self.traffic.entry(pair).or_default();
+        traffic.0 += 1;
+        traffic.0 - 1
     }
 
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {
+        if self.boxes.is_box(to.ip()) {
+            return self.come_inward(from, to, bytes, now);
+        }
         let is_up = self.is_up(to.ip());
         let delivered = is_up && self.datagrams.deliver(from, to, bytes);
         *if delivered { &mut self.books.delivered } else { &mut self.books.undeliverable } += 1;
-        if !is_up || delivered {
+        if !is_up || delivered || self.boxes.hide(to.ip()) {
             return;
         }
         // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
@@ -255,7 +399,7 @@ impl State {
 }
 
 /// The same bytes with one bit flipped, as the fate says.
-pub(super) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
+pub(crate) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
     let mut bytes = bytes.to_vec();
     if !bytes.is_empty() {
         let bit = bit % (bytes.len() as u64 * 8);

@@ -1,6 +1,7 @@
 //! TCP listeners and streams as programs hold them.
 
 use super::Network;
+use super::datagram::on_this_host;
 use super::flow::{FlowId, Side};
 use super::state::State;
 use pbx::shell::host::Listener;
@@ -20,6 +21,7 @@ pub struct TcpListener {
 impl TcpListener {
     pub(super) fn bind(network: &Network, host: IpAddr, local: SocketAddr) -> io::Result<TcpListener> {
         network.with(|state, _| {
+            let local = on_this_host(host, local);
             if !local.ip().is_unspecified() && local.ip() != host {
                 return Err(io::ErrorKind::AddrNotAvailable.into());
             }
@@ -81,6 +83,7 @@ impl TcpStream {
         host: IpAddr,
         remote: SocketAddr,
     ) -> io::Result<TcpStream> {
+        let remote = on_this_host(host, remote);
         let (flow, local) = network.with(|state, now| state.connect(host, remote, now))?;
         let stream = TcpStream { network: network.clone(), flow, side: Side::Client, local, peer: remote };
         poll_fn(|context| match network.state().flows.is_established(flow, context.waker()) {

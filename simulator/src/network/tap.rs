@@ -2,7 +2,7 @@
 
 use super::Fate;
 use pbx::time::Instant;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Counts the packets of one link, from 0.
@@ -46,4 +46,17 @@ pub enum Kind {
     Fin,
     /// The stream is broken.
     Reset,
+}
+
+/// What happens to a machine or a line, beside what happens to packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Happening {
+    /// A host is gone without a word.
+    Off(IpAddr),
+    /// A host is on, with nothing bound; if it was on, it was off for a moment.
+    Restart(IpAddr),
+    /// Nothing passes from the first to the second.
+    Cut(IpAddr, IpAddr),
+    /// Packets pass from the first to the second again.
+    Mend(IpAddr, IpAddr),
 }

@@ -2,6 +2,7 @@
 
 use pbx::audio::NARROWBAND;
 use pbx::time::{Duration, Instant};
+use std::io::Cursor;
 
 /// At most this is kept of one call, the last of it.
 const LONGEST: usize = 600 * NARROWBAND as usize;
@@ -64,6 +65,25 @@ impl Hearing {
         &self.samples
     }
 
+    /// The same as a WAV file: one channel, 16 bits, 8000 samples a second.
+    pub fn wav(&self) -> Vec<u8> {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate: NARROWBAND,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let mut file = Cursor::new(Vec::new());
+        let written = hound::WavWriter::new(&mut file, spec).and_then(|mut writer| {
+            for sample in &self.samples {
+                writer.write_sample(*sample)?;
+            }
+            writer.finalize()
+        });
+        written.expect("memory takes what a recording holds");
+        file.into_inner()
+    }
+
     /// What was heard in the time before `now`, silence where nothing came. The last 60 ms are left out: they may be on
     /// their way.
     pub fn lately(&self, length: Duration, now: Instant) -> Vec<i16> {
@@ -114,6 +134,14 @@ mod tests {
         }
         let heard: Vec<_> = hearing.samples().chunks(160).map(|packet| packet[0]).collect();
         assert_eq!(heard, [1_000, 1_160, 1_320]);
+    }
+
+    #[test]
+    fn what_was_heard_can_be_played_again() {
+        let mut hearing = Hearing::default();
+        hearing.receive(7, 0, (0..160).map(|n| n * 5), Instant::from_millis(20));
+        let again = crate::phone::Sound::from_wav(&hearing.wav());
+        assert_eq!(again, Ok(crate::phone::Sound::Recording(hearing.samples().into())));
     }
 
     #[test]

@@ -5,24 +5,35 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `telephone.rs` | the machine: what it does with calls |
+//! | `telephone.rs` | the machine: what its owner does with calls |
+//! | `reactions.rs` | what it does about what comes |
+//! | `agent/` | its user agent: transactions, dialogs, offers, timers, transfer |
+//! | `misbehaviour.rs` | the ways in which telephones misbehave |
 //! | `line.rs` | one call, and what is remembered of it |
 //! | `registration.rs` | REGISTER, refreshed |
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
 //! | `wire.rs` | sockets and time |
+//! | `state.rs` | what it says of itself, for people who look |
 
+mod agent;
 mod hearing;
 mod line;
+mod misbehaviour;
+mod reactions;
 mod registration;
 mod sound;
+mod state;
+#[cfg(test)]
+mod stories;
 mod telephone;
 mod voice;
 mod wire;
 
 pub use hearing::Hearing;
 pub use line::Facts;
-pub use sound::Sound;
+pub use misbehaviour::{Misbehaviour, Ways};
+pub use sound::{NoSound, Sound};
 
 use crate::network::SimHost;
 use line::State;
@@ -30,10 +41,10 @@ use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::sdp::Codec;
 use pbx::shell::host::Host;
-use pbx::sip::{Path, StatusCode, Transport};
+use pbx::sip::{Path, Refresher, StatusCode, Transport};
 use pbx::time::{Duration, Instant};
 use registration::Account;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use telephone::Telephone;
 use wire::Shared;
@@ -52,6 +63,75 @@ pub struct Habits {
     pub voice: Sound,
     /// Whether it calls without an offer and lets the other side make one.
     pub offers_late: bool,
+    /// What callers hear before it is answered, instead of ringing.
+    pub early: Option<Sound>,
+    /// How it lets others wait.
+    pub holding: Holding,
+    /// Whether it changes calls by UPDATE and not by INVITE.
+    pub updates: bool,
+    /// Whether it rings while its owner talks.
+    pub takes_second_call: bool,
+    /// Whether it sends nothing while nothing is said.
+    pub pauses: bool,
+    /// Which extensions of SIP it knows.
+    pub abilities: Abilities,
+    /// What it does wrong.
+    pub ways: Ways,
+}
+
+/// Which extensions of SIP a telephone knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Provisional responses that are acknowledged.
+    pub prack: Prack,
+    /// Session timers.
+    pub timer: Timer,
+    /// Whether it takes UPDATE (RFC 3311).
+    pub update: bool,
+}
+
+/// Provisional responses that are acknowledged (RFC 3262).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prack {
+    /// It does not know them.
+    Off,
+    /// It acknowledges those of others and sends none unless it must.
+    Knows,
+    /// It sends them to whoever knows them.
+    Uses,
+}
+
+/// Session timers (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// It does not know them.
+    Off,
+    /// It does what others ask.
+    Knows,
+    /// It asks for one.
+    Asks {
+        /// The session interval.
+        interval: Duration,
+        /// Who is to refresh.
+        refresher: Option<Refresher>,
+    },
+}
+
+/// How a telephone lets others wait (RFC 3264 section 8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// It goes on sending.
+    SendOnly,
+    /// Nobody sends.
+    Inactive,
+    /// Nobody is to send to 0.0.0.0, as before RFC 3264.
+    ZeroAddress,
+}
+
+impl Default for Abilities {
+    fn default() -> Abilities {
+        Abilities { prack: Prack::Knows, timer: Timer::Knows, update: true }
+    }
 }
 
 /// What a telephone does when a call comes.
@@ -76,6 +156,13 @@ impl Default for Habits {
             codecs: vec![Codec::pcmu(), Codec::pcma(), Codec::telephone_event(101)],
             voice: Sound::Silence,
             offers_late: false,
+            early: None,
+            holding: Holding::SendOnly,
+            updates: false,
+            takes_second_call: true,
+            pauses: false,
+            abilities: Abilities::default(),
+            ways: Ways::default(),
         }
     }
 }
@@ -120,9 +207,14 @@ impl Phone {
         &self.shared.host
     }
 
+    /// Where the PBX sees it.
+    pub fn address(&self) -> IpAddr {
+        self.shared.host.seen_at()
+    }
+
     /// Changes how it is.
     pub fn habits(&self, change: impl FnOnce(&mut Habits)) {
-        self.shared.act(|telephone, _| change(&mut telephone.habits));
+        self.shared.act(|telephone, _| telephone.change(change));
     }
 
     /// Tells the PBX where it is.
@@ -160,6 +252,66 @@ impl Phone {
         self.shared.act(|telephone, now| telephone.reject(status, now));
     }
 
+    /// It does this wrong from now on.
+    pub fn misbehaves(&self, way: Misbehaviour) {
+        self.habits(|habits| habits.ways.add(way));
+    }
+
+    /// Whether it does anything wrong.
+    pub fn is_misbehaving(&self) -> bool {
+        self.shared.look(|telephone, _| !telephone.habits.ways.is_empty())
+    }
+
+    /// Talks to the other one of two, while this one has to wait.
+    pub fn swap(&self) {
+        self.shared.act(Telephone::swap);
+    }
+
+    /// Goes on with these codecs.
+    pub fn change_codecs(&self, codecs: Vec<Codec>) {
+        self.shared.act(|telephone, now| telephone.change_codecs(codecs, now));
+    }
+
+    /// Wants an offer of the other side, in an INVITE without its own.
+    pub fn ask_for_offer(&self) {
+        self.shared.act(Telephone::ask_for_offer);
+    }
+
+    /// Sends the other side to a number.
+    pub fn transfer(&self, number: &str) {
+        self.shared.act(|telephone, now| telephone.transfer(number, now));
+    }
+
+    /// Connects the other sides of its two calls.
+    pub fn connect_lines(&self) {
+        self.shared.act(Telephone::connect_lines);
+    }
+
+    /// Writes a text.
+    pub fn write(&self, number: &str, text: &str) {
+        self.shared.act(|telephone, now| telephone.write(number, text, now));
+    }
+
+    /// The texts that came.
+    pub fn texts(&self) -> Vec<String> {
+        self.shared.look(|telephone, _| telephone.texts.clone())
+    }
+
+    /// Asks a number so often whether it is there (OPTIONS), all at once.
+    pub fn ask(&self, number: &str, times: u32) {
+        self.shared.act(|telephone, now| telephone.ask(number, times, now));
+    }
+
+    /// Its connections are cut; it opens others when it needs them.
+    pub fn loses_its_connections(&self) {
+        self.shared.cut();
+    }
+
+    /// Opens a connection to the PBX and sends these bytes over it, one at a time, with so much time between.
+    pub fn dribbles(&self, bytes: &[u8], pause: Duration) {
+        self.shared.dribble(bytes.to_vec(), self.pbx, pause);
+    }
+
     /// Ends its call whatever its state: gives up, refuses, hangs up.
     pub fn hang_up(&self) {
         self.shared.act(Telephone::hang_up);
@@ -177,7 +329,12 @@ impl Phone {
 
     /// Presses keys, told in RTP (RFC 4733).
     pub fn press(&self, keys: &str) {
-        self.shared.act(|telephone, _| telephone.press(keys));
+        self.shared.act(|telephone, now| telephone.press(keys, now));
+    }
+
+    /// Presses keys, heard as tones in the audio.
+    pub fn press_in_band(&self, keys: &str) {
+        self.shared.act(|telephone, _| telephone.press_in_band(keys));
     }
 
     /// Presses keys, told by INFO.
@@ -187,7 +344,7 @@ impl Phone {
 
     /// Its owner says this from now on.
     pub fn play(&self, sound: Sound) {
-        self.shared.act(|telephone, _| telephone.play(sound));
+        self.shared.act(|telephone, now| telephone.play(sound, now));
     }
 
     /// What its owner says, as long as nothing else is said.
@@ -197,6 +354,7 @@ impl Phone {
 
     /// Sends bytes to the PBX as they are.
     pub fn sends(&self, raw: &[u8]) {
+        self.shared.act(|telephone, _| telephone.has_misbehaved = true);
         self.shared.send_raw(raw, self.pbx);
     }
 
@@ -214,6 +372,11 @@ impl Phone {
     pub fn finds_its_network(&self) {
         self.shared.host.network().bounce(self.shared.host.address());
         self.shared.plug_in();
+    }
+
+    /// Whether it was ever told to do what no telephone should: what it sends is not held against anybody.
+    pub fn has_misbehaved(&self) -> bool {
+        self.shared.look(|telephone, _| telephone.has_misbehaved || !telephone.habits.ways.is_empty())
     }
 
     /// Whether it has a network.
@@ -243,6 +406,17 @@ impl Phone {
         self.shared.look(|telephone, _| telephone.current().is_some())
     }
 
+    /// How many calls it has that are not over, whatever their state.
+    pub fn calls_up(&self) -> usize {
+        self.shared.look(|telephone, _| telephone.lines.iter().filter(|line| !line.is_over()).count())
+    }
+
+    /// How many of them are answered.
+    pub fn calls_answered(&self) -> usize {
+        self.shared
+            .look(|telephone, _| telephone.lines.iter().filter(|line| line.state == State::Talking).count())
+    }
+
     /// Whether it talks.
     pub fn is_talking(&self) -> bool {
         self.shared.look(|telephone, _| telephone.lines.iter().any(|line| line.state == State::Talking))
@@ -255,24 +429,23 @@ impl Phone {
 
     /// Whom it talks or talked to last.
     pub fn talks_with(&self) -> Option<String> {
-        self.shared.look(|telephone, _| telephone.lines.last().map(|line| line.with.clone()))
+        self.shared.look(|telephone, _| telephone.shown().map(|line| line.with.clone()))
     }
 
     /// What it remembers of its last call.
     pub fn last_call(&self) -> Option<Facts> {
-        self.shared.look(|telephone, _| telephone.lines.last().map(|line| line.facts.clone()))
+        self.shared.look(|telephone, _| telephone.shown().map(|line| line.facts.clone()))
     }
 
     /// What it has heard in its last call.
     pub fn hearing(&self) -> Hearing {
-        self.shared.look(|telephone, _| {
-            telephone.lines.last().map(|line| line.voice.hearing.clone()).unwrap_or_default()
-        })
+        self.shared
+            .look(|telephone, _| telephone.shown().map(|line| line.voice.hearing.clone()).unwrap_or_default())
     }
 
     /// What it has heard in the time before now; silence when there is no call.
     pub fn heard_lately(&self, length: Duration) -> Vec<i16> {
-        self.shared.look(|telephone, now| match telephone.lines.last() {
+        self.shared.look(|telephone, now| match telephone.shown() {
             Some(line) => line.voice.hearing.lately(length, now),
             None => Hearing::default().lately(length, now),
         })
@@ -281,13 +454,13 @@ impl Phone {
     /// The keys that the other side has pressed in its last call.
     pub fn keys_heard(&self) -> String {
         self.shared.look(|telephone, _| {
-            telephone.lines.last().map(|line| line.voice.keys_heard.clone()).unwrap_or_default()
+            telephone.shown().map(|line| line.voice.keys_heard.clone()).unwrap_or_default()
         })
     }
 
     /// The codec of its call.
     pub fn law(&self) -> Option<Law> {
-        self.shared.look(|telephone, _| telephone.current().and_then(|line| line.voice.law()))
+        self.shared.look(|telephone, _| telephone.shown().and_then(|line| line.voice.law()))
     }
 
     /// Whether no call, dialog or transaction is left.

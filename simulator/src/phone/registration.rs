@@ -1,14 +1,18 @@
 //! A telephone tells the PBX where it can be reached (RFC 3261 section 10): one Call-ID, CSeq up by one, digest, refreshed
 //! in time. It has transactions of its own, as a registration outlives any one request.
 
+use super::agent::{T1, TransactionEvent as Event, TransactionOutput as Output, Transactions};
+use super::misbehaviour::{Misbehaviour, Ways};
 use pbx::rng::Rng;
 use pbx::sip::digest::Challenge;
 use pbx::sip::{Method, Name, Path, Request, Response, StatusCode};
 use pbx::time::{Duration, Instant};
-use pbx::transaction::{Event, Output, Settings, Transactions};
 
 /// After a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// How often a nonce that is called stale is used all the same, by who does.
+const STUBBORN: u32 = 3;
 
 /// What an address-of-record is bound by.
 pub(super) struct Registration {
@@ -21,6 +25,7 @@ pub(super) struct Registration {
     cnonce: String,
     challenge: Option<(Name, Challenge, u32)>,
     state: State,
+    pub(super) ways: Ways,
     /// The final statuses that came, in order.
     pub(super) told: Vec<StatusCode>,
 }
@@ -37,10 +42,10 @@ pub(super) struct Account {
 
 enum State {
     Idle,
-    /// A request is out; `challenged` when it carries credentials for a fresh challenge.
+    /// A request is out; `challenged`: how often credentials for a fresh challenge were tried.
     Asking {
         expires: u32,
-        challenged: bool,
+        challenged: u32,
     },
     /// The PBX knows where we are.
     Registered {
@@ -59,12 +64,13 @@ impl Registration {
             call_id: rng.token(22),
             tag: rng.token(10),
             cnonce: rng.token(12),
-            transactions: Transactions::new(Settings::default(), rng),
+            transactions: Transactions::new(T1, rng),
             account,
             path,
             cseq: 0,
             challenge: None,
             state: State::Idle,
+            ways: Ways::default(),
             told: Vec::new(),
         }
     }
@@ -80,12 +86,12 @@ impl Registration {
             self.account.password = password.to_owned();
         }
         let expires = u32::try_from(self.account.expires.as_secs()).unwrap_or(u32::MAX);
-        self.ask(expires, false, now);
+        self.ask(expires, 0, now);
     }
 
     /// Asks to forget where we are.
     pub(super) fn end(&mut self, now: Instant) {
-        self.ask(0, false, now);
+        self.ask(0, 0, now);
     }
 
     pub(super) fn is_registered(&self, now: Instant) -> bool {
@@ -96,8 +102,8 @@ impl Registration {
         self.transactions.receive(pbx::sip::Message::Response(response), self.path, now);
     }
 
-    pub(super) fn path_failed(&mut self, path: Path, now: Instant) {
-        self.transactions.path_failed(path, now);
+    pub(super) fn path_failed(&mut self, path: Path) {
+        self.transactions.path_failed(path);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -125,23 +131,18 @@ impl Registration {
                 Output::Transmit { path, bytes } => return Some((path, bytes)),
                 Output::Event(Event::Response { response, .. }) => self.on_response(&response, now),
                 Output::Event(Event::Failed { .. }) => self.fail(StatusCode::REQUEST_TIMEOUT, now),
-                Output::Event(
-                    Event::Request { .. }
-                    | Event::Ack { .. }
-                    | Event::Cancelled { .. }
-                    | Event::AckTimedOut { .. },
-                ) => {}
+                Output::Event(Event::Request { .. } | Event::Ack { .. }) => {}
             }
         }
         None
     }
 
-    fn ask(&mut self, expires: u32, challenged: bool, now: Instant) {
+    fn ask(&mut self, expires: u32, challenged: u32, now: Instant) {
         self.cseq += 1;
         self.state = State::Asking { expires, challenged };
         let mut request = self.request(expires);
         if let Some((header, challenge, count)) = &mut self.challenge {
-            *count += 1;
+            *count += u32::from(*count == 0 || !self.ways.has(Misbehaviour::ReplaysItsCount));
             let Account { user, password, .. } = &self.account;
             let credentials = challenge.answer(&request, user, password, &self.cnonce, *count);
             request.headers_mut().push(*header, credentials);
@@ -165,6 +166,8 @@ impl Registration {
         };
         headers.push(Name::Contact, format_args!("<sip:{user}@{}{transport}>", path.local));
         headers.push(Name::Expires, expires);
+        headers.push(Name::UserAgent, "Telephone");
+        headers.push(Name::ContentLength, 0);
         request
     }
 
@@ -175,14 +178,17 @@ impl Registration {
         }
         let State::Asking { expires, challenged } = self.state else { return };
         let challenge = Challenge::of(response);
-        let may_try = !challenged || challenge.as_ref().is_some_and(|(_, challenge)| challenge.stale);
+        let is_stale = challenge.as_ref().is_some_and(|(_, challenge)| challenge.stale);
+        let may_try = challenged == 0 || (is_stale && challenged < STUBBORN);
         match (challenge, status) {
             (
                 Some((header, challenge)),
                 StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             ) if may_try => {
-                self.challenge = Some((header, challenge, 0));
-                self.ask(expires, true, now);
+                if self.challenge.is_none() || !self.ways.has(Misbehaviour::KeepsItsNonce) {
+                    self.challenge = Some((header, challenge, 0));
+                }
+                self.ask(expires, challenged + 1, now);
             }
             (_, StatusCode::INTERVAL_TOO_BRIEF) if expires > 0 => {
                 let least =

@@ -1,17 +1,16 @@
 //! A telephone as a machine: messages, packets, keys and the time go in; messages, packets and the next deadline come out.
+//! What its user agent tells it, it takes up in `reactions.rs`.
 
+use super::agent::{Agent, Identity, Means, Output as AgentOutput, SessionId};
 use super::line::{Line, State};
 use super::registration::{Account, Registration};
 use super::sound::Sound;
 use super::voice::Voice;
 use super::{Answering, Habits};
-use pbx::dialog::{
-    Body, Description, Event, Invite, Output as AgentOutput, Reply, SessionId, Settings, UserAgent,
-};
 use pbx::rng::Rng;
-use pbx::sdp::{Direction, Negotiation};
+use pbx::sdp::{Codec, Negotiation};
 use pbx::sip::{Limits, Message, Method, Path, Request, StatusCode};
-use pbx::time::{Duration, Instant};
+use pbx::time::Instant;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -34,39 +33,35 @@ pub(super) enum Output {
 pub(super) struct Telephone {
     pub(super) name: String,
     pub(super) habits: Habits,
+    /// Whether it was ever told to do what no telephone should.
+    pub(super) has_misbehaved: bool,
     pub(super) registration: Registration,
     /// All calls, the ended ones too, oldest first.
     pub(super) lines: Vec<Line>,
     /// Text messages that came.
     pub(super) texts: Vec<String>,
-    agent: UserAgent,
+    pub(super) agent: Agent,
+    /// Which of the lines its owner talks on.
+    pub(super) focus: usize,
     path: Path,
-    domain: String,
-    password: String,
     next_port: u16,
     rng: Rng,
-    out: VecDeque<Output>,
+    pub(super) out: VecDeque<Output>,
 }
 
 impl Telephone {
     pub(super) fn new(account: Account, habits: Habits, path: Path, mut rng: Rng) -> Telephone {
-        let settings = Settings {
-            user_agent: "Telephone".into(),
-            t1: Duration::from_millis(500),
-            session_expires: None,
-            min_se: Duration::from_secs(90),
-            external_address: None,
-            max_transactions: 1_000,
-        };
+        let Account { user, password, domain, .. } = account.clone();
+        let identity = Identity { user, password, domain, path };
         Telephone {
             name: account.user.clone(),
-            domain: account.domain.clone(),
-            password: account.password.clone(),
-            agent: UserAgent::new(settings, rng.fork()),
+            agent: Agent::new(identity, rng.fork()),
             registration: Registration::new(account, path, rng.fork()),
             habits,
+            has_misbehaved: false,
             lines: Vec::new(),
             texts: Vec::new(),
+            focus: 0,
             path,
             next_port: FIRST_PORT,
             rng,
@@ -74,9 +69,24 @@ impl Telephone {
         }
     }
 
+    /// What it does from now on.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Habits)) {
+        change(&mut self.habits);
+        self.has_misbehaved |= self.habits.answering == Answering::IsDead;
+        self.agent.abilities = self.habits.abilities.clone();
+        self.agent.ways = self.habits.ways.clone();
+        self.registration.ways = self.habits.ways.clone();
+        for line in self.lines.iter_mut().filter(|line| !line.is_over()) {
+            line.ways = self.habits.ways.clone();
+            line.voice.ways = self.habits.ways.clone();
+            line.voice.pauses = self.habits.pauses;
+            line.holding = self.habits.holding;
+        }
+    }
+
     pub(super) fn register(&mut self, password: Option<&str>, now: Instant) {
         if let Some(password) = password {
-            self.password = password.to_owned();
+            password.clone_into(&mut self.agent.identity.password);
         }
         self.registration.start(password, now);
         self.settle(now);
@@ -89,43 +99,39 @@ impl Telephone {
 
     /// Calls a number of the PBX.
     pub(super) fn call(&mut self, number: &str, now: Instant) {
-        let Telephone { name, domain, .. } = self;
-        let mut invite = Invite {
-            uri: format!("sip:{number}@{domain}"),
-            to: format!("<sip:{number}@{domain}>"),
-            from: format!("<sip:{name}@{domain}>"),
-            path: self.path,
-            route: Vec::new(),
-            max_forwards: 70,
-            headers: Vec::new(),
-            offer: None,
-            credentials: Some((name.clone(), self.password.clone())),
-            try_timeout: None,
-        };
-        let mut line = self.new_line(SessionId(0), number, State::Calling, now);
-        if !self.habits.offers_late {
-            invite.offer = Some(line.offer());
-        }
-        line.session = self.agent.invite(invite, now);
-        self.lines.push(line);
+        self.place_call(number, None, now);
         self.settle(now);
     }
 
-    /// Answers what rings.
+    /// Answers what rings; whoever it talks to has to wait meanwhile.
     pub(super) fn answer(&mut self, now: Instant) {
-        let ringing = |line: &Line| matches!(line.state, State::Ringing { .. });
-        if let Some(at) = self.lines.iter().rposition(ringing) {
+        if let Some(at) = self.lines.iter().rposition(Line::is_ringing) {
+            self.park(at, now);
             self.accept(at, now);
             self.settle(now);
         }
     }
 
-    /// Refuses what rings.
+    /// Talks to the other one of two, while this one has to wait.
+    pub(super) fn swap(&mut self, now: Instant) {
+        let is_other = |at: &usize| *at != self.focus && self.lines[*at].state == State::Talking;
+        if let Some(other) = (0..self.lines.len()).rev().find(is_other) {
+            self.park(other, now);
+            self.hold(false, now);
+        }
+    }
+
+    /// Refuses what rings, or else ends what is up.
     pub(super) fn reject(&mut self, status: StatusCode, now: Instant) {
-        if let Some(line) = self.current() {
+        let ringing = self.lines.iter().rposition(Line::is_ringing);
+        let line = match ringing {
+            Some(at) => Some(&mut self.lines[at]),
+            None => self.current(),
+        };
+        if let Some(line) = line {
             let session = line.session;
             line.end(false, now);
-            self.agent.reject(session, Reply::new(status), now);
+            self.agent.reject(session, status, now);
             self.settle(now);
         }
     }
@@ -135,24 +141,64 @@ impl Telephone {
         if let Some(line) = self.current() {
             let session = line.session;
             line.end(false, now);
-            self.agent.hang_up(session, None, now);
+            self.agent.hang_up(session, now);
             self.settle(now);
         }
     }
 
     /// The other side of the current call is to wait (RFC 3264 section 8.4), or no longer.
     pub(super) fn hold(&mut self, holds: bool, now: Instant) {
+        // The key does nothing while nobody is there to wait.
+        if let Some(line) = self.current().filter(|line| line.state == State::Talking) {
+            line.holds = holds;
+            let session = line.session;
+            self.wish(session, now);
+        }
+    }
+
+    /// The current call is to go on with these codecs.
+    pub(super) fn change_codecs(&mut self, codecs: Vec<Codec>, now: Instant) {
         if let Some(line) = self.current() {
-            line.direction = if holds { Direction::SendOnly } else { Direction::SendRecv };
-            let (session, offer) = (line.session, line.offer());
-            self.agent.offer(session, Some(offer), now);
+            line.codecs = codecs;
+            let session = line.session;
+            self.wish(session, now);
+        }
+    }
+
+    /// The other side of the current call is to make an offer.
+    pub(super) fn ask_for_offer(&mut self, now: Instant) {
+        if let Some(session) = self.current().map(|line| line.session) {
+            self.agent.wish(session, Means::AskForOffer, now);
             self.settle(now);
         }
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    /// The other side of the current call is to call this number.
+    pub(super) fn transfer(&mut self, number: &str, now: Instant) {
+        if let Some(session) = self.current().map(|line| line.session) {
+            self.agent.transfer(session, number, now);
+            self.settle(now);
+        }
+    }
+
+    /// The other sides of its two calls are to talk to each other.
+    pub(super) fn connect_lines(&mut self, now: Instant) {
+        let Some(current) = self.current().map(|line| line.session) else { return };
+        let is_other = |line: &&Line| line.state == State::Talking && line.session != current;
+        let Some(other) = self.lines.iter().rev().find(is_other).map(|line| line.session) else { return };
+        self.agent.transfer_to_call(other, current, now);
+        self.settle(now);
+    }
+
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.press(keys);
+            line.voice.press(keys, now);
+        }
+    }
+
+    pub(super) fn press_in_band(&mut self, keys: &str) {
+        if let Some(line) = self.current() {
+            line.voice.press_in_band(keys);
         }
     }
 
@@ -160,18 +206,37 @@ impl Telephone {
     pub(super) fn press_by_info(&mut self, keys: &str, now: Instant) {
         let Some(session) = self.current().map(|line| line.session) else { return };
         for key in keys.chars().filter(|key| !key.is_whitespace()) {
-            let body = Body {
-                content_type: "application/dtmf-relay".into(),
-                bytes: format!("Signal={key}\r\nDuration=100\r\n").into_bytes(),
-            };
-            self.agent.request_within(session, Method::Info, Vec::new(), Some(body), now);
+            let body = format!("Signal={key}\r\nDuration=100\r\n");
+            let body = Some(("application/dtmf-relay", body.as_bytes()));
+            self.agent.send_within(session, Method::Info, body, now);
         }
         self.settle(now);
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    /// Sends a text: within the call, when there is one, or to a number.
+    pub(super) fn write(&mut self, number: &str, text: &str, now: Instant) {
+        let is_up = |line: &&mut Line| line.state == State::Talking && line.with == number;
+        match self.current().filter(is_up).map(|line| line.session) {
+            Some(session) => {
+                let body = Some(("text/plain", text.as_bytes()));
+                self.agent.send_within(session, Method::Message, body, now);
+            }
+            None => self.agent.send_outside(Method::Message, number, Some(text), now),
+        }
+        self.settle(now);
+    }
+
+    /// Asks a number so often whether it is there.
+    pub(super) fn ask(&mut self, number: &str, times: u32, now: Instant) {
+        for _ in 0..times {
+            self.agent.send_outside(Method::Options, number, None, now);
+        }
+        self.settle(now);
+    }
+
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         if let Some(line) = self.current() {
-            line.voice.play(sound.clone());
+            line.voice.play(sound.clone(), now);
         }
         self.habits.voice = sound;
     }
@@ -202,13 +267,13 @@ impl Telephone {
 
     /// A connection broke, or could not be made.
     pub(super) fn path_failed(&mut self, path: Path, now: Instant) {
-        self.registration.path_failed(path, now);
+        self.registration.path_failed(path);
         self.agent.path_failed(path, now);
         self.settle(now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let lines = self.lines.iter().filter(|line| !line.is_over()).flat_map(|line| {
+        let lines = self.lines.iter().filter(|line| line.voice.is_open).flat_map(|line| {
             let answer_at = match line.state {
                 State::Ringing { answer_at } => answer_at,
                 State::Calling | State::Talking | State::Over => None,
@@ -226,9 +291,9 @@ impl Telephone {
         while let Some(at) = self.lines.iter().position(is_due) {
             self.accept(at, now);
         }
-        for line in self.lines.iter_mut().filter(|line| !line.is_over()) {
+        for line in self.lines.iter_mut().filter(|line| line.voice.is_open) {
             if let Some((remote, bytes)) = line.voice.handle_timeout(now) {
-                self.out.push_back(Output::Media { local: line.voice.local, remote, bytes });
+                self.out.push_back(Output::Media { local: line.voice.source(), remote, bytes });
             }
         }
         self.settle(now);
@@ -238,41 +303,91 @@ impl Telephone {
         self.out.pop_front()
     }
 
-    /// The call that is up, the last one when there are several.
+    /// The call that its owner talks on; when that is over, the last one that is not.
     pub(super) fn current(&mut self) -> Option<&mut Line> {
-        self.lines.iter_mut().rev().find(|line| !line.is_over())
+        let is_up = |at: &usize| self.lines.get(*at).is_some_and(|line| !line.is_over());
+        let at =
+            Some(self.focus).filter(is_up).or_else(|| self.lines.iter().rposition(|line| !line.is_over()));
+        self.lines.get_mut(at?)
+    }
+
+    /// The call that its owner would tell about: the one that is talked on, or else the last.
+    pub(super) fn shown(&self) -> Option<&Line> {
+        self.lines.get(self.focus).filter(|line| !line.is_over()).or(self.lines.last())
     }
 
     /// Whether no call, dialog or transaction is left.
     pub(super) fn is_idle(&self) -> bool {
-        self.agent.is_idle() && self.lines.iter().all(Line::is_over)
+        self.agent.is_idle() && self.lines.iter().all(|line| line.is_over() && line.voice.has_stopped())
     }
 
-    fn new_line(&mut self, session: SessionId, with: &str, state: State, now: Instant) -> Line {
+    /// Calls a number or a whole URI, in the place of another call when `replaces` says which.
+    pub(super) fn place_call(&mut self, number: &str, replaces: Option<&str>, now: Instant) -> SessionId {
+        let mut line = self.new_line(number, State::Calling, now);
+        let offer = (!self.habits.offers_late).then(|| line.offer());
+        let session = self.agent.invite(number, offer.as_deref(), replaces, now);
+        line.session = session;
+        self.focus = self.lines.len();
+        self.lines.push(line);
+        session
+    }
+
+    pub(super) fn new_line(&mut self, with: &str, state: State, now: Instant) -> Line {
         let local = SocketAddr::new(self.path.local.ip(), self.next_port);
         self.next_port += 2;
+        let mut voice = Voice::new(local, self.habits.voice.clone(), &mut self.rng);
+        voice.ways = self.habits.ways.clone();
+        voice.pauses = self.habits.pauses;
         self.out.push_back(Output::Open(local));
+        if voice.source() != local {
+            self.out.push_back(Output::Open(voice.source()));
+        }
         let mut line = Line {
-            session,
+            session: SessionId::default(),
             with: with.to_owned(),
             state,
             negotiation: Negotiation::new(self.rng.u64(), "-"),
-            voice: Voice::new(local, self.habits.voice.clone(), &mut self.rng),
-            direction: Direction::SendRecv,
+            offered_first: None,
+            voice,
+            holds: false,
+            holding: self.habits.holding,
             codecs: self.habits.codecs.clone(),
             offered: None,
+            answered_early: None,
+            asked_by: None,
+            ways: self.habits.ways.clone(),
             facts: super::Facts::default(),
         };
         line.facts.began_at = now;
         line
     }
 
-    fn line(&mut self, session: SessionId) -> Option<&mut Line> {
-        self.lines.iter_mut().find(|line| line.session == session && !line.is_over())
+    /// Answers line number `at`.
+    pub(super) fn accept(&mut self, at: usize, now: Instant) {
+        let line = &mut self.lines[at];
+        let (session, early) = (line.session, line.answered_early.take());
+        let description = match (early, line.offered.take()) {
+            (Some(early), _) => Some(early),
+            (None, Some(offer)) => line.answer(&offer, now),
+            (None, None) => Some(line.offer()),
+        };
+        match description {
+            Some(description) => {
+                line.state = State::Talking;
+                line.facts.answered_at = Some(now);
+                line.voice.play(self.habits.voice.clone(), now);
+                self.focus = at;
+                self.agent.accept(session, Some(&description), now);
+            }
+            None => {
+                line.end(false, now);
+                self.agent.reject(session, StatusCode::NOT_ACCEPTABLE_HERE, now);
+            }
+        }
     }
 
     /// Hands on what was produced within.
-    fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Instant) {
         while let Some((path, bytes)) = self.registration.poll_transmit(now) {
             self.out.push_back(Output::Message { path, bytes });
         }
@@ -285,138 +400,31 @@ impl Telephone {
             }
         }
         for line in &mut self.lines {
-            if line.is_over() && line.voice.is_open {
+            if line.is_over() && line.voice.is_open && line.voice.has_stopped() {
                 line.voice.is_open = false;
                 self.out.push_back(Output::Close(line.voice.local));
+                self.out.push_back(Output::Close(line.voice.source()));
             }
         }
     }
 
-    fn on_event(&mut self, event: Event, now: Instant) {
-        match event {
-            Event::Incoming { session, invite, offer, .. } => self.on_incoming(session, &invite, offer, now),
-            Event::Provisional { session, response, description } => {
-                if let Some(line) = self.line(session) {
-                    line.facts.told.push(response.status());
-                    if let Some(Description::Answer(answer)) = description
-                        && let Ok(agreement) = line.negotiation.preview_answer(&answer)
-                    {
-                        line.voice.agree(&agreement, now);
-                    }
-                }
-            }
-            Event::Answered { session, response, description } => {
-                self.on_answered(session, response.status(), description, now);
-            }
-            Event::Refused { session, status, .. } => {
-                if let Some(line) = self.line(session) {
-                    line.facts.told.push(status);
-                    line.end(true, now);
-                }
-            }
-            Event::Confirmed { session, answer } => {
-                if let (Some(line), Some(answer)) = (self.line(session), answer) {
-                    line.answered(&answer, now);
-                }
-            }
-            Event::Offered { session, offer } => self.on_offered(session, offer.as_deref(), now),
-            Event::OfferAnswered { session, answer } => {
-                if let Some(line) = self.line(session) {
-                    line.answered(&answer, now);
-                }
-            }
-            Event::OfferRefused { session, .. } => {
-                if let Some(line) = self.line(session) {
-                    line.negotiation.rollback();
-                }
-            }
-            Event::Request { id, request, .. } => {
-                if *request.method() == Method::Message {
-                    self.texts.push(String::from_utf8_lossy(request.body()).into_owned());
-                }
-                self.agent.reply(id, Reply::new(StatusCode::OK), now);
-            }
-            Event::Response { .. } => {}
-            Event::Ended { session, .. } => {
-                if let Some(line) = self.line(session) {
-                    line.end(true, now);
-                }
-            }
+    /// Line number `at` gets the attention; whoever had it has to wait.
+    fn park(&mut self, at: usize, now: Instant) {
+        let is_talking = |line: &&mut Line| line.state == State::Talking && !line.holds;
+        if let Some(line) = self.lines.get_mut(self.focus).filter(is_talking)
+            && self.focus != at
+        {
+            line.holds = true;
+            let session = line.session;
+            self.wish(session, now);
         }
+        self.focus = at;
     }
 
-    fn on_incoming(&mut self, session: SessionId, invite: &Request, offer: Option<Vec<u8>>, now: Instant) {
-        let caller = invite.from().ok().and_then(|from| from.parse_uri().ok().map(|uri| uri.user_text()));
-        let answer_at = match self.habits.answering {
-            Answering::After(patience) => Some(now + patience),
-            Answering::ByHand | Answering::Never | Answering::IsDead => None,
-            Answering::Rejects(status) => {
-                return self.agent.reject(session, Reply::new(status), now);
-            }
-        };
-        let state = State::Ringing { answer_at };
-        let mut line = self.new_line(session, &caller.unwrap_or_default(), state, now);
-        line.offered = offer;
-        self.lines.push(line);
-        self.agent.ring(session, StatusCode::RINGING, None, false, Vec::new(), now);
-    }
-
-    fn accept(&mut self, at: usize, now: Instant) {
-        let line = &mut self.lines[at];
-        let session = line.session;
-        let description = match line.offered.take() {
-            Some(offer) => line.answer(&offer, now),
-            None => Some(line.offer()),
-        };
-        match description {
-            Some(description) => {
-                line.state = State::Talking;
-                line.facts.answered_at = Some(now);
-                self.agent.accept(session, description, Vec::new(), now);
-            }
-            None => {
-                line.end(false, now);
-                self.agent.reject(session, Reply::new(StatusCode::NOT_ACCEPTABLE_HERE), now);
-            }
-        }
-    }
-
-    fn on_answered(
-        &mut self,
-        session: SessionId,
-        status: StatusCode,
-        description: Option<Description>,
-        now: Instant,
-    ) {
-        let Some(line) = self.line(session) else { return };
-        line.state = State::Talking;
-        line.facts.told.push(status);
-        line.facts.answered_at = Some(now);
-        match description {
-            Some(Description::Answer(answer)) if line.answered(&answer, now) => {}
-            Some(Description::Answer(_)) => {
-                line.end(false, now);
-                self.agent.hang_up(session, None, now);
-            }
-            Some(Description::Offer(offer)) => match line.answer(&offer, now) {
-                Some(answer) => self.agent.answer(session, answer, now),
-                None => self.agent.refuse_offer(session, StatusCode::NOT_ACCEPTABLE_HERE, now),
-            },
-            // Told before, in a response that came reliably.
-            None => {}
-        }
-    }
-
-    fn on_offered(&mut self, session: SessionId, offer: Option<&[u8]>, now: Instant) {
-        let Some(line) = self.line(session) else { return };
-        let description = match offer {
-            Some(offer) => line.answer(offer, now),
-            None => Some(line.offer()),
-        };
-        match description {
-            Some(description) => self.agent.answer(session, description, now),
-            None => self.agent.refuse_offer(session, StatusCode::NOT_ACCEPTABLE_HERE, now),
-        }
+    fn wish(&mut self, session: SessionId, now: Instant) {
+        let means = if self.habits.updates { Means::Update } else { Means::Reinvite };
+        self.agent.wish(session, means, now);
+        self.settle(now);
     }
 }
 

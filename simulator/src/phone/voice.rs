@@ -1,7 +1,8 @@
 //! The sound of one call at a telephone: RTP every 20 ms while it may send, what it hears while it listens, keys.
 
 use super::hearing::Hearing;
-use super::sound::Sound;
+use super::misbehaviour::{Misbehaviour, Ways};
+use super::sound::{self, Sound};
 use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::rtp::event::{self, Payload};
@@ -13,9 +14,19 @@ use std::net::SocketAddr;
 
 const PACKET: Duration = Duration::from_millis(20);
 const SAMPLES: usize = 160;
-/// How long a key is held, and how long it is let go before the next.
+/// How long a key is held, and how many packets it is let go before the next.
 const KEY: Duration = Duration::from_millis(100);
+const KEY_PACKETS: u32 = 5;
 const KEY_PAUSE: u32 = 5;
+
+/// After so many packets a telephone that changes its stream does it.
+const CHANGES_AFTER: u64 = 100;
+
+/// How long a telephone that keeps talking does so.
+const KEEPS_TALKING: Duration = Duration::from_secs(3);
+
+/// How far the port is from the announced one, from which a telephone sends that sends from elsewhere.
+pub(super) const ELSEWHERE: u16 = 10_000;
 
 /// One call's RTP.
 pub(super) struct Voice {
@@ -25,16 +36,29 @@ pub(super) struct Voice {
     pub(super) is_open: bool,
     pub(super) hearing: Hearing,
     pub(super) keys_heard: String,
+    /// Whether nothing is sent while nothing is said.
+    pub(super) pauses: bool,
+    pub(super) ways: Ways,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
+    sent: u64,
+    was_silent: bool,
     agreed: Option<Agreed>,
     sound: Sound,
     position: u64,
     next_at: Option<Instant>,
+    /// Nothing is sent since then; the clock of the stream goes on.
+    quiet_since: Option<Instant>,
+    /// Nothing is sent from then on.
+    ends_at: Option<Instant>,
     keys: VecDeque<char>,
     pressing: Option<Pressing>,
     pause: u32,
+    /// Keys that are pressed as tones in the audio.
+    tones: VecDeque<char>,
+    /// How many packets of the first of them have been sent.
+    toned: u32,
     events: event::Receiver,
 }
 
@@ -59,16 +83,24 @@ impl Voice {
             is_open: true,
             hearing: Hearing::default(),
             keys_heard: String::new(),
+            pauses: false,
+            ways: Ways::default(),
             ssrc: rng.u32(),
             sequence: rng.u32() as u16,
             timestamp: rng.u32(),
+            sent: 0,
+            was_silent: true,
             agreed: None,
             sound,
             position: 0,
             next_at: None,
+            quiet_since: None,
+            ends_at: None,
             keys: VecDeque::new(),
             pressing: None,
             pause: 0,
+            tones: VecDeque::new(),
+            toned: 0,
             events: event::Receiver::default(),
         }
     }
@@ -91,18 +123,35 @@ impl Voice {
     }
 
     /// Nothing is sent or heard any more.
-    pub(super) fn stop(&mut self) {
+    pub(super) fn stop(&mut self, now: Instant) {
+        if self.ways.has(Misbehaviour::KeepsTalking) && self.next_at.is_some() {
+            self.ends_at = Some(now + KEEPS_TALKING);
+            return;
+        }
         self.agreed = None;
         self.next_at = None;
+        self.quiet_since = None;
     }
 
-    pub(super) fn play(&mut self, sound: Sound) {
+    /// Whether nothing is left to be sent.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.next_at.is_none()
+    }
+
+    pub(super) fn play(&mut self, sound: Sound, now: Instant) {
         self.sound = sound;
         self.position = 0;
+        self.speak_up(now);
     }
 
-    pub(super) fn press(&mut self, keys: &str) {
+    pub(super) fn press(&mut self, keys: &str, now: Instant) {
         self.keys.extend(keys.chars().filter(|key| !key.is_whitespace()));
+        self.speak_up(now);
+    }
+
+    /// The same as tones in the audio (ITU-T Q.23).
+    pub(super) fn press_in_band(&mut self, keys: &str) {
+        self.tones.extend(keys.chars().filter(|key| !key.is_whitespace()));
     }
 
     pub(super) fn law(&self) -> Option<Law> {
@@ -113,23 +162,50 @@ impl Voice {
         self.next_at
     }
 
+    /// Where packets come from: usually from where they are to be sent to.
+    pub(super) fn source(&self) -> SocketAddr {
+        let mut source = self.local;
+        if self.ways.has(Misbehaviour::SendsFromElsewhere) {
+            source.set_port(source.port() + ELSEWHERE);
+        }
+        source
+    }
+
     /// The next packet, when it is time for one.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
         let at = self.next_at.filter(|at| *at <= now)?;
-        self.next_at = Some(at + PACKET);
+        if self.sound == Sound::Off
+            && self.keys.is_empty()
+            && self.pressing.is_none()
+            && self.pause == 0
+            && self.tones.is_empty()
+        {
+            self.next_at = None;
+            self.quiet_since = Some(at);
+            return None;
+        }
+        if self.ends_at.is_some_and(|end| end <= now) {
+            self.agreed = None;
+            self.next_at = None;
+            return None;
+        }
+        let is_fast = self.ways.has(Misbehaviour::ClockTooFast);
+        self.next_at = Some(at + if is_fast { PACKET * 99 / 100 } else { PACKET });
+        self.change_stream();
         let (timestamp, position) = (self.timestamp, self.position);
         // The clock of the stream goes on whether anything is sent or not.
         self.timestamp = timestamp.wrapping_add(SAMPLES as u32);
         self.position += SAMPLES as u64;
         let agreed = self.agreed.as_ref()?;
         let remote = agreed.remote?;
-        if !agreed.sends() {
+        if !agreed.direction.sends() {
             return None;
         }
         let packet = match self.key_packet(timestamp) {
             Some(packet) => packet,
             None => self.sound_packet(timestamp, position)?,
         };
+        self.sent += 1;
         Some((remote, packet))
     }
 
@@ -149,15 +225,45 @@ impl Voice {
         }
     }
 
+    /// Packets go out again after a time without any, on the clock of the stream.
+    fn speak_up(&mut self, now: Instant) {
+        let Some(since) = self.quiet_since.take() else { return };
+        let packets = now.since(since).as_nanos().div_ceil(PACKET.as_nanos()) as u32;
+        self.timestamp = self.timestamp.wrapping_add(packets * SAMPLES as u32);
+        self.next_at = Some(since + PACKET * packets);
+    }
+
+    /// The packet of what is said; none in a pause of somebody who leaves pauses out (RFC 3551 section 4.1).
     fn sound_packet(&mut self, timestamp: u32, position: u64) -> Option<Vec<u8>> {
-        let agreed = self.agreed.as_ref()?;
-        let marker = position == 0;
+        let agreed = self.agreed.as_ref().filter(|_| self.sound != Sound::Off || !self.tones.is_empty())?;
+        // Who lets the other side wait does not want to be overheard.
+        let is_speaking = agreed.direction == Direction::SendRecv;
+        let key = self.tones.front().copied().filter(|_| is_speaking);
+        let is_silent = key.is_none() && (!is_speaking || self.sound.is_silent(position));
+        let begins = std::mem::replace(&mut self.was_silent, is_silent) && !is_silent;
+        if is_silent && self.pauses {
+            return None;
+        }
+        let marker = if self.pauses { begins } else { position == 0 };
         let header = self.header(marker, agreed.payload_type, timestamp);
         let mut packet = header.to_bytes().to_vec();
         packet.resize(Header::LENGTH + SAMPLES, agreed.law.silence());
-        // Who lets the other side wait does not want to be overheard.
-        if agreed.direction == Direction::SendRecv {
-            self.sound.fill(position, agreed.law, &mut packet[Header::LENGTH..]);
+        let samples = &mut packet[Header::LENGTH..];
+        match key {
+            Some(key) if self.toned < KEY_PACKETS => {
+                sound::fill_key(key, u64::from(self.toned) * SAMPLES as u64, agreed.law, samples);
+            }
+            // The pause after a key.
+            Some(_) => {}
+            None if is_speaking => self.sound.fill(position, agreed.law, samples),
+            None => {}
+        }
+        if key.is_some() {
+            self.toned += 1;
+            if self.toned == KEY_PACKETS + KEY_PAUSE {
+                self.toned = 0;
+                self.tones.pop_front();
+            }
         }
         self.sequence = self.sequence.wrapping_add(1);
         Some(packet)
@@ -187,13 +293,16 @@ impl Voice {
         Some(packet)
     }
 
+    /// Another source, number and time from one packet to the next, as after a restart of its sound card.
+    fn change_stream(&mut self) {
+        if self.sent == CHANGES_AFTER && self.ways.has(Misbehaviour::ChangesItsStream) {
+            self.ssrc = self.ssrc.wrapping_mul(0x9E37_79B1) ^ 0x5bd1_e995;
+            self.sequence = self.sequence.wrapping_add(30_000);
+            self.timestamp = self.timestamp.wrapping_add(0x4000_0000);
+        }
+    }
+
     fn header(&self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
         Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc }
-    }
-}
-
-impl Agreed {
-    fn sends(&self) -> bool {
-        matches!(self.direction, Direction::SendRecv | Direction::SendOnly)
     }
 }

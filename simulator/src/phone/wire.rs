@@ -5,7 +5,7 @@ use super::telephone::{Output, Telephone};
 use crate::network::{SimHost, TcpStream, UdpSocket};
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -86,6 +86,25 @@ impl Shared {
         if let Some(socket) = &self.desk().sip {
             let _ = socket.try_send_to(bytes, remote);
         }
+    }
+
+    /// Sends bytes over a connection of their own, one at a time.
+    pub(super) fn dribble(&self, bytes: Vec<u8>, remote: SocketAddr, pause: Duration) {
+        let host = self.host.clone();
+        self.host.spawn(async move {
+            let Ok(mut stream) = host.connect(remote).await else { return };
+            for byte in bytes {
+                if stream.write_all(&[byte]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        });
+    }
+
+    /// All connections are cut.
+    pub(super) fn cut(&self) {
+        self.desk().streams.clear();
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -30,9 +30,9 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     });
     for (response, _) in answered {
         // A call the PBX made itself, and a change of a running call, were not begun by this INVITE.
-        let begins = evidence.log.requests().any(|request| {
-            request.branch == response.branch && request.method == "INVITE" && request.to_tag.is_empty()
-        });
+        let transaction = evidence.log.transaction(response);
+        let first = transaction.and_then(|transaction| evidence.log.at(&transaction.requests).next());
+        let begins = first.is_some_and(|request| request.to_tag.is_empty());
         if begins && !records.contains_key(response.call_id.as_str()) {
             findings.add(response.at, format!("the call {} was answered and has none", response.call_id));
         }

@@ -5,29 +5,44 @@
 //!
 //! | file | rules |
 //! |---|---|
-//! | `transaction.rs` | T: requests, responses and when they are repeated |
-//! | `response.rs` | T: what a response means |
-//! | `dialog.rs` | D: numbers within a dialog |
+//! | `transaction.rs` | T: requests and the responses to them |
+//! | `repeat.rs` | T: when they are repeated |
+//! | `acknowledgement.rs`, `cancel.rs` | T: ACK and CANCEL |
+//! | `server.rs` | T: what a server owes |
+//! | `transport.rs` | T: how messages travel, how far and how many |
+//! | `dialog.rs`, `reinvite.rs` | D: requests within a dialog, changes of a session |
+//! | `extension.rs` | D: reliable responses, session timers, OPTIONS |
+//! | `registration.rs` | D: registrations and passwords |
+//! | `bridge.rs` | D: the sides of a call that the PBX has joined |
 //! | `description.rs` | S: offers and answers |
 //! | `media.rs` | R: RTP |
 //! | `application.rs` | A: what the PBX writes down |
-//! | `log.rs` | the packets as rules see them |
+//! | `log/` | the packets as rules see them, sorted by transaction, dialog and call |
 
+mod acknowledgement;
 mod application;
+mod bridge;
+mod cancel;
 mod description;
 mod dialog;
+mod extension;
 mod log;
 mod media;
-mod response;
+mod registration;
+mod reinvite;
+mod repeat;
+mod server;
 #[cfg(test)]
 mod tale;
 mod transaction;
+mod transport;
 
-use crate::network::{Books, Packet};
+use crate::network::{Books, Outage, Packet};
 use log::Log;
 use pbx::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A rule.
 #[derive(Debug)]
@@ -44,9 +59,71 @@ pub struct Rule {
 
 /// All rules.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [transaction::RULES, response::RULES, dialog::RULES, description::RULES, media::RULES, application::RULES]
-        .into_iter()
-        .flatten()
+    [
+        transaction::RULES,
+        repeat::RULES,
+        acknowledgement::RULES,
+        cancel::RULES,
+        server::RULES,
+        transport::RULES,
+        dialog::RULES,
+        reinvite::RULES,
+        extension::RULES,
+        registration::RULES,
+        bridge::RULES,
+        description::RULES,
+        media::RULES,
+        application::RULES,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Rules that a scenario lets be broken, by id, each with its reason.
+#[derive(Clone, Debug, Default)]
+pub struct Waivers(BTreeMap<&'static str, (&'static Rule, String)>);
+
+/// Why a rule cannot be waived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaiverError {
+    /// No rule has this id.
+    Unknown(String),
+    /// There is no reason.
+    NoReason,
+}
+
+impl fmt::Display for WaiverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WaiverError::Unknown(id) => write!(f, "no rule is called {id}"),
+            WaiverError::NoReason => f.write_str("a rule is waived for a reason, and there is none"),
+        }
+    }
+}
+
+impl std::error::Error for WaiverError {}
+
+impl Waivers {
+    /// This rule may be broken.
+    pub fn add(&mut self, id: &str, reason: &str) -> Result<(), WaiverError> {
+        let rule = rules().find(|rule| rule.id == id).ok_or_else(|| WaiverError::Unknown(id.to_owned()))?;
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(WaiverError::NoReason);
+        }
+        self.0.insert(rule.id, (rule, reason.to_owned()));
+        Ok(())
+    }
+
+    /// What is left of these breaks: those of rules that are not waived, and the waivers that nobody needed.
+    pub fn judge(&self, broken: Vec<Break>, end: Instant) -> Vec<Break> {
+        let needless = self.0.values().filter(|(rule, _)| !broken.iter().any(|it| it.rule.id == rule.id));
+        let needless =
+            needless.map(|(rule, reason)| Break { rule, at: end, what: reason.clone(), is_needless: true });
+        let needless: Vec<Break> = needless.collect();
+        let stands = |it: &Break| !self.0.contains_key(it.rule.id);
+        broken.into_iter().filter(stands).chain(needless).collect()
+    }
 }
 
 /// A rule that was broken.
@@ -56,62 +133,161 @@ pub struct Break {
     pub rule: &'static Rule,
     /// When.
     pub at: Instant,
-    /// By what.
+    /// By what; for one that is waived and held, why it was waived.
     pub what: String,
+    /// It was not broken, although it was waived: a waiver is to end with its reason.
+    pub is_needless: bool,
 }
 
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Rule { id, source, sentence, .. } = self.rule;
+        if self.is_needless {
+            return write!(f, "{id} is waived ({}) and was not broken: {sentence} ({source})", self.what);
+        }
         write!(f, "{id} is broken at {}: {sentence} ({source}), but {}", self.at, self.what)
     }
 }
 
+/// A run that has come to rest.
+pub struct Run<'a> {
+    /// Everything that was sent.
+    pub packets: &'a [Packet],
+    /// Where the PBX is.
+    pub pbx: IpAddr,
+    /// When hosts were off.
+    pub outages: &'a [Outage],
+    /// Those who were told to do wrong. What they send is not judged.
+    pub excused: &'a BTreeSet<IpAddr>,
+    /// Those whom the PBX did not listen to for a while, as they guessed passwords.
+    pub unheard: &'a BTreeSet<IpAddr>,
+    /// The PBX's call records; `None` when it was told to keep none.
+    pub records: Option<&'a [serde_json::Value]>,
+    /// What the network says became of its datagrams; `None` when it was not asked.
+    pub books: Option<Books>,
+    /// What was left over when everything had had time to end.
+    pub left_over: &'a [String],
+    /// When it ended.
+    pub end: Instant,
+}
+
+impl Run<'_> {
+    /// Every rule that was broken, the first break of each, in the order of time.
+    pub fn judge(&self) -> Vec<Break> {
+        let was_on = self.outages.iter().all(|outage| outage.host != self.pbx);
+        let evidence = Evidence {
+            log: Log::of(self.packets),
+            run: self,
+            pbx: self.pbx,
+            is_whole: was_on && self.records.is_some(),
+            records: self.records.unwrap_or_default(),
+            books: self.books,
+        };
+        let mut breaks: Vec<Break> = rules().filter_map(|rule| evidence.first_break(rule)).collect();
+        breaks.sort_by_key(|broken| broken.at);
+        breaks
+    }
+}
+
 /// What rules are asked about.
-pub struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     log: Log,
+    run: &'a Run<'a>,
     /// Where the PBX is.
     pbx: IpAddr,
-    /// Whether the PBX ran from the first to the last packet.
+    /// Whether the PBX ran from the first to the last packet and wrote down its calls.
     is_whole: bool,
     records: &'a [serde_json::Value],
     /// What the network says became of its datagrams; `None` when it was not asked.
     books: Option<Books>,
 }
 
-/// What rules have found.
-#[derive(Default)]
-pub(crate) struct Findings(Vec<(Instant, String)>);
+/// What a rule has found.
+pub(crate) struct Findings {
+    found: Vec<(Instant, String)>,
+    excused: BTreeSet<IpAddr>,
+}
 
 impl Findings {
+    /// Something is wrong, whoever has done it.
     fn add(&mut self, at: Instant, what: impl Into<String>) {
-        self.0.push((at, what.into()));
+        self.found.push((at, what.into()));
+    }
+
+    /// The host `culprit` has done wrong; nothing, if it was told to.
+    fn blame(&mut self, culprit: impl Into<SocketAddr>, at: Instant, what: impl Into<String>) {
+        if !self.excused.contains(&culprit.into().ip()) {
+            self.add(at, what);
+        }
     }
 }
 
-impl<'a> Evidence<'a> {
-    /// The evidence of a run that has come to rest. `is_whole`: the PBX ran from its beginning to its end.
-    pub fn new(
-        packets: &[Packet],
-        pbx: IpAddr,
-        is_whole: bool,
-        records: &'a [serde_json::Value],
-        books: Option<Books>,
-    ) -> Evidence<'a> {
-        Evidence { log: Log::of(packets), pbx, is_whole, records, books }
-    }
-
-    /// Every rule that was broken, the first break of each, in the order of time.
-    pub fn judge(&self) -> Vec<Break> {
-        let mut breaks: Vec<Break> = rules().filter_map(|rule| self.first_break(rule)).collect();
-        breaks.sort_by_key(|broken| broken.at);
-        breaks
-    }
-
+impl Evidence<'_> {
     fn first_break(&self, rule: &'static Rule) -> Option<Break> {
-        let mut findings = Findings::default();
+        let mut findings = Findings { found: Vec::new(), excused: self.run.excused.clone() };
         (rule.find)(self, &mut findings);
-        let (at, what) = findings.0.into_iter().min_by_key(|(at, _)| *at)?;
-        Some(Break { rule, at, what })
+        let (at, what) = findings.found.into_iter().min_by_key(|(at, _)| *at)?;
+        Some(Break { rule, at, what, is_needless: false })
+    }
+
+    /// Whether it is the PBX's address.
+    fn is_pbx(&self, address: SocketAddr) -> bool {
+        address.ip() == self.run.pbx
+    }
+
+    /// Whether a host was on all the time between two moments: what was begun may have ended with it otherwise.
+    fn ran(&self, address: SocketAddr, from: Instant, to: Instant) -> bool {
+        let overlaps = |outage: &&Outage| {
+            outage.host == address.ip() && outage.from <= to && outage.to.is_none_or(|end| end >= from)
+        };
+        !self.run.outages.iter().any(|outage| overlaps(&outage))
+    }
+
+    /// Whether a request was for the PBX and from somebody it did not listen to.
+    fn is_unheard(&self, request: &log::Sip) -> bool {
+        self.is_pbx(request.to) && self.run.unheard.contains(&request.from.ip())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tale::{Tale, breaks};
+    use super::*;
+
+    #[test]
+    fn a_rule_is_waived_by_its_id_for_a_reason() {
+        let mut waivers = Waivers::default();
+        assert_eq!(waivers.add("T99", "why not"), Err(WaiverError::Unknown("T99".to_owned())));
+        assert_eq!(waivers.add("T8", "  "), Err(WaiverError::NoReason));
+        assert_eq!(waivers.add("T8", "the telephone is from 1998"), Ok(()));
+    }
+
+    #[test]
+    fn what_is_waived_is_let_pass_and_what_nobody_needs_is_told() {
+        let (t8, t9) = (broken("T8"), broken("T9"));
+        let mut waivers = Waivers::default();
+        waivers.add("T8", "the telephone is from 1998").expect("a rule and a reason");
+        let told = |broken: Vec<Break>| -> Vec<String> {
+            waivers.judge(broken, Instant::START).iter().map(ToString::to_string).collect()
+        };
+        assert!(told(vec![t8.clone()]).is_empty());
+        assert!(told(vec![t8, t9.clone()])[0].starts_with("T9 is broken"));
+        let needless = &told(vec![t9])[1];
+        assert!(
+            needless.starts_with("T8 is waived (the telephone is from 1998) and was not broken"),
+            "{needless}"
+        );
+    }
+
+    #[test]
+    fn who_was_told_to_do_wrong_is_not_blamed() {
+        let tale = Tale::new().request(0, 2, 1, "OPTIONS", "b1", 1).but("z9hG4bK", "");
+        assert!(breaks("T4", &tale.clone()));
+        assert!(!breaks("T4", &tale.excuses(2)));
+    }
+
+    fn broken(id: &str) -> Break {
+        let rule = rules().find(|rule| rule.id == id).expect("a rule of this id");
+        Break { rule, at: Instant::START, what: "something".to_owned(), is_needless: false }
     }
 }

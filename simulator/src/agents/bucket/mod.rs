@@ -178,7 +178,7 @@ impl Bucket {
                 "<Contents><Key>{}</Key><LastModified>{}</LastModified><ETag>{}</ETag><Size>{}</Size></Contents>",
                 escape(key),
                 self.clock.rfc3339(object.stored_at),
-                escape(&object.tag()),
+                escape(object.tag()),
                 object.bytes.len()
             );
         }

@@ -28,7 +28,7 @@ pub struct Credentials {
 /// Why a request is not let in: the codes of S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Denied {
-    AccessDenied,
+    Unsigned,
     InvalidAccessKeyId,
     SignatureDoesNotMatch,
     RequestTimeTooSkewed,
@@ -38,7 +38,7 @@ pub(super) enum Denied {
 impl Denied {
     pub(super) fn code(self) -> (u16, &'static str) {
         match self {
-            Denied::AccessDenied => (403, "AccessDenied"),
+            Denied::Unsigned => (403, "AccessDenied"),
             Denied::InvalidAccessKeyId => (403, "InvalidAccessKeyId"),
             Denied::SignatureDoesNotMatch => (403, "SignatureDoesNotMatch"),
             Denied::RequestTimeTooSkewed => (403, "RequestTimeTooSkewed"),
@@ -49,25 +49,25 @@ impl Denied {
 
 /// Whether a request was signed by who knows the secret, not long ago, for this body.
 pub(super) fn check(asked: &Asked, known: &Credentials, clock: &WallClock) -> Result<(), Denied> {
-    let line = asked.header("authorization").ok_or(Denied::AccessDenied)?;
-    let fields = line.strip_prefix(ALGORITHM).ok_or(Denied::AccessDenied)?;
+    let line = asked.header("authorization").ok_or(Denied::Unsigned)?;
+    let fields = line.strip_prefix(ALGORITHM).ok_or(Denied::Unsigned)?;
     let field = |name: &str| fields.split(',').find_map(|field| field.trim().strip_prefix(name));
     let (Some(scope), Some(signed), Some(signature)) =
         (field("Credential="), field("SignedHeaders="), field("Signature="))
     else {
-        return Err(Denied::AccessDenied);
+        return Err(Denied::Unsigned);
     };
-    let (access_key, scope) = scope.split_once('/').ok_or(Denied::AccessDenied)?;
+    let (access_key, scope) = scope.split_once('/').ok_or(Denied::Unsigned)?;
     if access_key != known.access_key {
         return Err(Denied::InvalidAccessKeyId);
     }
-    let date = asked.header("x-amz-date").ok_or(Denied::AccessDenied)?;
+    let date = asked.header("x-amz-date").ok_or(Denied::Unsigned)?;
     // Written so, earlier dates are smaller texts.
     let (earliest, latest) = (date_of(clock, earlier(asked.at)), date_of(clock, asked.at + SKEW));
     if date < earliest.as_str() || date > latest.as_str() {
         return Err(Denied::RequestTimeTooSkewed);
     }
-    let payload = asked.header("x-amz-content-sha256").ok_or(Denied::AccessDenied)?;
+    let payload = asked.header("x-amz-content-sha256").ok_or(Denied::Unsigned)?;
     if payload != UNSIGNED && payload != hash(&asked.body) {
         return Err(Denied::ContentMismatch);
     }

@@ -174,6 +174,23 @@ impl Recorder {
         self.desk.look(|machine, _| machine.complaints.clone())
     }
 
+    /// Whether it was told to do what no recorder should.
+    pub fn misbehaves(&self) -> bool {
+        self.desk.look(|machine, _| match machine.reaction {
+            Reaction::Records
+            | Reaction::RecordsAfter(_)
+            | Reaction::Refuses(_)
+            | Reaction::IsNotReady
+            | Reaction::TakesOneStream
+            | Reaction::TakesNoStream => false,
+            Reaction::NeverAnswers
+            | Reaction::IsDead
+            | Reaction::LeavesOutTheDescription
+            | Reaction::LeavesOutAStream
+            | Reaction::FallsSilent => true,
+        })
+    }
+
     /// Whether no session and no transaction is left.
     pub fn is_idle(&self) -> bool {
         self.desk.look(|machine, _| machine.is_idle())

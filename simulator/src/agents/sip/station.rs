@@ -13,6 +13,8 @@ const T2: Duration = Duration::from_secs(4);
 const GIVE_UP: Duration = Duration::from_secs(32);
 
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE";
+/// What requests may require of a machine (RFC 7866 section 5 for recorders).
+const SUPPORTED: &str = "siprec";
 
 /// A call of a station, never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,6 +179,7 @@ impl Station {
         let tag = self.rng.token(10);
         let mut response = Response::to(request, status, Some(&tag));
         response.headers_mut().push(Name::Allow, ALLOW);
+        response.headers_mut().push(Name::Supported, SUPPORTED);
         for (name, value) in headers {
             response.headers_mut().push(*name, value);
         }
@@ -437,6 +440,7 @@ impl Station {
     fn describe_response(&self, response: &mut Response, path: Path, body: Option<Body>) {
         response.headers_mut().push(Name::Contact, self.contact(path));
         response.headers_mut().push(Name::Allow, ALLOW);
+        response.headers_mut().push(Name::Supported, SUPPORTED);
         if let Some((kind, bytes)) = body {
             response.set_body(&kind, &bytes);
         }

@@ -62,7 +62,7 @@ impl Talker {
     /// The next packet, when it is time for one.
     pub(in crate::agents) fn handle_timeout(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
         let sends = self.sends.as_mut().filter(|sends| sends.next_at <= now)?;
-        sends.next_at = sends.next_at + PACKET;
+        sends.next_at += PACKET;
         let header = Header {
             marker: self.position == 0,
             payload_type: sends.payload_type,
@@ -95,8 +95,7 @@ impl Listener {
 
     pub(in crate::agents) fn receive(&mut self, bytes: &[u8], now: Instant) {
         let Ok(View { header, payload }) = View::of(bytes) else { return };
-        if let Some((payload_type, law)) = self.law.filter(|(known, _)| *known == header.payload_type) {
-            let _ = payload_type;
+        if let Some((_, law)) = self.law.filter(|(known, _)| *known == header.payload_type) {
             let samples = bytes[payload].iter().map(|code| law.decode(*code));
             self.hearing.receive(header.ssrc, header.timestamp, samples, now);
         }

@@ -1,0 +1,140 @@
+//! A case of a swarm, retold in sentences.
+
+use pbx::time::Duration;
+use simulator::faults::write_span;
+use simulator::swarm::{Action, Answers, Case, Deed, Person, Setting};
+use std::fmt::Write as _;
+
+/// A feature with this one scenario.
+pub fn feature(case: &Case, rule: &str, name: &str) -> String {
+    let mut text = format!(
+        "Feature: Found by the swarm, {name}\n  Played with seed {}, this breaks {rule}.\n\n  Scenario: {name}\n",
+        case.seed
+    );
+    for sentence in sentences(case, rule) {
+        let mut lines = sentence.lines();
+        let _ = writeln!(text, "    {}", lines.next().unwrap_or_default());
+        lines.for_each(|line| {
+            let _ = writeln!(text, "      {line}");
+        });
+    }
+    text
+}
+
+/// The sentences, each with its keyword; the lines of a text that is sent stand below its sentence.
+pub fn sentences(case: &Case, rule: &str) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let mut say = |keyword: &str, text: String| sentences.push(format!("{keyword} {text}"));
+    for whim in &case.whims {
+        say("Given", format!("a PBX with {whim:?}"));
+    }
+    for setting in &case.office {
+        say("Given", told(setting));
+    }
+    for person in &case.people {
+        manners(person).into_iter().for_each(|text| say("Given", text));
+    }
+    for fault in case.faults.iter().flat_map(|plan| &plan.packets) {
+        let packet = format!(
+            "the {} packet from {} to {}",
+            ordinal(fault.number),
+            party(&fault.from),
+            party(&fault.to)
+        );
+        fault.words().iter().for_each(|words| say("Given", format!("{packet} {words}")));
+    }
+    let mut now = 0;
+    for action in &case.actions {
+        if action.at > now {
+            say("When", format!("{} pass", span(action.at - now)));
+            now = action.at;
+        }
+        say("When", deed(action));
+    }
+    say("When", "1 second passes".to_owned());
+    say("When", "the faults stop".to_owned());
+    say("When", "40 seconds pass".to_owned());
+    // It ends the scenario when it is not so: who looks for another rule wants to see the rest.
+    if rule == "A27" {
+        say("Then", "nobody is left alone on the line".to_owned());
+    }
+    sentences
+}
+
+/// 1st, 2nd, 3rd, 4th, ..., 11th, ...
+pub fn ordinal(number: u64) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, 11) | (2, 12) | (3, 13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn told(setting: &Setting) -> String {
+    match setting {
+        Setting::Calls(calls) => format!("the PBX takes {calls} calls at a time"),
+        Setting::Legs(legs) => format!("the PBX has ports for {legs} legs"),
+        Setting::ForwardBusy(of, to) => format!("calls to {of} go to {to} when busy"),
+        Setting::ForwardNoAnswer(of, to) => format!("calls to {of} that are not answered go to {to}"),
+    }
+}
+
+fn manners(person: &Person) -> Vec<String> {
+    let Person { name, extension, tcp, talks, offers_late, answers } = person;
+    let mut texts = vec![match (name == extension, tcp) {
+        (true, false) => format!("{name} has a telephone"),
+        (true, true) => format!("{name} has a telephone that speaks TCP"),
+        (false, _) => format!("{name} is another telephone of {extension}"),
+    }];
+    texts.extend((!talks).then(|| format!("{name}'s microphone is off")));
+    texts.extend(offers_late.then(|| format!("{name} calls without an offer")));
+    texts.extend(match answers {
+        Answers::ByHand => None,
+        Answers::After(patience) => Some(format!("{name}'s telephone answers after {}", span(*patience))),
+        Answers::Busy => Some(format!("{name}'s telephone refuses with busy (486)")),
+        Answers::Dead => Some(format!("{name}'s telephone does not react")),
+    });
+    texts
+}
+
+fn deed(action: &Action) -> String {
+    let who = &action.who;
+    match &action.does {
+        Deed::Register => format!("{who} registers"),
+        Deed::Unregister => format!("{who} unregisters"),
+        Deed::Call(number) if number == "9197" => format!("{who} calls the tone"),
+        Deed::Call(number) if number == "9196" => format!("{who} calls the echo"),
+        Deed::Call(number) => format!("{who} calls {number:?}"),
+        Deed::Answer => format!("{who} answers"),
+        Deed::Refuse => format!("{who} refuses the call"),
+        Deed::HangUp => format!("{who} hangs up"),
+        Deed::Hold => format!("{who} puts the other side on hold"),
+        Deed::Resume => format!("{who} takes the other side off hold"),
+        Deed::Press(keys) => format!("{who} presses {keys:?}"),
+        Deed::PressByInfo(keys) => format!("{who} presses {keys:?} by INFO"),
+        Deed::LoseNetwork => format!("{who}'s network is gone"),
+        Deed::FindNetwork => format!("{who}'s network is back"),
+        Deed::Send(text) => format!("{who} sends\n\"\"\"\n{text}\n\"\"\""),
+        Deed::Crash => "the PBX loses its power".to_owned(),
+        Deed::Start => "the PBX starts again".to_owned(),
+        Deed::ShutDown(grace) => format!("the PBX shuts down within {}", span(*grace)),
+    }
+}
+
+/// As sentences write it.
+fn span(millis: u64) -> String {
+    match write_span(Duration::from_millis(millis)) {
+        text if text == "1 s" => "1 second".to_owned(),
+        text => match text.strip_suffix(" s") {
+            Some(seconds) => format!("{seconds} seconds"),
+            None => text,
+        },
+    }
+}
+
+fn party(name: &str) -> String {
+    if name == "PBX" { "the PBX".to_owned() } else { name.to_owned() }
+}

@@ -1,0 +1,73 @@
+//! Hosts that stand still: their programs do nothing, while their kernels go on to take packets into socket buffers and to
+//! shake hands. To their peers they are silent. Afterwards every deadline that has passed is due at once.
+
+use super::Network;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// The hosts that stand still, and whose tasks wait for them to go on.
+#[derive(Default)]
+pub(super) struct Paused {
+    hosts: BTreeSet<IpAddr>,
+    waiting: BTreeMap<IpAddr, Vec<Waker>>,
+}
+
+impl Paused {
+    pub(super) fn pause(&mut self, host: IpAddr) {
+        self.hosts.insert(host);
+    }
+
+    /// Goes on; the tasks are for the caller to wake, outside the lock.
+    pub(super) fn resume(&mut self, host: IpAddr) -> Vec<Waker> {
+        self.hosts.remove(&host);
+        self.waiting.remove(&host).unwrap_or_default()
+    }
+
+    pub(super) fn is_paused(&self, host: IpAddr) -> bool {
+        self.hosts.contains(&host)
+    }
+
+    /// Those hosts.
+    pub(super) fn hosts(&self) -> Vec<IpAddr> {
+        self.hosts.iter().copied().collect()
+    }
+
+    /// Whether the task has to wait.
+    fn waits(&mut self, host: IpAddr, waker: &Waker) -> bool {
+        if !self.is_paused(host) {
+            return false;
+        }
+        let waiting = self.waiting.entry(host).or_default();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+        true
+    }
+}
+
+/// A task of a host, which does nothing while the host stands still.
+pub(super) struct Pausable<F> {
+    network: Network,
+    host: IpAddr,
+    task: Pin<Box<F>>,
+}
+
+impl<F: Future<Output = ()>> Pausable<F> {
+    pub(super) fn new(network: Network, host: IpAddr, task: F) -> Pausable<F> {
+        Pausable { network, host, task: Box::pin(task) }
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Pausable<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.network.state().paused.waits(self.host, context.waker()) {
+            return Poll::Pending;
+        }
+        self.task.as_mut().poll(context)
+    }
+}

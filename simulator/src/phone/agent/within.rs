@@ -1,0 +1,145 @@
+//! Everything else within a dialog, and its end (RFC 3261 sections 12.2 and 15).
+
+use super::call::{Call, Early, Stage};
+use super::transactions::ServerId;
+use super::{Agent, Event, Misbehaviour, Purpose, SessionId};
+use pbx::sip::{Method, Request, StatusCode};
+use pbx::time::Instant;
+
+impl Agent {
+    /// Ends a call whatever its state: gives up, refuses, hangs up.
+    pub(in crate::phone) fn hang_up(&mut self, session: SessionId, now: Instant) {
+        let is_early_leaver = self.ways.has(Misbehaviour::HangsUpEarly);
+        let Some(call) = self.call(session) else { return };
+        match &mut call.stage {
+            Stage::Calling { .. } => self.cancel(session, now),
+            Stage::Ringing { .. } if is_early_leaver => self.bye(session, now),
+            Stage::Ringing { .. } => self.reject(session, StatusCode::DECLINE, now),
+            // Who was called waits for the ACK before saying BYE (section 15).
+            Stage::Up { hangs_up } => {
+                *hangs_up = true;
+                if !self.accepted.iter().any(|accepted| accepted.session == session) {
+                    self.bye(session, now);
+                }
+            }
+            Stage::Leaving | Stage::Over => {}
+        }
+        self.settle(now);
+    }
+
+    /// Sends INFO, MESSAGE, OPTIONS, NOTIFY within a call.
+    pub(in crate::phone) fn send_within(
+        &mut self,
+        session: SessionId,
+        method: Method,
+        body: Option<(&str, &[u8])>,
+        now: Instant,
+    ) {
+        let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
+        let mut request = call.dialog.request(method);
+        let path = call.dialog.path();
+        if let Some((kind, body)) = body {
+            request.set_body(kind, body);
+        }
+        self.send(request, path, Purpose::Within(session), now);
+        self.settle(now);
+    }
+
+    /// BYE goes out.
+    pub(super) fn bye(&mut self, session: SessionId, now: Instant) {
+        let Some(call) = self.call(session) else { return };
+        // Nobody who is still asked says BYE, except one that misbehaves; what was asked has no other answer then.
+        if let Stage::Ringing { server, .. } = std::mem::replace(&mut call.stage, Stage::Leaving) {
+            self.transactions.ignore(server);
+        }
+        let Some(call) = self.call(session) else { return };
+        let bye = call.dialog.request(Method::Bye);
+        let path = call.dialog.path();
+        self.send(bye, path, Purpose::Bye(session), now);
+    }
+
+    /// Nobody is there any more: the dialog ends here, and with BYE for whom may hear it.
+    pub(super) fn is_lost(&mut self, session: SessionId, now: Instant) {
+        self.accepted.retain(|accepted| accepted.session != session);
+        if self.call(session).is_some_and(|call| call.is_up()) {
+            self.tell(Event::Ended { session });
+            self.bye(session, now);
+        }
+    }
+
+    /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2).
+    pub(super) fn is_still_there(&mut self, session: SessionId, status: StatusCode) {
+        let is_gone =
+            matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        if is_gone && self.call(session).is_some_and(|call| call.is_up()) {
+            self.tell(Event::Ended { session });
+            self.end(session);
+        }
+    }
+
+    /// A request within a dialog.
+    pub(super) fn on_request_within(&mut self, server: ServerId, request: &Request, now: Instant) {
+        let Some(call) = self.calls.iter_mut().find(|call| call.has(request)) else {
+            return self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now);
+        };
+        let session = call.id;
+        let number = request.cseq().ok().map(|cseq| cseq.number);
+        // What comes late has been overtaken (section 12.2.2).
+        if number < call.dialog.remote_cseq {
+            return self.respond(server, StatusCode::SERVER_INTERNAL_ERROR, now);
+        }
+        call.dialog.remote_cseq = number;
+        let is_leaving = matches!(call.stage, Stage::Leaving);
+        match request.method() {
+            Method::Bye => self.on_bye(session, server, now),
+            _ if is_leaving => self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now),
+            Method::Invite | Method::Update => self.take_change(session, server, request, now),
+            Method::Prack => self.on_prack(session, server, request, now),
+            Method::Info => self.respond(server, StatusCode::OK, now),
+            Method::Message => {
+                self.tell(Event::Text(request.body().to_vec()));
+                self.respond(server, StatusCode::OK, now);
+            }
+            Method::Options => self.on_options(server, now),
+            Method::Refer => self.on_refer(session, server, request, now),
+            Method::Notify => self.on_notify(session, server, request, now),
+            Method::Ack
+            | Method::Cancel
+            | Method::Register
+            | Method::Subscribe
+            | Method::Publish
+            | Method::Other(_) => self.disallow(server, now),
+        }
+    }
+
+    fn on_bye(&mut self, session: SessionId, server: ServerId, now: Instant) {
+        self.respond(server, StatusCode::OK, now);
+        let Some(call) = self.call(session) else { return };
+        // What else of theirs is open ends with it (section 15.1.2).
+        let open = match (&call.stage, &call.gate.exchange) {
+            (Stage::Ringing { server, .. }, _) => Some(*server),
+            (_, super::offers::Exchange::Theirs { server }) => Some(*server),
+            _ => None,
+        };
+        let was_up = !matches!(call.stage, Stage::Leaving);
+        if let Some(open) = open {
+            self.respond(open, StatusCode::REQUEST_TERMINATED, now);
+        }
+        if was_up {
+            self.tell(Event::Ended { session });
+            self.end(session);
+        }
+    }
+}
+
+impl Call {
+    /// Whether a request of the other side belongs to it.
+    pub(super) fn has(&self, request: &Request) -> bool {
+        let is_early = |early: &Early| early.dialog.has(request);
+        match &self.stage {
+            Stage::Calling { early, .. } => early.iter().any(is_early),
+            Stage::Ringing { .. } | Stage::Up { .. } | Stage::Leaving => self.dialog.has(request),
+            Stage::Over => false,
+        }
+    }
+}

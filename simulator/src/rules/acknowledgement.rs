@@ -1,0 +1,164 @@
+//! ACK (RFC 3261 sections 13.2.2.4 and 17.1.1.3).
+
+use super::log::{Sip, Transaction};
+use super::repeat::PATIENCE;
+use super::{Evidence, Findings, Rule};
+use pbx::sip::Name;
+use pbx::time::{Duration, Instant};
+use std::collections::BTreeMap;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "T5",
+        source: "RFC 3261 sections 9.1, 13.2.2.4 and 17.1.1.3",
+        sentence: "CANCEL and the ACK to a refusal are of their INVITE in branch, Call-ID, From, Request-URI and CSeq number, and the ACK to a 2xx has a branch of its own",
+        find: they_are_of_their_invite,
+    },
+    Rule {
+        id: "T14",
+        source: "RFC 3261 sections 13.2.2.4 and 17.1.1.2",
+        sentence: "each copy of a final response to INVITE that comes is acknowledged",
+        find: finals_are_acknowledged,
+    },
+    Rule {
+        id: "T15",
+        source: "RFC 3261 sections 13.2.2.4 and 17.1.1.3",
+        sentence: "an ACK has the CSeq number of an INVITE, and nobody answers it",
+        find: acks_are_of_invites,
+    },
+];
+
+/// Who is asked answers within this, when nobody else has to be asked.
+pub(super) const AT_ONCE: Duration = Duration::from_millis(5);
+
+fn they_are_of_their_invite(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, invite) in evidence.log.transactions_of("INVITE") {
+        let is_answered = |response: &Sip| response.answers("INVITE", |status| (200..300).contains(&status));
+        let answered = evidence.log.at(&transaction.responses).find(|response| is_answered(response));
+        let cancel = transaction.cancelled_by.map(|at| &evidence.log.transactions[at]);
+        let cancels = cancel.into_iter().flat_map(|cancel| evidence.log.at(&cancel.requests));
+        for request in evidence.log.at(&transaction.acks).chain(cancels) {
+            if let Some(what) = difference(invite, request) {
+                findings.blame(request.from, request.at, format!("{} has {what}", request.name()));
+            }
+        }
+        let ack =
+            evidence.log.at(&transaction.acks).find(|ack| answered.is_some_and(|it| it.to_tag == ack.to_tag));
+        if let Some(ack) = ack {
+            findings.blame(ack.from, ack.at, "the ACK to a 2xx has that of its INVITE");
+        }
+    }
+}
+
+fn difference(invite: &Sip, request: &Sip) -> Option<&'static str> {
+    if request.call_id != invite.call_id {
+        Some("another Call-ID")
+    } else if request.headers().get(Name::From) != invite.headers().get(Name::From) {
+        Some("another From")
+    } else if request.uri() != invite.uri() {
+        Some("another Request-URI")
+    } else if request.cseq != invite.cseq {
+        Some("another CSeq number")
+    } else {
+        None
+    }
+}
+
+fn finals_are_acknowledged(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut acks: BTreeMap<(&str, &str, u32), Vec<Instant>> = BTreeMap::new();
+    for ack in evidence.log.requests().filter(|request| request.method == "ACK") {
+        acks.entry((&ack.call_id, &ack.from_tag, ack.cseq)).or_default().push(ack.at);
+    }
+    for (transaction, invite) in evidence.log.transactions_of("INVITE") {
+        let key = (invite.call_id.as_str(), invite.from_tag.as_str(), invite.cseq);
+        check(evidence, transaction, invite, acks.get(&key).map_or(&[], Vec::as_slice), findings);
+    }
+}
+
+fn check(
+    evidence: &Evidence<'_>,
+    transaction: &Transaction,
+    invite: &Sip,
+    acks: &[Instant],
+    findings: &mut Findings,
+) {
+    let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+    let arrivals: Vec<(Instant, &Sip)> =
+        finals.flat_map(|response| response.arrivals().map(move |at| (at, response))).collect();
+    let Some(first) = arrivals.iter().map(|(at, _)| *at).min() else { return };
+    // After 64 * T1 nobody waits for an answer any more, nor for its copies.
+    if first > invite.at + PATIENCE {
+        return;
+    }
+    for (arrived, response) in arrivals {
+        let is_awaited = arrived < first + PATIENCE && evidence.run.end > arrived + AT_ONCE;
+        // A stream repeats no refusal, so nothing waits for one.
+        let is_heard =
+            arrived == first || response.over_udp || response.answers("INVITE", |status| status < 300);
+        if !is_awaited || !is_heard || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE) {
+            continue;
+        }
+        // The ACK to an answer that has the offer waits for the description of somebody else.
+        let may_wait = acks.first().is_none_or(|first| *first >= arrived)
+            && response.sdp.is_some()
+            && invite.sdp.is_none();
+        let patience = if may_wait { PATIENCE } else { AT_ONCE };
+        let is_over = evidence.run.end > arrived + patience;
+        if is_over && !acks.iter().any(|at| (arrived..arrived + patience).contains(at)) {
+            findings.blame(response.to, arrived, format!("{} that came then was not", response.name()));
+        }
+    }
+}
+
+fn acks_are_of_invites(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut invites: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
+    for (_, invite) in evidence.log.transactions_of("INVITE") {
+        invites.entry((&invite.call_id, &invite.from_tag)).or_default().push(invite.cseq);
+    }
+    for ack in evidence.log.requests().filter(|request| request.method == "ACK") {
+        let numbers = invites.get(&(ack.call_id.as_str(), ack.from_tag.as_str()));
+        if !numbers.is_some_and(|numbers| numbers.contains(&ack.cseq)) {
+            findings.blame(ack.from, ack.at, format!("no INVITE has the number {}", ack.cseq));
+        }
+    }
+    for (response, status) in evidence.log.responses().filter(|(response, _)| response.method == "ACK") {
+        findings.blame(response.from, response.at, format!("it was answered {status}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, breaks};
+
+    #[test]
+    fn an_ack_of_another_number_breaks_t5() {
+        let refused =
+            Tale::new().request(0, 2, 1, "INVITE", "b1", 1).response(5, 1, 2, 486, "INVITE", "b1", 1);
+        let acked = refused.request(7, 2, 1, "ACK", "b1", 1).within();
+        assert!(!breaks("T5", &acked.clone()));
+        assert!(breaks("T5", &acked.clone().but("sip:x@", "sip:y@")));
+        assert!(breaks("T5", &acked.but("CSeq: 1 ACK", "CSeq: 2 ACK")));
+        assert!(breaks("T5", &answered().request(6, 2, 1, "ACK", "b1", 1).within()));
+    }
+
+    #[test]
+    fn a_copy_that_is_not_acknowledged_breaks_t14() {
+        let acked = answered().request(6, 2, 1, "ACK", "b2", 1).within().lost();
+        assert!(!breaks("T14", &acked.clone().ends(2_000)));
+        let again = acked.response(505, 1, 2, 200, "INVITE", "b1", 1);
+        assert!(breaks("T14", &again.clone().ends(2_000)));
+        assert!(!breaks("T14", &again.request(506, 2, 1, "ACK", "b2", 1).within().ends(2_000)));
+    }
+
+    #[test]
+    fn an_ack_of_no_invite_breaks_t15() {
+        let acked = |cseq| answered().request(6, 2, 1, "ACK", "b2", cseq).within();
+        assert!(!breaks("T15", &acked(1)));
+        assert!(breaks("T15", &acked(2)));
+        assert!(breaks("T15", &acked(1).response(9, 1, 2, 200, "ACK", "b2", 1)));
+    }
+
+    fn answered() -> Tale {
+        Tale::new().request(0, 2, 1, "INVITE", "b1", 1).response(5, 1, 2, 200, "INVITE", "b1", 1)
+    }
+}

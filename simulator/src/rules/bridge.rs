@@ -1,0 +1,251 @@
+//! Two sides of a call that the PBX has joined (a B2BUA, RFC 7092 section 3), and several that it has rung.
+
+use super::dialog::contact;
+use super::log::{Sip, Transaction};
+use super::repeat::{PATIENCE, SLACK, T1};
+use super::{Evidence, Findings, Rule};
+use pbx::sip::{Name, NameAddr};
+use pbx::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "T22",
+        source: "RFC 6026 sections 7.1 and 8.7",
+        sentence: "an INVITE that comes again makes no second leg",
+        find: copies_ring_nobody,
+    },
+    Rule {
+        id: "D13",
+        source: "RFC 3261 sections 13.2.2.4 and 16.7",
+        sentence: "of several telephones that ring one wins; the others are cancelled, or hung up if they answer too",
+        find: one_wins,
+    },
+    Rule {
+        id: "D23",
+        source: "a promise of the PBX",
+        sentence: "a caller is answered when somebody has answered, and who hangs up ends the other side too",
+        find: sides_follow_each_other,
+    },
+    Rule {
+        id: "D24",
+        source: "a promise of the PBX",
+        sentence: "each call has an id of its own, and each leg is of one call",
+        find: calls_have_ids,
+    },
+];
+
+/// How long the PBX may take to pass on what one side has done.
+const SOON: Duration = T1;
+
+/// A call that came in, with the legs that the PBX made for it.
+struct Bridge<'a> {
+    caller: (&'a Transaction, &'a Sip),
+    legs: Vec<(&'a Transaction, &'a Sip)>,
+}
+
+fn copies_ring_nobody(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for bridge in bridges(evidence) {
+        let mut ringing: BTreeMap<&str, (&Transaction, &Sip)> = BTreeMap::new();
+        for (transaction, leg) in bridge.legs {
+            let Some((before, first)) = ringing.insert(leg.uri(), (transaction, leg)) else { continue };
+            let ended = first_final(evidence, before).is_some_and(|(end, _)| end <= leg.at);
+            if !ended && first.call_id != leg.call_id {
+                findings.blame(leg.from, leg.at, format!("{} has two INVITEs", leg.uri()));
+            }
+        }
+    }
+}
+
+fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for bridge in bridges(evidence) {
+        let answer = |leg: &&(&Transaction, &Sip)| {
+            let (end, answer) = first_final(evidence, leg.0)?;
+            (answer.status < Some(300)).then_some(end)
+        };
+        let Some(won) = bridge.legs.iter().filter_map(|leg| answer(&leg)).min() else { continue };
+        let winner = bridge.legs.iter().position(|leg| answer(&leg) == Some(won));
+        for (at, leg) in bridge.legs.iter().enumerate().filter(|(at, _)| Some(*at) != winner) {
+            if bridge.legs[at].1.at <= won && !gives_up(evidence, *leg, won) {
+                findings.blame(leg.1.from, won, format!("{} still rings", leg.1.uri()));
+            }
+        }
+    }
+}
+
+fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for bridge in bridges(evidence).into_iter().filter(|bridge| !bridge.legs.is_empty()) {
+        let (transaction, invite) = bridge.caller;
+        let is_answer = |response: &&Sip| response.answers("INVITE", |status| (200..300).contains(&status));
+        let answered = evidence.log.at(&transaction.responses).find(is_answer);
+        let mut ends = bridge.legs.iter().filter_map(|(leg, _)| first_final(evidence, leg));
+        let mut may_answer = |at: Instant| ends.any(|(end, answer)| answer.status < Some(300) && end <= at);
+        if let Some(answer) = answered.filter(|answer| !evidence.log.damaged_to(answer.from))
+            && !may_answer(answer.at)
+        {
+            findings.blame(answer.from, answer.at, "nobody had answered");
+        }
+        // A caller who gives up.
+        let cancel = transaction.cancelled_by.map(|at| &evidence.log.transactions[at]);
+        let gave_up =
+            cancel.and_then(|cancel| evidence.log.at(&cancel.requests).flat_map(Sip::arrivals).min());
+        if let Some(since) = gave_up {
+            for leg in bridge.legs.iter().filter(|leg| leg.1.at <= since && !gives_up(evidence, **leg, since))
+            {
+                findings.blame(leg.1.from, since, format!("{} still rings", leg.1.uri()));
+            }
+        }
+        let over_at = answered.and_then(|answer| over(evidence, answer));
+        let won = |leg: &Transaction| {
+            first_final(evidence, leg).filter(|(_, it)| it.status < Some(300)).map(|(at, _)| at)
+        };
+        let first = bridge.legs.iter().filter_map(|(leg, _)| won(leg)).min();
+        for (leg, request) in &bridge.legs {
+            // Who answered too late is hung up, and the caller talks to somebody else.
+            let is_winner = won(leg) == first;
+            let joined = evidence.log.at(&leg.responses).find(is_answer);
+            let leg_over_at = joined.and_then(|answer| over(evidence, answer));
+            for (one, other) in [(over_at, leg_over_at), (leg_over_at.filter(|_| is_winner), over_at)] {
+                let Some(since) = one.filter(|_| joined.is_some() && answered.is_some()) else { continue };
+                let until = since + PATIENCE;
+                let is_over = until < evidence.run.end && evidence.ran(request.from, invite.at, until);
+                if is_over && other.is_none_or(|other| other > until) {
+                    findings.blame(request.from, since, "the other side was left alone");
+                }
+            }
+        }
+    }
+}
+
+fn calls_have_ids(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    for record in evidence.run.records.into_iter().flatten() {
+        let id = record["call_id"].as_str().unwrap_or_default();
+        if !id.is_empty() && !ids.insert(id) {
+            findings.add(evidence.run.end, format!("two calls are {id}"));
+        }
+    }
+    let mut callers: BTreeMap<&str, &str> = BTreeMap::new();
+    for bridge in bridges(evidence) {
+        for (_, leg) in &bridge.legs {
+            let caller = *callers.entry(&leg.call_id).or_insert(&bridge.caller.1.call_id);
+            if caller != bridge.caller.1.call_id || leg.call_id == bridge.caller.1.call_id {
+                findings.blame(leg.from, leg.at, format!("the leg {} is of two calls", leg.call_id));
+            }
+        }
+    }
+}
+
+/// The calls that came to the PBX. Who has two that may both be meant is left out: the packets alone do not say which.
+fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
+    let begins = |(_, request): &(&Transaction, &Sip)| request.to_tag.is_empty();
+    let mut bridges: Vec<Bridge<'a>> = Vec::new();
+    let mut by_caller: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for caller in evidence.log.transactions_of("INVITE").filter(begins) {
+        let (transaction, invite) = caller;
+        if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
+            by_caller.entry(from(invite)).or_default().push(bridges.len());
+            bridges.push(Bridge { caller, legs: Vec::new() });
+        } else if evidence.is_pbx(invite.from) {
+            let may_be = |bridge: &usize| is_cause(evidence, bridges[*bridge].caller, invite);
+            let mut causes =
+                by_caller.get(&from(invite)).into_iter().flatten().filter(|bridge| may_be(bridge));
+            if let (Some(cause), None) = (causes.next().copied(), causes.next()) {
+                bridges[cause].legs.push((transaction, invite));
+            }
+        }
+    }
+    bridges
+}
+
+/// Whether a leg may have been made for a caller: he had asked, and had not been told how it ends.
+fn is_cause(evidence: &Evidence<'_>, (transaction, _): (&Transaction, &Sip), leg: &Sip) -> bool {
+    let asked = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min();
+    let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
+    asked.is_some_and(|asked| asked <= leg.at) && told.is_none_or(|told| told.at > leg.at)
+}
+
+/// Whether a leg that nobody needs any more is cancelled or, where it was answered, hung up.
+fn gives_up(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), since: Instant) -> bool {
+    let rang = evidence.log.at(&transaction.responses).filter(|response| response.is_provisional());
+    let rang = rang.flat_map(Sip::arrivals).min();
+    let end = first_final(evidence, transaction);
+    let due = rang.map(|rang| rang.max(since) + SOON);
+    let is_judged = due.is_some_and(|due| due < evidence.run.end && evidence.ran(leg.from, leg.at, due));
+    let (true, Some(due)) = (is_judged, due) else { return true };
+    let cancel = transaction.cancelled_by.and_then(|at| evidence.log.transactions[at].requests.first());
+    let is_cancelled = cancel.is_some_and(|cancel| evidence.log.messages[*cancel].at <= due);
+    match end {
+        Some((end, answer)) if answer.status < Some(300) => {
+            over(evidence, answer).is_some_and(|over| over <= end.max(since) + SOON + SLACK)
+        }
+        Some((end, _)) if end <= due => true,
+        Some(_) | None => is_cancelled,
+    }
+}
+
+/// When the first final response came.
+fn first_final<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> Option<(Instant, &'a Sip)> {
+    let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+    finals.filter_map(|response| Some((response.arrived?, response))).min_by_key(|(arrived, _)| *arrived)
+}
+
+/// When the dialog of an answer is over for the PBX: it has said BYE, or one has come to it.
+fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
+    let within =
+        evidence.log.at(&evidence.log.dialog(answer)?.messages).filter(|message| message.asks("BYE"));
+    within.filter_map(|bye| if evidence.is_pbx(bye.from) { Some(bye.at) } else { bye.arrived }).min()
+}
+
+/// Who calls.
+fn from(invite: &Sip) -> String {
+    let from = invite.headers().get(Name::From).and_then(|from| NameAddr::parse(from).ok());
+    from.map(|from| from.uri.to_owned()).or_else(|| contact(invite).map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, breaks};
+
+    #[test]
+    fn a_second_leg_breaks_t22() {
+        assert!(!breaks("T22", &rings(&[(3, "c")])));
+        assert!(!breaks("T22", &rings(&[(3, "c"), (4, "d")])));
+        assert!(breaks("T22", &rings(&[(3, "c"), (3, "d")])));
+    }
+
+    #[test]
+    fn a_telephone_that_rings_on_breaks_d13() {
+        let won = || {
+            rings(&[(3, "c"), (4, "d")])
+                .response(5, 4, 1, 180, "INVITE", "d", 1)
+                .but("Call-ID: c", "Call-ID: d")
+                .response(9, 3, 1, 200, "INVITE", "c", 1)
+                .but("Call-ID: c", "Call-ID: leg-c")
+        };
+        assert!(breaks("D13", &won().ends(2_000)));
+        assert!(!breaks("D13", &won().request(11, 1, 4, "CANCEL", "d", 1).ends(2_000)));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_gave_breaks_d23() {
+        let rung = || rings(&[(3, "c")]);
+        let answered = |tale: Tale| tale.response(20, 1, 2, 200, "INVITE", "a", 1);
+        assert!(breaks("D23", &answered(rung())));
+        assert!(!breaks("D23", &answered(rung().response(9, 3, 1, 200, "INVITE", "c", 1))));
+    }
+
+    #[test]
+    fn a_leg_with_the_id_of_its_caller_breaks_d24() {
+        assert!(!breaks("D24", &rings(&[(3, "c")])));
+        assert!(breaks("D24", &rings(&[(3, "c")]).but("Call-ID: leg-c", "Call-ID: c")));
+    }
+
+    /// Somebody calls, and the PBX rings these.
+    fn rings(legs: &[(u8, &str)]) -> Tale {
+        legs.iter().fold(Tale::new().request(0, 2, 1, "INVITE", "a", 1), |tale, (to, branch)| {
+            let tale = tale.request(2, 1, *to, "INVITE", branch, 1);
+            tale.but("Call-ID: c", &format!("Call-ID: leg-{branch}"))
+        })
+    }
+}

@@ -1,0 +1,145 @@
+//! A SIP message that was sent, with what it says.
+
+use crate::wire::{self, Form};
+use pbx::sip::{Headers, Limits, Message, Name, Via};
+use pbx::time::Instant;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A SIP message that was sent.
+#[derive(Clone, Debug)]
+pub(in crate::rules) struct Sip {
+    pub(in crate::rules) at: Instant,
+    pub(in crate::rules) from: SocketAddr,
+    pub(in crate::rules) to: SocketAddr,
+    /// When it arrived as it was sent.
+    pub(in crate::rules) arrived: Option<Instant>,
+    /// When a copy arrived that the network made.
+    pub(in crate::rules) again: Option<Instant>,
+    pub(in crate::rules) over_udp: bool,
+    pub(in crate::rules) bytes: Arc<[u8]>,
+    /// `None` for a request.
+    pub(in crate::rules) status: Option<u16>,
+    /// The method of the request, or of the one that is answered.
+    pub(in crate::rules) method: String,
+    pub(in crate::rules) branch: String,
+    pub(in crate::rules) call_id: String,
+    pub(in crate::rules) cseq: u32,
+    pub(in crate::rules) from_tag: String,
+    pub(in crate::rules) to_tag: String,
+    /// The description it carries.
+    pub(in crate::rules) sdp: Option<String>,
+    /// The transaction it belongs to, by its place in the log; `None` for a response to nothing.
+    pub(in crate::rules) transaction: Option<usize>,
+    /// It was never sent: it is what came of a message that was damaged on its way.
+    pub(in crate::rules) is_ghost: bool,
+    /// The dialog it belongs to, by its place in the log; `None` for one outside of any.
+    pub(in crate::rules) dialog: Option<usize>,
+    said: Message,
+}
+
+impl Sip {
+    /// What was sent and, where that was damaged on its way, what came of it.
+    pub(super) fn read(written: &wire::Message<'_>) -> [Option<Sip>; 2] {
+        let ghost = written.damaged.as_ref().and_then(|(arrived, bytes)| {
+            let ghost = Sip::of(written, bytes)?;
+            Some(Sip { arrived: Some(*arrived), again: None, is_ghost: true, ..ghost })
+        });
+        [Sip::of(written, &written.bytes), ghost]
+    }
+
+    fn of(written: &wire::Message<'_>, bytes: &[u8]) -> Option<Sip> {
+        let message = Message::parse(bytes, &Limits::default()).ok()?;
+        let (status, cseq, via, from, to) = match &message {
+            Message::Request(request) => {
+                (None, request.cseq(), request.via(), request.from(), request.to_header())
+            }
+            Message::Response(response) => {
+                let status = Some(response.status().code());
+                (status, response.cseq(), response.via(), response.from(), response.to_header())
+            }
+        };
+        let cseq = cseq.ok()?;
+        let tag = |address: Option<&str>| address.unwrap_or_default().to_owned();
+        let body = String::from_utf8_lossy(message.body()).into_owned();
+        Some(Sip {
+            at: written.sent,
+            from: written.from,
+            to: written.to,
+            arrived: written.arrived,
+            again: written.again,
+            over_udp: written.form == Form::Datagram,
+            bytes: bytes.into(),
+            status,
+            method: cseq.method().to_string(),
+            branch: via.ok()?.branch().unwrap_or_default().to_owned(),
+            call_id: message.headers().get(Name::CallId).unwrap_or_default().to_owned(),
+            cseq: cseq.number,
+            from_tag: tag(from.ok()?.tag()),
+            to_tag: tag(to.ok()?.tag()),
+            sdp: Some(body).filter(|body| body.starts_with("v=0")),
+            transaction: None,
+            is_ghost: false,
+            dialog: None,
+            said: message,
+        })
+    }
+
+    pub(in crate::rules) fn is_request(&self) -> bool {
+        self.status.is_none()
+    }
+
+    /// Whether it is a request with this method.
+    pub(in crate::rules) fn asks(&self, method: &str) -> bool {
+        self.is_request() && self.method == method
+    }
+
+    /// Whether it is a response of this kind to this method.
+    pub(in crate::rules) fn answers(&self, method: &str, mut with: impl FnMut(u16) -> bool) -> bool {
+        self.method == method && self.status.is_some_and(&mut with)
+    }
+
+    pub(in crate::rules) fn is_final(&self) -> bool {
+        self.status.is_some_and(|status| status >= 200)
+    }
+
+    pub(in crate::rules) fn is_provisional(&self) -> bool {
+        self.status.is_some_and(|status| status < 200)
+    }
+
+    /// Each time it arrived as it was sent.
+    pub(in crate::rules) fn arrivals(&self) -> impl Iterator<Item = Instant> {
+        self.arrived.into_iter().chain(self.again)
+    }
+
+    /// How people call it.
+    pub(in crate::rules) fn name(&self) -> String {
+        match self.status {
+            Some(status) => format!("the {status} to {}", self.method),
+            None => self.method.clone(),
+        }
+    }
+
+    /// The header lines.
+    pub(in crate::rules) fn headers(&self) -> &Headers {
+        self.said.headers()
+    }
+
+    /// The Request-URI; empty for a response.
+    pub(in crate::rules) fn uri(&self) -> &str {
+        match &self.said {
+            Message::Request(request) => request.uri(),
+            Message::Response(_) => "",
+        }
+    }
+
+    /// The first Via.
+    pub(in crate::rules) fn via(&self) -> Option<Via<'_>> {
+        self.headers().list(Name::Via).next().and_then(|via| Via::parse(via).ok())
+    }
+
+    /// The values of a header that may be a list, comma or line apart.
+    pub(in crate::rules) fn list(&self, name: Name) -> Vec<&str> {
+        self.headers().list(name).collect()
+    }
+}

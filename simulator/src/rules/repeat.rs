@@ -1,0 +1,333 @@
+//! When requests and responses are repeated (RFC 3261 section 17).
+
+use super::log::{Sip, Transaction};
+use super::{Evidence, Findings, Rule};
+use pbx::time::{Duration, Instant};
+use std::collections::BTreeMap;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "T8",
+        source: "RFC 3261 section 17.1.1.2",
+        sentence: "an INVITE over UDP is repeated after T1, 2 T1, 4 T1, ..., at most 7 times sent, until anything comes",
+        find: invites_are_repeated,
+    },
+    Rule {
+        id: "T9",
+        source: "RFC 3261 section 17.1.2.2",
+        sentence: "a request other than INVITE over UDP is repeated at doubling intervals up to T2 until a final response comes",
+        find: requests_are_repeated,
+    },
+    Rule {
+        id: "T10",
+        source: "RFC 3261 sections 17.1.1.2 and 17.2.1",
+        sentence: "on a stream neither a request nor a refusal of an INVITE is repeated",
+        find: streams_repeat_nothing,
+    },
+    Rule {
+        id: "T11",
+        source: "RFC 3261 section 17.2.1",
+        sentence: "a refusal of an INVITE over UDP is repeated at doubling intervals up to T2 until its ACK comes or 64 T1 are over",
+        find: refusals_are_repeated,
+    },
+    Rule {
+        id: "T12",
+        source: "RFC 3261 section 13.3.1.4",
+        sentence: "a 2xx to INVITE is repeated at doubling intervals up to T2 until its ACK comes, and after 64 T1 without it there is a BYE",
+        find: answers_are_repeated,
+    },
+    Rule {
+        id: "T13",
+        source: "RFC 3261 sections 17.1.1.2 and 17.2.1",
+        sentence: "what is repeated is the same, byte for byte",
+        find: copies_are_alike,
+    },
+];
+
+pub(super) const T1: Duration = Duration::from_millis(500);
+pub(super) const T2: Duration = Duration::from_secs(4);
+/// 64 * T1: after this nobody waits for anything any more.
+pub(super) const PATIENCE: Duration = Duration::from_secs(32);
+
+/// Timers go off at the next whole millisecond, and who is asked meanwhile answers first.
+pub(super) const SLACK: Duration = Duration::from_millis(3);
+
+/// At this many copies, T1 to T2 apart, 64 * T1 are nearly over.
+const NEARLY_ALL: usize = 9;
+
+fn invites_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, _) in evidence.log.transactions_of("INVITE") {
+        let sends = over_udp(evidence, transaction);
+        let heard = first_arrival(evidence, transaction, |_| true);
+        check_gaps(&sends, Duration::MAX, None, findings);
+        check_end(&sends, 7, heard, findings);
+    }
+}
+
+fn requests_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, request) in evidence.log.asked().filter(|(_, request)| request.method != "INVITE") {
+        debug_assert!(request.method != "ACK", "an ACK is no request of a transaction");
+        let sends = over_udp(evidence, transaction);
+        let heard = first_arrival(evidence, transaction, Sip::is_final);
+        check_gaps(&sends, T2, first_arrival(evidence, transaction, |_| true), findings);
+        check_end(&sends, 11, heard, findings);
+    }
+}
+
+fn streams_repeat_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, request) in evidence.log.asked() {
+        let mut sends = evidence.log.at(&transaction.requests).filter(|request| !request.over_udp);
+        if let Some(again) = sends.nth(1) {
+            findings.blame(again.from, again.at, format!("{} was", again.name()));
+        }
+        let asked = evidence.log.at(&transaction.requests).count();
+        let refusals = evidence.log.at(&transaction.responses);
+        let mut refusals =
+            refusals.filter(|response| !response.over_udp && response.answers("INVITE", |s| s >= 300));
+        if let Some(again) = refusals.nth(asked.max(1)).filter(|_| request.method == "INVITE") {
+            findings.blame(again.from, again.at, format!("{} was", again.name()));
+        }
+    }
+}
+
+fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, request) in evidence.log.transactions_of("INVITE") {
+        let refusals = evidence.log.at(&transaction.responses);
+        let refusals: Vec<&Sip> = refusals
+            .filter(|response| response.over_udp && response.answers("INVITE", |s| s >= 300))
+            .collect();
+        let Some(first) = refusals.first() else { continue };
+        // A copy of the INVITE brings another copy of the refusal; the others are the timer's.
+        let asked: Vec<Instant> =
+            evidence.log.at(&transaction.requests).flat_map(|request| request.arrivals()).collect();
+        let is_asked_for = |refusal: &Sip| {
+            asked
+                .iter()
+                .any(|arrived| *arrived > first.at && (*arrived..*arrived + SLACK).contains(&refusal.at))
+        };
+        let timed: Vec<&Sip> = refusals.iter().copied().filter(|refusal| !is_asked_for(refusal)).collect();
+        let acks = || evidence.log.at(&transaction.acks).chain(ghosts(evidence, transaction, "ACK"));
+        // A copy that was asked for may have come in the moment of the timer, so gaps are no measure.
+        for send in timed.iter().filter(|send| !is_on_schedule(send.at.since(first.at))) {
+            let what = format!("{} was repeated {:?} after the first", send.name(), send.at.since(first.at));
+            findings.blame(send.from, send.at, what);
+        }
+        let heard = evidence.log.at(&transaction.acks).flat_map(Sip::arrivals).min();
+        check_end(&timed, 11, heard, findings);
+        let is_over = first.at + PATIENCE + SLACK <= evidence.run.end;
+        let goes_on = is_over && evidence.ran(first.from, first.at, first.at + PATIENCE);
+        // Without state there is no timer: what comes again is refused again (section 8.2.7).
+        let is_stateless = matches!(first.status, Some(400 | 503));
+        if goes_on && !is_stateless && acks().all(|ack| ack.arrived.is_none()) && refusals.len() < NEARLY_ALL
+        {
+            let (times, name) = (refusals.len(), first.name());
+            findings.blame(
+                first.from,
+                request.at + PATIENCE,
+                format!("{name} was sent {times} times and no ACK came"),
+            );
+        }
+    }
+}
+
+/// Whether timer G goes off so long after a refusal was sent first.
+fn is_on_schedule(after: Duration) -> bool {
+    let (mut due, mut gap) = (Duration::ZERO, T1);
+    while due + SLACK <= after {
+        due += gap;
+        gap = (gap * 2).min(T2);
+    }
+    (due..due + SLACK).contains(&after)
+}
+
+fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for (transaction, _) in evidence.log.transactions_of("INVITE") {
+        let mut answers: BTreeMap<&str, Vec<&Sip>> = BTreeMap::new();
+        for answer in evidence.log.at(&transaction.responses) {
+            if answer.answers("INVITE", |status| (200..300).contains(&status)) {
+                answers.entry(&answer.to_tag).or_default().push(answer);
+            }
+        }
+        for sends in answers.values() {
+            check_answer(evidence, transaction, sends, findings);
+        }
+    }
+}
+
+fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Sip], findings: &mut Findings) {
+    let first = sends[0];
+    let within = evidence.log.dialog(first).map(|dialog| dialog.messages.as_slice()).unwrap_or_default();
+    let is_its_ack = |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq;
+    let acked = evidence.log.at(within).filter(is_its_ack).flat_map(Sip::arrivals).min();
+    // Who hangs up, or is hung up, waits no longer.
+    let byes = evidence.log.at(within).filter(|message| message.asks("BYE") && message.at >= first.at);
+    let over = byes
+        .filter_map(|bye| if bye.from.ip() == first.from.ip() { Some(bye.at) } else { bye.arrived })
+        .min();
+    check_gaps(sends, T2, None, findings);
+    check_end(sends, 11, acked, findings);
+    let end = first.at + PATIENCE;
+    let goes_on = end + SLACK < evidence.run.end && evidence.ran(first.from, first.at, end) && first.over_udp;
+    let is_heard = acked.is_some()
+        || over.is_some_and(|over| over < end)
+        || ghosts(evidence, transaction, "ACK").next().is_some()
+        || evidence.log.damaged_to(first.from);
+    if !goes_on || is_heard {
+        return;
+    }
+    if sends.len() < NEARLY_ALL {
+        let what = format!("{} was sent {} times and no ACK came", first.name(), sends.len());
+        findings.blame(first.from, end, what);
+    } else if over.is_none_or(|over| over > end + T1) {
+        findings.blame(first.from, end, "there was none");
+    }
+}
+
+fn copies_are_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
+    for transaction in &evidence.log.transactions {
+        let places = [&transaction.requests, &transaction.acks, &transaction.responses];
+        // What goes over UDP after a stream has failed says so in its Via.
+        let mut first: BTreeMap<_, &Sip> = BTreeMap::new();
+        // Provisional responses of one status may say different things.
+        for message in places.into_iter().flat_map(|places| evidence.log.at(places)) {
+            if message.is_provisional() {
+                continue;
+            }
+            let key = (&message.method, message.status, &message.to_tag, message.over_udp);
+            let first = first.entry(key).or_insert(message);
+            if first.bytes != message.bytes && evidence.ran(message.from, first.at, message.at) {
+                findings.blame(
+                    message.from,
+                    message.at,
+                    format!("{} was sent again in other words", message.name()),
+                );
+            }
+        }
+    }
+}
+
+/// A request over UDP with its copies.
+fn over_udp<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> Vec<&'a Sip> {
+    let sends: Vec<&Sip> =
+        evidence.log.at(&transaction.requests).filter(|request| request.over_udp).collect();
+    match (sends.first(), sends.last()) {
+        // While its host is off a timer goes off late.
+        (Some(first), Some(last)) if evidence.ran(first.from, first.at, last.at) => sends,
+        _ => Vec::new(),
+    }
+}
+
+/// When the sender first had such a response.
+fn first_arrival(
+    evidence: &Evidence<'_>,
+    transaction: &Transaction,
+    counts: impl Fn(&Sip) -> bool,
+) -> Option<Instant> {
+    let responses = evidence.log.at(&transaction.responses).filter(|response| counts(response));
+    responses.flat_map(Sip::arrivals).min()
+}
+
+/// What came, damaged, of requests with this method.
+fn ghosts<'a>(
+    evidence: &'a Evidence<'_>,
+    transaction: &'a Transaction,
+    method: &'static str,
+) -> impl Iterator<Item = &'a Sip> {
+    evidence.log.at(&transaction.ghosts).filter(move |ghost| ghost.asks(method))
+}
+
+fn check_gaps(sends: &[&Sip], longest: Duration, rang: Option<Instant>, findings: &mut Findings) {
+    let mut expected = T1;
+    for pair in sends.windows(2) {
+        let gap = pair[1].at.since(pair[0].at);
+        let fits = |expected: Duration| (expected..expected + SLACK).contains(&gap);
+        // After a provisional response every gap is the longest.
+        let is_long = fits(longest.min(T2)) && rang.is_some_and(|rang| rang <= pair[1].at);
+        if !fits(expected) && !is_long {
+            let what = format!("{} was repeated after {gap:?} and not {expected:?}", pair[1].name());
+            findings.blame(pair[1].from, pair[1].at, what);
+        }
+        expected = (expected * 2).min(longest);
+    }
+}
+
+fn check_end(sends: &[&Sip], most: usize, heard: Option<Instant>, findings: &mut Findings) {
+    if let Some(send) = sends.get(most) {
+        findings.blame(send.from, send.at, format!("{} was sent {} times", send.name(), sends.len()));
+    }
+    let late = |send: &&&Sip| heard.is_some_and(|heard| send.at > heard + SLACK);
+    if let Some(send) = sends.iter().skip(1).find(late) {
+        findings.blame(send.from, send.at, format!("{} was repeated although that had come", send.name()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::{Tale, breaks};
+
+    #[test]
+    fn an_invite_that_is_repeated_too_soon_breaks_t8() {
+        assert!(breaks("T8", &repeated("INVITE", &[0, 500, 1_000])));
+        assert!(!breaks("T8", &repeated("INVITE", &[0, 500, 1_500, 3_500, 7_500, 15_500, 31_500])));
+    }
+
+    #[test]
+    fn an_invite_that_is_repeated_although_it_rings_breaks_t8() {
+        let tale = Tale::new()
+            .request(0, 2, 1, "INVITE", "b1", 1)
+            .response(100, 1, 2, 180, "INVITE", "b1", 1)
+            .request(500, 2, 1, "INVITE", "b1", 1);
+        assert!(breaks("T8", &tale));
+    }
+
+    #[test]
+    fn a_bye_that_is_repeated_after_its_answer_breaks_t9() {
+        let tale = Tale::new()
+            .request(0, 2, 1, "BYE", "b1", 1)
+            .response(100, 1, 2, 200, "BYE", "b1", 1)
+            .request(500, 2, 1, "BYE", "b1", 1);
+        assert!(breaks("T9", &tale));
+        assert!(!breaks("T9", &repeated("REGISTER", &[0, 500, 1_500, 3_500, 7_500, 11_500])));
+    }
+
+    #[test]
+    fn a_request_that_is_repeated_on_a_stream_breaks_t10() {
+        let over_tcp = |at| Tale::new().request(at, 2, 1, "OPTIONS", "b1", 1).over_tcp();
+        assert!(breaks("T10", &over_tcp(0).then(over_tcp(500))));
+        assert!(!breaks("T10", &over_tcp(0)));
+    }
+
+    #[test]
+    fn a_refusal_that_is_not_repeated_breaks_t11() {
+        let refused = |times: &[u64]| {
+            let asked = Tale::new().request(0, 2, 1, "INVITE", "b1", 1);
+            times.iter().fold(asked, |tale, at| tale.response(5 + at, 1, 2, 486, "INVITE", "b1", 1))
+        };
+        let all = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+        assert!(breaks("T11", &refused(&all[..4]).ends(40_000)));
+        assert!(breaks("T11", &refused(&[0, 700]).ends(5_000)));
+        assert!(!breaks("T11", &refused(&all).ends(40_000)));
+    }
+
+    #[test]
+    fn an_answer_that_is_repeated_after_its_ack_breaks_t12() {
+        let answered = Tale::new()
+            .request(0, 2, 1, "INVITE", "b1", 1)
+            .response(100, 1, 2, 200, "INVITE", "b1", 1)
+            .request(200, 2, 1, "ACK", "b2", 1)
+            .within();
+        assert!(!breaks("T12", &answered.clone()));
+        assert!(breaks("T12", &answered.response(600, 1, 2, 200, "INVITE", "b1", 1)));
+    }
+
+    #[test]
+    fn a_copy_with_another_body_breaks_t13() {
+        let said = |at, words| Tale::new().request(at, 2, 1, "MESSAGE", "b1", 1).describes(words);
+        assert!(breaks("T13", &said(0, "hello").then(said(500, "hallo"))));
+        assert!(!breaks("T13", &said(0, "hello").then(said(500, "hello"))));
+    }
+
+    fn repeated(method: &str, times: &[u64]) -> Tale {
+        times.iter().fold(Tale::new(), |tale, at| tale.request(*at, 2, 1, method, "b1", 1))
+    }
+}

@@ -1,0 +1,253 @@
+//! From a case to what became of it.
+
+use super::case::{Action, Answers, Case, Deed, Gust, PBX as PBX_NAME, Person, Setting, Way};
+use crate::faults::Plan;
+use crate::network::{Bursts, Fate, Kind, Link};
+use crate::phone::{Answering, Habits, Phone, Sound};
+use crate::stage::{PBX, Stage};
+use crate::world;
+use pbx::sip::{StatusCode, Transport};
+use pbx::time::{Duration, Instant};
+use std::any::Any;
+
+/// After this nobody waits for an answer that was lost: 64 * T1, and a little.
+const SETTLES: Duration = Duration::from_secs(40);
+
+/// What happens shortly before the faults stop is still a matter of the faults.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// What became of a case.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The rules that were broken, in the order of time.
+    pub broken: Vec<Broken>,
+    /// What the trace is known by: equal numbers are equal runs.
+    pub hash: u64,
+    /// How many packets were sent.
+    pub packets: usize,
+    /// How much virtual time it took.
+    pub lasted: Instant,
+    /// What went wrong in the network.
+    pub faults: Plan,
+}
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which: `T14`.
+    pub rule: String,
+    /// How, in a sentence.
+    pub what: String,
+}
+
+impl Run {
+    /// Whether this rule was broken.
+    pub fn breaks(&self, rule: &str) -> bool {
+        self.broken.iter().any(|broken| broken.rule == rule)
+    }
+}
+
+/// Plays a case on this thread. `Err`: it cannot be played, because of a whim that nobody knows.
+pub fn play(case: &Case) -> Result<Run, String> {
+    play_and(case, |_| ()).map(|(run, _)| run)
+}
+
+/// The same, and looks at the stage at the end; `None` when a panic left nothing to look at.
+pub fn play_and<T>(case: &Case, look: impl FnOnce(&Stage) -> T) -> Result<(Run, Option<T>), String> {
+    // What somebody else did on this thread before is not this case's.
+    world::last_panic();
+    let played = world::play_here(case.seed, async |stage: &mut Stage| {
+        case.whims.iter().try_for_each(|name| stage.buggify(name))?;
+        let broken = act_out(stage, case).await;
+        let run = Run {
+            broken,
+            hash: stage.trace().hash(),
+            packets: stage.trace().look(<[_]>::len),
+            lasted: stage.now(),
+            faults: stage.faults(),
+        };
+        Ok((run, Some(look(stage))))
+    });
+    played.unwrap_or_else(|panic| Ok((of_panic(panic.as_ref()), None)))
+}
+
+fn of_panic(panic: &(dyn Any + Send)) -> Run {
+    let words = panic.downcast_ref::<String>().cloned();
+    let words = words.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    let words = world::last_panic().or(words).unwrap_or_default().replace('\n', " ");
+    let what = format!("A25 is broken: nothing panics, but {words}");
+    let broken = vec![Broken { rule: "A25".to_owned(), what }];
+    Run { broken, hash: 0, packets: 0, lasted: Instant::START, faults: Plan::default() }
+}
+
+/// Everything happens; then the faults stop, and everything must come to rest.
+async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
+    prepare(stage, case).await;
+    for action in &case.actions {
+        let at = Instant::START + Duration::from_millis(action.at);
+        stage.pass(at.since(stage.now())).await;
+        perform(stage, action).await;
+    }
+    stage.pass(AFTERMATH).await;
+    stage.calm();
+    stage.plug_all_in();
+    stage.pass(SETTLES).await;
+    let mut broken = Vec::new();
+    broken.extend(stage.left_alone().map(|what| Broken {
+        rule: "A27".to_owned(),
+        what: format!("A27 is broken: when the faults have stopped nobody talks to nobody, but {what}"),
+    }));
+    let left = stage.come_to_rest().await;
+    if !left.is_empty() {
+        let what = format!("A24 is broken: nothing is left over at the end, but {}", left.join(", "));
+        broken.push(Broken { rule: "A24".to_owned(), what });
+    }
+    let (breaks, mut excused) = (stage.judge(), excused(stage));
+    if case.whims.iter().any(|whim| whim.starts_with("the disk")) {
+        // A record that waits for its disk is not there yet.
+        excused.push("A1");
+    }
+    let counts = breaks.iter().filter(|it| !excused.contains(&it.rule.id));
+    broken.extend(counts.map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }));
+    broken
+}
+
+/// The rules that do not know yet what such a run is excused by. Where none of this is the case all rules hold.
+fn excused(stage: &Stage) -> Vec<&'static str> {
+    let mut rules = Vec::new();
+    if stage.office.has_crashed() {
+        // A PBX that lost its power has forgotten whom it owes an answer, and its peers whom they asked.
+        rules.extend(["T2", "T11", "T12", "T17", "T20"]);
+    }
+    let (mut is_faulty, mut is_damaged, mut has_streams) = (false, false, false);
+    stage.trace().look(|packets| {
+        for packet in packets {
+            is_faulty |= packet.fate != Fate::default();
+            is_damaged |= packet.fate.flip.is_some();
+            has_streams |= packet.kind == Kind::Data;
+        }
+    });
+    if is_faulty {
+        // Copies of requests bring copies of responses, and those are not on the timers of who sends them.
+        rules.extend(["T11", "T12", "T16"]);
+    }
+    if is_damaged {
+        // What somebody read in a damaged packet is not what was written in it.
+        rules.extend(["D1", "S3", "T2", "T17", "T20", "T29"]);
+    }
+    if has_streams {
+        // What TCP delivers to somebody who has hung himself up is read by nobody; what is late may be answered before.
+        rules.extend(["T2", "T14", "T20"]);
+    }
+    rules
+}
+
+/// Sets the stage: the PBX, the telephones, the weather.
+async fn prepare(stage: &mut Stage, case: &Case) {
+    if let Some(plan) = &case.faults {
+        stage.follow(plan);
+    }
+    // All in one go, so that the PBX reads its configuration once.
+    case.office.iter().for_each(|setting| stage.plan.set(setting));
+    for person in &case.people {
+        stage.plan.extension(&person.extension);
+    }
+    for person in &case.people {
+        let phone = match person.tcp {
+            true => stage.phone_over(&person.name, Transport::Tcp).await,
+            false if person.extension == person.name => stage.phone(&person.name).await,
+            false => stage.add_phone(&person.name, &person.extension, Transport::Udp).await,
+        };
+        phone.habits(|habits| person.form(habits));
+    }
+    if case.faults.is_none() {
+        case.weather.iter().for_each(|gust| gust.blow(stage));
+    }
+}
+
+async fn perform(stage: &mut Stage, action: &Action) {
+    if action.who == PBX_NAME {
+        match action.does {
+            Deed::Crash => stage.office.crash(),
+            Deed::Start => stage.open_office().await,
+            Deed::ShutDown(grace) => stage.office.drain(Duration::from_millis(grace)).await,
+            _ => {}
+        }
+        return;
+    }
+    let Some(phone) = stage.phones().get(&action.who).cloned() else { return };
+    perform_on(&phone, &action.does);
+}
+
+fn perform_on(phone: &Phone, deed: &Deed) {
+    match deed {
+        Deed::Register => phone.register(),
+        Deed::Unregister => phone.unregister(),
+        Deed::Call(number) => phone.call(number),
+        Deed::Answer => phone.answer(),
+        Deed::Refuse => phone.reject(StatusCode::BUSY_HERE),
+        Deed::HangUp => phone.hang_up(),
+        Deed::Hold => phone.hold(),
+        Deed::Resume => phone.resume(),
+        Deed::Press(keys) => phone.press(keys),
+        Deed::PressByInfo(keys) => phone.press_by_info(keys),
+        Deed::LoseNetwork => phone.loses_its_network(),
+        Deed::FindNetwork => phone.finds_its_network(),
+        Deed::Send(text) => {
+            phone.sends(format!("{}\r\n\r\n", text.trim_end().replace('\n', "\r\n")).as_bytes());
+        }
+        // Only a PBX does that.
+        Deed::Crash | Deed::Start | Deed::ShutDown(_) => {}
+    }
+}
+
+impl Person {
+    fn form(&self, habits: &mut Habits) {
+        if !self.talks {
+            habits.voice = Sound::Off;
+        }
+        habits.offers_late = self.offers_late;
+        habits.answering = match self.answers {
+            Answers::ByHand => Answering::ByHand,
+            Answers::After(millis) => Answering::After(Duration::from_millis(millis)),
+            Answers::Busy => Answering::Rejects(StatusCode::BUSY_HERE),
+            Answers::Dead => Answering::IsDead,
+        };
+    }
+}
+
+impl crate::office::Plan {
+    fn set(&mut self, setting: &Setting) {
+        match setting {
+            Setting::Calls(calls) => self.behave("max_concurrent_calls", calls),
+            Setting::Legs(legs) => self.talk("rtp_port_range_end", 20_000 + legs * 2 - 1),
+            Setting::ForwardBusy(of, to) => self.extend(of, "forward_busy", to),
+            Setting::ForwardNoAnswer(of, to) => self.extend(of, "forward_no_answer", to),
+        }
+    }
+}
+
+impl Gust {
+    fn blow(&self, stage: &Stage) {
+        let Some(phone) = stage.phones().get(&self.who) else { return };
+        let (address, share) = (phone.host().address(), |percent: u8| f64::from(percent) / 100.0);
+        let link = Link {
+            loss: share(self.loss),
+            jitter: Duration::from_millis(self.jitter),
+            duplicate: share(self.twice),
+            reorder: share(self.overtaken),
+            corrupt: share(self.flipped),
+            bursts: (self.bursts > 0).then(|| Bursts {
+                slot: Duration::from_millis(100),
+                bad: share(self.bursts),
+                loss: 1.0,
+            }),
+            ..Link::default()
+        };
+        match self.way {
+            Way::Both => stage.network.set_link(address, PBX, link),
+            Way::Up => stage.network.set_link_one_way(address, PBX, link),
+            Way::Down => stage.network.set_link_one_way(PBX, address, link),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Faults are data: what went wrong in a run, replayed with the dice off, is the same run.
+
+use scenarios::play::{Outcome, Settings};
+use scenarios::suite::{Case, cases, hush};
+use simulator::faults::Plan;
+use std::path::Path;
+
+const SETTINGS: Settings = Settings { seed: 7, until: None };
+
+#[test]
+fn every_run_comes_again_from_its_faults() {
+    let mut faulty = 0;
+    for case in all() {
+        let drawn = case.play(SETTINGS);
+        if drawn.faults.is_empty() {
+            continue;
+        }
+        faulty += 1;
+        let text = drawn.faults.write();
+        let plan = Plan::parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{text}", case.name));
+        let replayed = case.play_under(SETTINGS, &plan);
+        assert_alike(&case, &drawn, &replayed);
+        assert!(replayed.strangers.is_empty(), "{}: {:?}", case.name, replayed.strangers);
+        assert_eq!(replayed.faults, drawn.faults, "{}", case.name);
+    }
+    assert!(faulty > 10, "only in {faulty} scenarios does anything go wrong");
+}
+
+#[test]
+fn a_fault_that_is_taken_away_does_not_happen() {
+    let case = named("network/weather: Packets that come twice");
+    let mut plan = case.play(SETTINGS).faults;
+    let all = plan.packets.len();
+    assert!(all > 3, "the weather did nothing");
+    plan.packets.truncate(3);
+    let replayed = case.play_under(SETTINGS, &plan);
+    assert_eq!(replayed.faults.packets, plan.packets);
+}
+
+#[test]
+fn a_machine_that_a_plan_switches_off_is_off() {
+    let case = named("calls/talk: The caller hangs up");
+    let plan = "events = [{ at = '100 ms', cut = ['bob', 'PBX'] }, { at = '100 ms', off = 'bob' }]";
+    let outcome = case.play_under(SETTINGS, &Plan::parse(plan).expect("a plan"));
+    assert!(outcome.failure.is_some(), "bob was called without a network");
+    assert_eq!(outcome.faults.events.len(), 2, "{:?}", outcome.faults.events);
+}
+
+#[test]
+fn a_plan_about_strangers_says_so() {
+    let case = named("calls/talk: The caller hangs up");
+    let plan = "packets = [{ from = 'zoe', to = 'PBX', number = 1, lost = true }]";
+    let outcome = case.play_under(SETTINGS, &Plan::parse(plan).expect("a plan"));
+    assert_eq!(outcome.strangers.iter().collect::<Vec<_>>(), ["zoe"]);
+}
+
+/// Tests switch the feature on by a dependency that only tests have, so that no other build has it.
+#[test]
+fn a_program_that_is_for_real_cannot_be_buggified() {
+    let tree = |edges| {
+        let mut cargo = std::process::Command::new(env!("CARGO"));
+        let output = cargo.args(["tree", "--offline", "--edges", edges, "--invert", "pbx"]).output();
+        let output = output.expect("cargo runs where tests were built");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).contains("buggify")
+    };
+    assert!(!tree("normal,build,features"), "`cargo run` would have a PBX that can be buggified");
+    assert!(tree("normal,build,dev,features"), "`cargo test` would have none");
+}
+
+fn all() -> Vec<Case> {
+    hush();
+    let cases = cases(Path::new("features")).expect("the features can be read");
+    cases.into_iter().filter(|case| !case.has_tag("slow")).collect()
+}
+
+fn named(name: &str) -> Case {
+    all().into_iter().find(|case| case.name.starts_with(name)).expect("there is such a scenario")
+}
+
+fn assert_alike(case: &Case, drawn: &Outcome, replayed: &Outcome) {
+    let pairs = drawn.trace.lines().zip(replayed.trace.lines());
+    if let Some((one, other)) = pairs.into_iter().find(|(one, other)| one != other) {
+        panic!("{}: the first packet that differs\n  {one}\n  {other}", case.name);
+    }
+    assert_eq!(drawn.trace.lines().count(), replayed.trace.lines().count(), "{}", case.name);
+    assert_eq!(drawn.failure.is_some(), replayed.failure.is_some(), "{}", case.name);
+}
