@@ -46,9 +46,12 @@ struct Bridge<'a> {
 
 fn copies_ring_nobody(evidence: &Evidence<'_>, findings: &mut Findings) {
     for bridge in bridges(evidence) {
-        let mut ringing: BTreeMap<&str, (&Transaction, &Sip)> = BTreeMap::new();
+        // A name may have several addresses, which are tried one after the other.
+        let mut ringing: BTreeMap<_, (&Transaction, &Sip)> = BTreeMap::new();
         for (transaction, leg) in bridge.legs {
-            let Some((before, first)) = ringing.insert(leg.uri(), (transaction, leg)) else { continue };
+            let Some((before, first)) = ringing.insert((leg.uri(), leg.to), (transaction, leg)) else {
+                continue;
+            };
             let ended = first_final(evidence, before).is_some_and(|(end, _)| end <= leg.at);
             if !ended && first.call_id != leg.call_id {
                 findings.blame(leg.from, leg.at, format!("{} has two INVITEs", leg.uri()));

@@ -37,7 +37,11 @@ fn answers_have_the_streams(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (offered, answered) = (kinds(offer), kinds(answer));
         if offered != answered {
             let name = answered_by.name();
-            findings.add(answered_by.at, format!("{name} has {answered:?} for {offered:?}"));
+            findings.blame(
+                answered_by.from,
+                answered_by.at,
+                format!("{name} has {answered:?} for {offered:?}"),
+            );
         }
     }
 }

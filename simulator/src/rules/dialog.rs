@@ -221,7 +221,15 @@ fn crossing_byes_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             new_requests(evidence, dialog).filter(|request| request.method == "BYE").collect();
         let cross = byes.iter().any(|bye| dialog.is_from_caller(bye))
             && byes.iter().any(|bye| !dialog.is_from_caller(bye));
-        for bye in byes.into_iter().filter(|_| cross) {
+        // One with a number that was left behind is refused with 500 (section 12.2.2).
+        let is_late = |bye: &&Sip| {
+            new_requests(evidence, dialog).any(|other| {
+                dialog.is_from_caller(other) == dialog.is_from_caller(bye)
+                    && other.at < bye.at
+                    && other.cseq > bye.cseq
+            })
+        };
+        for bye in byes.into_iter().filter(|bye| cross && !is_late(bye)) {
             let answer = final_of(evidence, bye);
             if let Some(answer) =
                 answer.filter(|answer| !matches!(answer.status, Some(200 | 481 | 401 | 407)))
