@@ -131,9 +131,12 @@ fn mean(pair: &[i16]) -> i16 {
 /// So many waves are kept, more than there are people in most worlds.
 const KEPT: usize = 64;
 
+/// The bits of a frequency, and how it is encoded.
+type Pitch = (u64, Law);
+
 thread_local! {
     /// The waves of this world: one costs as many sines as its period has samples, and a packet would need a new one.
-    static WAVES: RefCell<Vec<((u64, Law), Option<Wave>)>> = const { RefCell::new(Vec::new()) };
+    static WAVES: RefCell<Vec<(Pitch, Option<Wave>)>> = const { RefCell::new(Vec::new()) };
 }
 
 fn fill_tone(frequency: f64, from: u64, law: Law, out: &mut [u8]) {
