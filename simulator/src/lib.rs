@@ -16,9 +16,26 @@
 //! });
 //! ```
 //!
+//! When the scene is over, everything comes to rest and every rule of [`rules`] is asked; a failure tells what was broken, by
+//! what, and shows the ladder. A test that wants to look at its world from outside, step by step, has a [`world::World`]:
+//!
+//! ```
+//! use futures::executor::block_on;
+//! use pbx::time::Duration;
+//! use simulator::{stage::Stage, world::World};
+//!
+//! let world = World::new(7);
+//! block_on(world.play(async |stage: &mut Stage| stage.phone("alice").await.register()));
+//! block_on(world.pass(Duration::from_secs(1)));
+//! let is_known = block_on(world.with(|stage: &mut Stage| stage.phones()["alice"].is_registered()));
+//! assert!(is_known);
+//! block_on(world.conclude());
+//! ```
+//!
 //! | room | what is in it |
 //! |---|---|
 //! | [`dice`] | draws that depend on what they are for, not on what was drawn before |
+//! | [`guards`] | what no program of a world may touch: the machine |
 //! | [`network`] | hosts, links with faults, datagrams and streams: the seam of the PBX, simulated |
 //! | [`disk`] | files that survive a crash as on a real disk |
 //! | [`ear`] | what is in a recording: tones, silence |
@@ -36,6 +53,7 @@
 
 pub mod dice;
 pub mod disk;
+pub mod guards;
 pub mod network;
 
 pub mod agents;

@@ -4,6 +4,7 @@ mod router;
 
 use crate::agents::Agents;
 use crate::faults::{self, Event, PacketFault};
+use crate::guards;
 use crate::logbook::Logbook;
 use crate::network::{Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, seen_outside};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
@@ -15,6 +16,7 @@ use pbx::pbx::What;
 use pbx::shell::host::Host as _;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -72,6 +74,8 @@ pub struct Stage {
     whims: Vec<String>,
     /// The events of the plan that is followed, those to come.
     agenda: VecDeque<Event>,
+    /// Whether anybody has brought it to rest or judged it.
+    has_concluded: Cell<bool>,
 }
 
 impl Stage {
@@ -80,6 +84,9 @@ impl Stage {
     pub(crate) fn new(ground: Ground, seed: u64) -> Stage {
         let is_own = ground == Ground::Own;
         let network = Builder::new().rng_seed(seed).over(ground).build();
+        if is_own {
+            guards::begin(tokio::time::Instant::now(), network.clock());
+        }
         let trace = Trace::of(&network);
         let logbook = Logbook::default();
         let _scribe = logbook.open(network.clone());
@@ -112,6 +119,7 @@ impl Stage {
             scripted: Vec::new(),
             whims: Vec::new(),
             agenda: VecDeque::new(),
+            has_concluded: Cell::new(false),
         }
     }
 
@@ -319,6 +327,7 @@ impl Stage {
 
     /// The faults stop, everybody hangs up, and everything has time to come to its end; returns what is left over.
     pub async fn come_to_rest(&mut self) -> Vec<String> {
+        self.has_concluded.set(true);
         self.calm();
         self.plug_all_in();
         for phone in self.phones.values() {
@@ -333,6 +342,19 @@ impl Stage {
         }
         self.left = self.left_over();
         self.left.clone()
+    }
+
+    /// Everything comes to rest and every rule is asked; panics with what is left over or was broken. Does nothing when the
+    /// scene has come to rest or asked for a judgement by itself, as one does that is about something wrong, nor when the
+    /// world stands still.
+    pub async fn conclude(&mut self) {
+        if self.has_concluded.get() || self.has_stopped() {
+            return;
+        }
+        let left = self.come_to_rest().await;
+        assert!(left.is_empty(), "A24 is broken: nothing is left over at the end, but {}", left.join(", "));
+        let broken: Vec<String> = self.judge().iter().map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "{}", broken.join("\n"));
     }
 
     /// Who talks to nobody, in words: more telephones are in a call than the PBX has ends of calls, or the other way round.
@@ -385,6 +407,7 @@ impl Stage {
     /// In real time the machine has its own part in when something happens, and not every packet is seen: there only what is
     /// left over is judged.
     pub fn judge(&self) -> Vec<Break> {
+        self.has_concluded.set(true);
         let is_own = *self.ground() == Ground::Own;
         let excused = self.excused();
         let unheard = self.office.events().into_iter().filter_map(|event| match event.what {

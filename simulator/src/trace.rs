@@ -66,17 +66,40 @@ impl Trace {
     }
 }
 
-fn write_line(line: &mut String, packet: &Packet) {
+/// Without its end.
+fn write_line(text: &mut String, packet: &Packet) {
     let Packet { at, from, to, kind, bytes, number, fate, arrives } = packet;
-    let _ = write!(line, "{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
+    let _ = write!(text, "{} {from} {to} {kind:?} #{number} {fate:?} ", at.as_nanos());
     let _ = match arrives {
-        Some(arrives) => write!(line, "{} ", arrives.as_nanos()),
-        None => write!(line, "never "),
+        Some(arrives) => write!(text, "{} ", arrives.as_nanos()),
+        None => write!(text, "never "),
     };
     match std::str::from_utf8(bytes) {
-        Ok(text) => line.extend(text.escape_debug()),
-        Err(_) => bytes.iter().for_each(|byte| {
-            let _ = write!(line, "{byte:02x}");
-        }),
+        Ok(payload) => text.extend(payload.escape_debug()),
+        Err(_) => text.extend(bytes.iter().map(|byte| HEX[usize::from(*byte)])),
     }
 }
+
+/// Two digits a byte. Most of a trace is media, so this is most of what it takes to write one.
+const HEX: [&str; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    const PAIRS: [[u8; 2]; 256] = {
+        let mut pairs = [[0; 2]; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+            byte += 1;
+        }
+        pairs
+    };
+    let mut texts = [""; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        texts[byte] = match std::str::from_utf8(&PAIRS[byte]) {
+            Ok(text) => text,
+            Err(_) => panic!("digits are text"),
+        };
+        byte += 1;
+    }
+    texts
+};

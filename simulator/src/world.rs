@@ -3,6 +3,8 @@
 //! The thread owns everything. Who stands outside sends it closures and awaits what they return; between two closures
 //! nothing moves, not even the time. Nothing is shared with another world, so hundreds may run in one process.
 
+use crate::guards::{self, Entered};
+use crate::ladder::{Ladder, Style};
 use crate::network::{Ground, Network, Steps};
 use crate::stage::Stage;
 use pbx::time::Duration;
@@ -14,6 +16,9 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::sync::oneshot;
+
+/// Arrows that are shown of a scene that failed.
+const SHOWN: usize = 20;
 
 /// What a world is asked to do.
 type Job = Box<dyn FnOnce(&mut Engine, &mut Stage) + Send>;
@@ -52,7 +57,7 @@ impl World {
             // The runtime is known, for tasks that are spawned, but does not run: even one that a panic of a task has
             // shut down can be looked at.
             let _inside = engine.runtime.enter();
-            act(stage)
+            guards::watch_step(|| act(stage))
         })
         .await
     }
@@ -70,13 +75,18 @@ impl World {
         self.play(async move |stage: &mut Stage| stage.pass(time).await).await;
     }
 
+    /// Everything comes to rest and every rule is asked, as by [`Stage::conclude`].
+    pub async fn conclude(&self) {
+        self.play(async |stage: &mut Stage| stage.conclude().await).await;
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Engine, &mut Stage) -> T + Send + 'static,
     ) -> T {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |engine, stage| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| act(engine, stage)));
+            let outcome = guarded(|| act(engine, stage));
             // Who asked may have given up waiting.
             let _ = answer.send(outcome);
         });
@@ -101,30 +111,58 @@ impl Drop for World {
 }
 
 /// Plays one scene in a world of its own and returns what it returns; for tests that need no world beyond that.
+///
+/// When the scene is over, everything comes to rest and every rule is asked, as by [`Stage::conclude`]. A failure says the
+/// seed; the ladder up to it goes to stderr.
 pub fn play<T: Send + 'static>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T + Send + 'static) -> T {
     let scene = move || {
         let mut engine = Engine::new(&Ground::Own, seed);
         let mut stage = engine.raise(Ground::Own, seed);
-        engine.tell(stage.network.clone(), scene(&mut stage))
+        let outcome = guarded(|| {
+            engine.tell(stage.network.clone(), async {
+                let result = scene(&mut stage).await;
+                stage.conclude().await;
+                result
+            })
+        });
+        if outcome.is_err() {
+            let ladder = stage.trace().look(|packets| last_arrows(&Ladder::of(packets, stage.names())));
+            eprintln!("\n{ladder}\n  seed {seed}\n");
+        }
+        outcome
     };
     let thread = thread::Builder::new().name(format!("world {seed}")).spawn(scene);
     match thread.expect("the machine has room for another thread").join() {
-        Ok(result) => result,
-        Err(panic) => resume_unwind(panic),
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) | Err(panic) => resume_unwind(panic),
     }
 }
 
-/// The same on this thread, without one of its own: for those who play thousands of worlds one after the other. `Err`: a
-/// panic, in the scene or in a task.
+fn last_arrows(ladder: &Ladder) -> String {
+    let all = ladder.arrows.len();
+    ladder.draw(all.saturating_sub(SHOWN)..all, None, Style::default())
+}
+
+/// The same on this thread, without one of its own: for those who play thousands of worlds one after the other, and judge
+/// them themselves. `Err`: a panic, in the scene or in a task.
 pub fn play_here<T>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(|| {
+    guarded(|| {
         let mut engine = Engine::new(&Ground::Own, seed);
         let mut stage = engine.raise(Ground::Own, seed);
         let result = engine.tell(stage.network.clone(), scene(&mut stage));
         // Tasks of the runtime hold parts of the stage and end with it.
         drop(engine);
         result
-    }))
+    })
+}
+
+/// Whoever reached for the machine is the reason, whatever else came of it.
+fn guarded<T>(act: impl FnOnce() -> T) -> thread::Result<T> {
+    let outcome = catch_unwind(AssertUnwindSafe(act));
+    match guards::offence() {
+        Some(reason) => Err(Box::new(reason)),
+        None => outcome,
+    }
 }
 
 /// From now on the last panic of each thread is remembered, with its place; what is done with panics otherwise stays.
@@ -165,13 +203,17 @@ struct Engine {
     /// Where the story is told; and all tasks run, unless turmoil has them.
     runtime: Runtime,
     steps: Option<Steps>,
+    /// On other grounds a world has to reach for the machine. The last to go: tasks end with the runtime.
+    _guards: Option<Entered>,
 }
 
 impl Engine {
     fn new(ground: &Ground, seed: u64) -> Engine {
+        let guards = (*ground == Ground::Own).then(|| guards::enter(seed));
         let mut builder = Builder::new_current_thread();
         match ground {
-            Ground::Own | Ground::Turmoil => builder.enable_time().start_paused(true),
+            Ground::Own => guards::watch_tasks(&mut builder).enable_time().start_paused(true),
+            Ground::Turmoil => builder.enable_time().start_paused(true),
             Ground::Real(_) => builder.enable_all(),
         };
         let runtime = builder
@@ -179,7 +221,7 @@ impl Engine {
             .unhandled_panic(UnhandledPanic::ShutdownRuntime)
             .build()
             .expect("a runtime needs nothing of the machine, or a descriptor or two");
-        Engine { runtime, steps: (*ground == Ground::Turmoil).then(|| Steps::new(seed)) }
+        Engine { runtime, steps: (*ground == Ground::Turmoil).then(|| Steps::new(seed)), _guards: guards }
     }
 
     fn raise(&mut self, ground: Ground, seed: u64) -> Stage {
@@ -187,6 +229,7 @@ impl Engine {
     }
 
     fn tell<T>(&mut self, network: Network, story: impl Future<Output = T>) -> T {
+        let story = guards::watch(story);
         match &mut self.steps {
             Some(steps) => steps.tell(&self.runtime, &network, story),
             None => self.runtime.block_on(story),

@@ -1,7 +1,7 @@
 //! The core is told everything: no room but the shell names a socket, a file, a thread or a clock. Nor does a
 //! simulated world have a socket or a clock.
 
-use crate::rust::{Path, paths, without_comments};
+use crate::rust::{Path, paths, without_comments, without_strings};
 use crate::source::{Source, repository};
 use crate::{findings_in, holds};
 
@@ -21,6 +21,34 @@ fn exceptions_stand_in_the_open() {
 #[test]
 fn a_simulated_world_touches_nothing_real() {
     holds("no simulated world opens a socket or reads a clock", real_findings(&repository()));
+}
+
+#[test]
+fn unsafe_code_stands_where_the_architecture_says() {
+    holds("`unsafe` stands in the files that docs/architecture.md names", unsafe_findings(&repository()));
+}
+
+/// Where the compiler has to believe us.
+const UNSAFE: [&str; 3] =
+    ["pbx/src/shell/media_socket.rs", "pbx/src/shell/real.rs", "simulator/src/guards/os.rs"];
+
+fn unsafe_findings(sources: &[Source]) -> Vec<String> {
+    let is_program = |source: &&Source| {
+        let folders = ["pbx/src/", "simulator/src/", "scenarios/src/"];
+        source.is_rust() && folders.iter().any(|folder| source.path.starts_with(folder))
+    };
+    let elsewhere =
+        sources.iter().filter(is_program).filter(|source| !UNSAFE.contains(&source.path.as_str()));
+    let mut findings = Vec::new();
+    for source in elsewhere {
+        let code = without_strings(&without_comments(&source.text));
+        let lines = code.lines().enumerate().filter(|(_, line)| {
+            line.split(|character: char| !character.is_alphanumeric() && character != '_')
+                .any(|word| word == "unsafe")
+        });
+        findings.extend(lines.map(|(at, line)| format!("{}:{}: {}", source.path, at + 1, line.trim())));
+    }
+    findings
 }
 
 /// A path that begins like this is for the shell alone.
@@ -183,6 +211,16 @@ fn a_clock_in_a_simulated_world_is_found() {
     assert_eq!(found("use std::time::{Duration, Instant};"), 1);
     assert_eq!(found("use tokio::net::UdpSocket;"), 1);
     assert_eq!(found("use tokio::time::Instant; use std::net::SocketAddr;"), 0);
+}
+
+#[test]
+fn unsafe_code_elsewhere_is_found() {
+    let found = |path, text| findings_in(path, text, unsafe_findings).len();
+
+    assert_eq!(found("pbx/src/sip/parse.rs", "fn f() { unsafe { g() } }"), 1);
+    assert_eq!(found("simulator/src/world.rs", "unsafe impl Send for World {}"), 1);
+    assert_eq!(found("pbx/src/sip/parse.rs", "// unsafe\nconst S: &str = \"unsafe\"; fn is_unsafe() {}"), 0);
+    assert_eq!(found("pbx/src/shell/real.rs", "fn f() { unsafe { g() } }"), 0);
 }
 
 #[test]

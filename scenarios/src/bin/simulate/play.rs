@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// Show every packet
     #[arg(long)]
     trace: bool,
+    /// Show the number that equal runs have in common
+    #[arg(long)]
+    hash: bool,
     /// Show how the PBX and the telephones are at the end
     #[arg(long)]
     state: bool,
@@ -80,6 +83,9 @@ fn show(case: &Case, outcome: &Outcome, arguments: &Arguments, kept: Option<&Pat
     let took = report::span(outcome.took.as_secs_f64());
     println!("{} ... {word}, {} of virtual time in {took}", case.name, outcome.lasted);
     let style = terminal::style();
+    if arguments.hash {
+        println!("trace {:016x}", outcome.hash);
+    }
     if arguments.trace {
         print!("{}", outcome.trace);
     }
