@@ -37,9 +37,11 @@ pub fn real() -> Result<Ground, String> {
 
 /// The scenarios that can be tried on this ground, to be played on it.
 pub fn those_for(cases: impl Iterator<Item = Case>, ground: &Ground) -> impl Iterator<Item = Case> {
-    let is_real = matches!(ground, Ground::Real(_));
+    let (is_real, is_own) = (matches!(ground, Ground::Real(_)), *ground == Ground::Own);
     cases
         .filter(move |case| !is_real || case.has_tag(REAL))
+        // Weathers are those of our network.
+        .filter(move |case| is_own || case.weather.is_none())
         .map(|case| Case { ground: ground.clone(), ..case })
 }
 

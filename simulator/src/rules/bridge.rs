@@ -67,7 +67,10 @@ fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
             (answer.status < Some(300)).then_some(end)
         };
         let Some(won) = bridge.legs.iter().filter_map(|leg| answer(&leg)).min() else { continue };
-        let winner = bridge.legs.iter().position(|leg| answer(&leg) == Some(won));
+        // Of two who answer in one instant either may win.
+        let answers = |leg: &(&Transaction, &Sip)| answer(&leg) == Some(won);
+        let stays = |leg: &(&Transaction, &Sip)| answers(leg) && !gives_up(evidence, *leg, won);
+        let winner = bridge.legs.iter().position(stays).or_else(|| bridge.legs.iter().position(answers));
         for (at, leg) in bridge.legs.iter().enumerate().filter(|(at, _)| Some(*at) != winner) {
             if bridge.legs[at].1.at <= won && !gives_up(evidence, *leg, won) {
                 findings.blame(leg.1.from, won, format!("{} still rings", leg.1.uri()));
