@@ -410,7 +410,9 @@ impl Stage {
         self.has_concluded.set(true);
         let is_own = *self.ground() == Ground::Own;
         let excused = self.excused();
-        let unheard = self.office.events().into_iter().filter_map(|event| match event.what {
+        // A process tells nobody what it does.
+        let events = if self.is_real() { Vec::new() } else { self.office.events() };
+        let unheard = events.into_iter().filter_map(|event| match event.what {
             What::Blocked { source } => Some(source),
             _ => None,
         });
@@ -434,6 +436,7 @@ impl Stage {
                 complaints: &complaints,
                 rtp_timeout: self.office.rtp_timeout(&self.plan),
                 stood_still: self.network.has_ever_paused(),
+                grain: if is_own { Duration::ZERO } else { Duration::from_millis(1) },
                 noise: &noise,
             };
             let run = if self.is_real() {

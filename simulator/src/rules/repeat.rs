@@ -59,7 +59,7 @@ fn invites_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let sends = over_udp(evidence, transaction);
         let heard = first_arrival(evidence, transaction, |_| true);
-        check_gaps(&sends, Duration::MAX, None, findings);
+        check_gaps(evidence, &sends, Duration::MAX, None, findings);
         check_end(&sends, 7, heard, findings);
     }
 }
@@ -69,7 +69,7 @@ fn requests_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
         debug_assert!(request.method != "ACK", "an ACK is no request of a transaction");
         let sends = over_udp(evidence, transaction);
         let heard = first_arrival(evidence, transaction, Sip::is_final);
-        check_gaps(&sends, T2, first_arrival(evidence, transaction, |_| true), findings);
+        check_gaps(evidence, &sends, T2, first_arrival(evidence, transaction, |_| true), findings);
         check_end(&sends, 11, heard, findings);
     }
 }
@@ -164,7 +164,7 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     let over = byes
         .filter_map(|bye| if bye.from.ip() == first.from.ip() { Some(bye.at) } else { bye.arrived })
         .min();
-    check_gaps(sends, T2, None, findings);
+    check_gaps(evidence, sends, T2, None, findings);
     check_end(sends, 11, acked, findings);
     let end = first.at + PATIENCE;
     let goes_on = end + SLACK < evidence.run.end && evidence.ran(first.from, first.at, end) && first.over_udp;
@@ -236,11 +236,18 @@ fn ghosts<'a>(
     evidence.log.at(&transaction.ghosts).filter(move |ghost| ghost.asks(method))
 }
 
-fn check_gaps(sends: &[&Sip], longest: Duration, rang: Option<Instant>, findings: &mut Findings) {
+fn check_gaps(
+    evidence: &Evidence<'_>,
+    sends: &[&Sip],
+    longest: Duration,
+    rang: Option<Instant>,
+    findings: &mut Findings,
+) {
     let mut expected = T1;
     for pair in sends.windows(2) {
         let gap = pair[1].at.since(pair[0].at);
-        let fits = |expected: Duration| (expected..expected + SLACK).contains(&gap);
+        let gap_and_grain = gap + evidence.run.grain;
+        let fits = |expected: Duration| expected <= gap_and_grain && gap < expected + SLACK;
         // After a provisional response every gap is the longest.
         let is_long = fits(longest.min(T2)) && rang.is_some_and(|rang| rang <= pair[1].at);
         if !fits(expected) && !is_long {

@@ -37,6 +37,8 @@ pub struct Run<'a> {
     pub rtp_timeout: Option<Duration>,
     /// Whether any host stood still for a while, or a link held packets back.
     pub stood_still: bool,
+    /// How coarse the clock of the network is: timers may go off so much early.
+    pub grain: Duration,
     /// What somebody sent that was never meant to be a message.
     pub noise: &'a [Vec<u8>],
 }

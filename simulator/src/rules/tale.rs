@@ -251,6 +251,7 @@ impl Tale {
             records.push(json!({ "sip_call_id": "c" }));
         }
         look(&Run {
+            grain: Duration::ZERO,
             packets: &self.packets,
             pbx: IpAddr::from([10, 0, 0, 1]),
             outages: &[],
