@@ -1,4 +1,4 @@
-//! What a simulated world costs the processor: a call with everything, a hundred of them, an hour in which nothing
+//! What a simulated world costs the processor (SIM-03): a call with everything, a hundred of them, an hour in which nothing
 //! happens, all features; and the network alone beside turmoil's.
 //!
 //! CPU time of the process, not the clock on the wall: a world is a thread of its own, and a machine has neighbours. The

@@ -1,4 +1,4 @@
-//! One seed, one run, to the byte: whatever the process, its environment and its threads.
+//! One seed, one run, to the byte: whatever the process, its environment and its threads (SIM-02).
 //!
 //! Every scenario is played twice here, each time beside others, and every third one in another process too, which has
 //! another environment, logs what the logbooks of its worlds leave, and plays one at a time. Of each the first seconds are

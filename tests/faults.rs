@@ -1,4 +1,4 @@
-//! Faults are data: what went wrong in a run, replayed with the dice off, is the same run.
+//! Faults are data: what went wrong in a run, replayed with the dice off, is the same run (SIM-07).
 
 use scenarios::play::{Outcome, Settings};
 use scenarios::suite::{Case, cases, hush};

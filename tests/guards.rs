@@ -1,4 +1,4 @@
-//! A program in a simulated world that reaches for the machine stops the world, and is told why; elsewhere nothing has
+//! A program in a simulated world that reaches for the machine stops the world, and is told why (SIM-21); elsewhere nothing has
 //! changed, least of all in the PBX as it is shipped.
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is what the guards are shown")]
 

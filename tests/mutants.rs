@@ -1,4 +1,4 @@
-//! Each rule bites: a fault is planted, and the rule that is there for it says so.
+//! Each rule bites: a fault is planted, and the rule that is there for it says so (SIM-10).
 //!
 //! A mutant is a rule, a fault in words, a scene and the hand that plants the fault, mostly by forging what a host sends
 //! (`simulator::network::Outgoing`). Every scene is played without a fault first, and breaks nothing.

@@ -1,4 +1,4 @@
-//! The swarm: cases nobody thought of, those that once failed, and planted bugs that must be found.
+//! The swarm: cases nobody thought of, those that once failed, and planted bugs that must be found (SIM-08, SIM-09).
 //!
 //! Every run plays other cases. When one fails its seed is printed, with the smallest case that fails like it and the line to play it
 //! again; `SWARM_SEED=n cargo test --test swarm` plays the same cases again.

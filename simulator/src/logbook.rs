@@ -131,7 +131,9 @@ impl Visit for Words {
 
 #[cfg(test)]
 mod tests {
-    use crate::world;
+    use crate::stage::Stage;
+    use crate::world::{self, World};
+    use futures::executor::block_on;
     use pbx::time::{Duration, Instant};
 
     #[test]
@@ -140,6 +142,8 @@ mod tests {
             stage.pass(Duration::from_secs(2)).await;
             tracing::warn!("it is late");
             tracing::error!(file = "calls.jsonl", "the disk is full");
+            // It is told as a broken rule, which is not what this is about.
+            assert!(stage.judge().iter().any(|broken| broken.rule.id == "A25"));
             stage.logbook().errors()
         });
         assert_eq!(errors, [(Instant::from_millis(2_000), "the disk is full file=calls.jsonl".to_owned())]);
@@ -147,10 +151,10 @@ mod tests {
 
     #[test]
     fn nobody_writes_in_the_book_of_another_world() {
-        let errors = world::play(1, async |stage| {
-            world::play(2, async |_| tracing::error!("elsewhere"));
-            stage.logbook().errors()
-        });
+        let one = World::new(1);
+        let other = World::new(2);
+        block_on(other.with(|_| tracing::error!("elsewhere")));
+        let errors = block_on(one.with(|stage: &mut Stage| stage.logbook().errors()));
         assert_eq!(errors, []);
     }
 }

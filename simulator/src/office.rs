@@ -1,4 +1,4 @@
-//! The PBX in a world: whole and unchanged, from its sockets up, on a host of the network.
+//! The PBX in a world: whole and unchanged, from its sockets up (SIM-01), on a host of the network.
 //!
 //! What a scenario wants of it is said in [`Plan`], which becomes the same TOML an operator writes.
 

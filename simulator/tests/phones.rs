@@ -1,4 +1,4 @@
-//! A world as a library: two telephones and the PBX between them.
+//! A world as a library: two telephones and the PBX between them (SIM-20).
 
 use pbx::time::Duration;
 use simulator::ear;

@@ -1,6 +1,9 @@
-//! Tones: sines made exactly, keys found in audio. No stream, no time: samples are counted, not seconds.
+//! Tones: sines made exactly, keys found in audio, and all that is heard in a recording. No stream, no time: samples are
+//! counted, not seconds.
 
 pub mod dtmf;
+pub mod recording;
+pub mod scan;
 pub mod sine;
 
 pub use sine::{Sine, Wave};

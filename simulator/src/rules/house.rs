@@ -1,4 +1,4 @@
-//! The PBX as a program: what it leaves behind, what it complains about, what time it thinks it is.
+//! The PBX as a program: what it leaves behind (SIM-11), what it complains about, what time it thinks it is.
 
 use super::log::Sip;
 use super::session::header;

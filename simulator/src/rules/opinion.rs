@@ -1,4 +1,4 @@
-//! A second opinion: what others read in the same bytes. `rsip` reads SIP, `rtp-rs` reads RTP; neither shares a line with
+//! A second opinion: what others read in the same bytes (SIM-19). `rsip` reads SIP, `rtp-rs` reads RTP; neither shares a line with
 //! the PBX.
 
 use super::log::Sip;

@@ -1,0 +1,312 @@
+//! Sines fitted to samples by least squares.
+
+use std::f64::consts::TAU;
+
+/// The most sines of one fit.
+const MOST: usize = 3;
+
+/// Real and imaginary part.
+type Complex = (f64, f64);
+
+/// `K` sines over a stretch of samples at 8000 Hz, prepared so that a fit over any part of it costs the same.
+pub(super) struct Sines<const K: usize> {
+    omegas: [f64; K],
+    /// e^(jωn) of each.
+    waves: Vec<[Complex; K]>,
+    /// The sum of x(n) e^(jωn) of each, and of x(n)^2, before sample n.
+    sums: Vec<[Complex; K]>,
+    energy: Vec<f64>,
+    /// 1 / (e^(jω) - 1) for ω the sum, and the difference, of two.
+    over_sum: [[Complex; K]; K],
+    over_difference: [[Complex; K]; K],
+}
+
+/// The fit of `K` sines over a part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fit<const K: usize> {
+    /// The energy that the sines explain.
+    pub(super) explained: f64,
+    /// The energy there is.
+    pub(super) energy: f64,
+    /// How much cosine and sine of each.
+    waves: [Complex; K],
+}
+
+impl<const K: usize> Fit<K> {
+    /// What part the sines explain, 0 to 1.
+    pub(super) fn share(&self) -> f64 {
+        if self.energy > 0.0 { self.explained / self.energy } else { 0.0 }
+    }
+
+    /// As if there were nothing of this one.
+    pub(super) fn keep_out(&mut self, one: usize) {
+        self.waves[one] = (0.0, 0.0);
+    }
+
+    /// The amplitude of each.
+    pub(super) fn amplitudes(&self) -> [f64; K] {
+        self.waves.map(|(cosine, sine)| cosine.hypot(sine))
+    }
+}
+
+impl<const K: usize> Sines<K> {
+    pub(super) fn new(samples: &[f32], frequencies: [f64; K]) -> Sines<K> {
+        let omegas = frequencies.map(|frequency| TAU * frequency / 8_000.0);
+        let steps = omegas.map(unit);
+        let over = |omega: f64| {
+            let (re, im) = unit(omega);
+            let square = (re - 1.0).powi(2) + im * im;
+            if square < 1e-12 { (0.0, 0.0) } else { ((re - 1.0) / square, -im / square) }
+        };
+        let table = |f: fn(f64, f64) -> f64| {
+            std::array::from_fn(|i| std::array::from_fn(|j| over(f(omegas[i], omegas[j]))))
+        };
+        let mut sines = Sines {
+            omegas,
+            waves: Vec::with_capacity(samples.len() + 1),
+            sums: Vec::with_capacity(samples.len() + 1),
+            energy: Vec::with_capacity(samples.len() + 1),
+            over_sum: table(|a, b| a + b),
+            over_difference: table(|a, b| a - b),
+        };
+        let (mut wave, mut sum, mut energy) = ([(1.0, 0.0); K], [(0.0, 0.0); K], 0.0);
+        for sample in samples {
+            sines.waves.push(wave);
+            sines.sums.push(sum);
+            sines.energy.push(energy);
+            let x = f64::from(*sample);
+            for k in 0..K {
+                sum[k] = (sum[k].0 + x * wave[k].0, sum[k].1 + x * wave[k].1);
+                wave[k] = times(wave[k], steps[k]);
+            }
+            energy += x * x;
+        }
+        sines.waves.push(wave);
+        sines.sums.push(sum);
+        sines.energy.push(energy);
+        sines
+    }
+
+    /// How many samples there are.
+    pub(super) fn len(&self) -> usize {
+        self.energy.len() - 1
+    }
+
+    /// The fit over samples `from` up to but not `to`.
+    #[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
+    pub(super) fn fit(&self, from: usize, to: usize) -> Fit<K> {
+        let mut right = [0.0; 2 * MOST];
+        let mut matrix = [[0.0; 2 * MOST]; 2 * MOST];
+        for i in 0..K {
+            let sum = less(self.sums[to][i], self.sums[from][i]);
+            (right[2 * i], right[2 * i + 1]) = sum;
+            for j in i..K {
+                let up = self.turned(to, from, i, j, true);
+                let down =
+                    if i == j { ((to - from) as f64, 0.0) } else { self.turned(to, from, i, j, false) };
+                // cos a cos b = (cos(a - b) + cos(a + b)) / 2, and so on.
+                matrix[2 * i][2 * j] = (down.0 + up.0) / 2.0;
+                matrix[2 * i + 1][2 * j + 1] = (down.0 - up.0) / 2.0;
+                matrix[2 * i][2 * j + 1] = (up.1 - down.1) / 2.0;
+                matrix[2 * i + 1][2 * j] = (up.1 + down.1) / 2.0;
+            }
+        }
+        for i in 0..2 * K {
+            // A stretch shorter than a turn has no answer; this gives it a small one.
+            matrix[i][i] += 1e-3;
+            for j in 0..i {
+                matrix[i][j] = matrix[j][i];
+            }
+        }
+        let solution = solve(matrix, right, 2 * K);
+        let explained = solution.iter().zip(&right).map(|(a, b)| a * b).sum();
+        let waves = std::array::from_fn(|k| (solution[2 * k], solution[2 * k + 1]));
+        Fit { explained, energy: self.energy[to] - self.energy[from], waves }
+    }
+
+    /// The sum of e^(jωn) over a part, ω the sum or the difference of two.
+    fn turned(&self, to: usize, from: usize, i: usize, j: usize, sum: bool) -> Complex {
+        let at = |n: usize| {
+            let (a, b) = (self.waves[n][i], self.waves[n][j]);
+            if sum { times(a, b) } else { times(a, (b.0, -b.1)) }
+        };
+        let over = if sum { self.over_sum[i][j] } else { self.over_difference[i][j] };
+        times(less(at(to), at(from)), over)
+    }
+
+    /// What a fit leaves of samples from sample `from` on.
+    pub(super) fn leave(&self, fit: &Fit<K>, samples: &[f32], from: usize) -> Vec<f32> {
+        let steps = self.omegas.map(unit);
+        let mut wave = self.omegas.map(|omega| unit(omega * from as f64));
+        let rest = |sample: &f32| {
+            let mut rest = f64::from(*sample);
+            for k in 0..K {
+                rest -= fit.waves[k].0 * wave[k].0 + fit.waves[k].1 * wave[k].1;
+                wave[k] = times(wave[k], steps[k]);
+            }
+            rest as f32
+        };
+        samples.iter().map(rest).collect()
+    }
+
+    /// The part that sines of constant strength explain best: its first sample and its end. First by whole hops
+    /// anywhere, with `least` samples at least, then to the sample.
+    pub(super) fn edges(&self, hop: usize, least: usize) -> (usize, usize) {
+        let last = self.len() / hop;
+        let mut best = (0.0, 0, last);
+        for start in 0..last {
+            for end in start + (least / hop).max(1)..=last {
+                let gain = self.rough(start * hop, end * hop);
+                if gain > best.0 {
+                    best = (gain, start, end);
+                }
+            }
+        }
+        let (mut start, mut end) = (best.1 * hop, best.2 * hop);
+        for step in [5, 1] {
+            for _ in 0..2 {
+                start = self.best(start, 4 * step, step, |at| (at, end));
+                end = self.best(end, 4 * step, step, |at| (start, at));
+            }
+        }
+        (start, end)
+    }
+
+    /// Where sines that go on to the end begin, or, backwards, that begin at the start end.
+    pub(super) fn edge(&self, hop: usize, begins: bool) -> usize {
+        let last = self.len();
+        let part = |at: usize| if begins { (at, last) } else { (0, at) };
+        let gain = |at: &usize| {
+            let (from, to) = part(*at);
+            if from + 40 <= to { self.fit(from, to).explained } else { f64::MIN }
+        };
+        let rough = (0..=last).step_by(hop).max_by(|a, b| gain(a).total_cmp(&gain(b))).unwrap_or(0);
+        self.best(rough, hop, 1, part)
+    }
+
+    /// About the energy that the sines explain: as if they had nothing in common.
+    fn rough(&self, from: usize, to: usize) -> f64 {
+        let sums = self.sums[to].iter().zip(&self.sums[from]);
+        let power: f64 = sums.map(|(to, from)| square(less(*to, *from))).sum();
+        power * 2.0 / (to - from) as f64
+    }
+
+    /// The place within `reach` of `around` where the part it makes is explained best.
+    fn best(
+        &self,
+        around: usize,
+        reach: usize,
+        step: usize,
+        part: impl Fn(usize) -> (usize, usize),
+    ) -> usize {
+        let mut best = (f64::MIN, around);
+        for at in (around.saturating_sub(reach)..=(around + reach).min(self.len())).step_by(step) {
+            let (from, to) = part(at);
+            if from + 40 <= to {
+                let gain = self.fit(from, to).explained;
+                if gain > best.0 {
+                    best = (gain, at);
+                }
+            }
+        }
+        best.1
+    }
+}
+
+/// The power of a sine of this frequency over the samples, as |sum|^2 2 / n.
+pub(super) fn power(samples: &[f32], frequency: f64) -> f64 {
+    let coefficient = 2.0 * (TAU * frequency / 8_000.0).cos();
+    let (mut last, mut before) = (0.0f64, 0.0f64);
+    for sample in samples {
+        (last, before) = (f64::from(*sample) + coefficient * last - before, last);
+    }
+    let magnitude = last * last + before * before - coefficient * last * before;
+    2.0 * magnitude / samples.len().max(1) as f64
+}
+
+/// The frequency within `aside` Hz of `nominal` at which there is most.
+pub(super) fn frequency(samples: &[f32], nominal: f64, aside: f64) -> f64 {
+    // Turned down by the nominal frequency and summed over short blocks, what is left turns slowly.
+    const BLOCK: usize = 16;
+    let step = unit(-TAU * nominal / 8_000.0);
+    let mut wave = (1.0, 0.0);
+    let mut blocks = Vec::with_capacity(samples.len() / BLOCK + 1);
+    for block in samples.chunks(BLOCK) {
+        let mut sum = (0.0, 0.0);
+        for sample in block {
+            let x = f64::from(*sample);
+            sum = (sum.0 + x * wave.0, sum.1 + x * wave.1);
+            wave = times(wave, step);
+        }
+        blocks.push(sum);
+    }
+    let power = |off: f64| {
+        let step = unit(-TAU * off * BLOCK as f64 / 8_000.0);
+        let (mut turn, mut sum) = ((1.0, 0.0), (0.0, 0.0));
+        for block in &blocks {
+            let turned = times(*block, turn);
+            sum = (sum.0 + turned.0, sum.1 + turned.1);
+            turn = times(turn, step);
+        }
+        square(sum)
+    };
+    let mut step = 8_000.0 / samples.len().max(1) as f64 / 3.0;
+    let steps = (aside / step).ceil() as i32;
+    let mut best = (f64::MIN, 0.0);
+    for n in -steps..=steps {
+        let off = f64::from(n) * step;
+        let power = power(off);
+        if power > best.0 {
+            best = (power, off);
+        }
+    }
+    let mut off = best.1;
+    for _ in 0..3 {
+        let [low, middle, high] = [-1.0, 0.0, 1.0].map(|n| power(off + n * step));
+        let bend = low - 2.0 * middle + high;
+        if bend < 0.0 {
+            off += (step * (low - high) / (2.0 * bend)).clamp(-step, step);
+        }
+        step /= 3.0;
+    }
+    nominal + off
+}
+
+fn unit(angle: f64) -> Complex {
+    let (sin, cos) = angle.sin_cos();
+    (cos, sin)
+}
+
+fn times(a: Complex, b: Complex) -> Complex {
+    (a.0 * b.0 - a.1 * b.1, a.0 * b.1 + a.1 * b.0)
+}
+
+fn less(a: Complex, b: Complex) -> Complex {
+    (a.0 - b.0, a.1 - b.1)
+}
+
+fn square(a: Complex) -> f64 {
+    a.0 * a.0 + a.1 * a.1
+}
+
+/// The first `n` equations solved; the matrix is symmetric and positive.
+#[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
+fn solve(mut matrix: [[f64; 2 * MOST]; 2 * MOST], mut right: [f64; 2 * MOST], n: usize) -> [f64; 2 * MOST] {
+    for i in 0..n {
+        for j in i + 1..n {
+            let factor = matrix[j][i] / matrix[i][i];
+            for k in i..n {
+                matrix[j][k] -= factor * matrix[i][k];
+            }
+            right[j] -= factor * right[i];
+        }
+    }
+    for i in (0..n).rev() {
+        for j in i + 1..n {
+            right[i] -= matrix[i][j] * right[j];
+        }
+        right[i] /= matrix[i][i];
+    }
+    right[n..].fill(0.0);
+    right
+}
