@@ -3,7 +3,7 @@
 use crate::suite::Case;
 use simulator::network::Ground;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// What says so.
 const VARIABLE: &str = "TANDEM_NETWORK";
@@ -24,8 +24,14 @@ pub fn from_environment() -> Result<Ground, String> {
 
 /// The loopback, with the program `pbx` as it is built from these sources.
 pub fn real() -> Result<Ground, String> {
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "pbx", "--bin", "pbx"])
+    // As `cargo test` builds it, of which this is a part: asked for alone it would have other features, and all be built again.
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["test", "--quiet", "--no-run", "--test", "cli"]);
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let built = build
+        .stderr(Stdio::null())
         .status()
         .map_err(|error| format!("cargo cannot be started to build the PBX: {error}"))?;
     if !built.success() {
