@@ -1,4 +1,10 @@
-//! Samples and the bytes they travel as. Here is G.711; what a stream does with them is decided in [`crate::media`].
+//! Samples and the bytes they travel as. Here is G.711, and what files hold: [`recording`] reads them, a [`Clip`] is played.
+//! What a stream does with samples is decided in [`crate::media`].
+
+mod clip;
+pub mod recording;
+
+pub use clip::{Clip, Conversion};
 
 use audio_codec_algorithms::{
     convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
