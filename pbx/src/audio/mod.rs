@@ -2,9 +2,11 @@
 //! What a stream does with samples is decided in [`crate::media`].
 
 mod clip;
+mod frame;
 pub mod recording;
 
 pub use clip::{Clip, Conversion};
+pub use frame::{FRAME_TIME, Frame, Gain, Narrowband, Sum};
 
 use audio_codec_algorithms::{
     convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
