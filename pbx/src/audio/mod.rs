@@ -1,10 +1,13 @@
-//! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. What a stream does with
-//! them is decided in [`crate::media`].
+//! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. [`recording`] reads what
+//! files hold, a [`Clip`] is played. What a stream does with samples is decided in [`crate::media`].
 
+mod clip;
 pub mod codec;
 #[cfg(feature = "g722")]
 mod g722;
+pub mod recording;
 
+pub use clip::{Clip, Conversion};
 pub use codec::{Coding, Decoder, Encoder, FRAME};
 
 use audio_codec_algorithms::{

@@ -57,6 +57,7 @@ impl Engine {
             }
             Command::Bridge(a, b) => self.bridge(a, b),
             Command::Play { stream, source } => self.play(stream, source, now),
+            Command::StopAtKey(stream) => self.stop_at_key(stream),
             Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
             Command::Echo(stream) => self.echo(stream),
             Command::Stop(stream) => self.stop(stream),
@@ -211,6 +212,13 @@ impl Engine {
         stream.talkspurt = None;
         tune(stream, &mut self.waves);
         self.start_pacing(slot, now);
+    }
+
+    fn stop_at_key(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        if let Some(Activity::Playing(player)) = self.stream_in(slot).map(|stream| &mut stream.activity) {
+            player.stop_at_key();
+        }
     }
 
     fn press(&mut self, id: StreamId, digit: char, held: Duration, now: Instant) {

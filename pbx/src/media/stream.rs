@@ -259,6 +259,17 @@ impl Stream {
         if let Some((digit, duration)) = told {
             let as_event = format.meaning == Meaning::Event;
             out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+            self.interrupt(out);
+        }
+    }
+
+    /// A key was heard: what is played may end with it.
+    fn interrupt(&mut self, out: &mut Outbox) {
+        if let Activity::Playing(player) = &self.activity
+            && player.stops_at_key()
+        {
+            out.tell(Event::Interrupted { stream: self.id, played: player.played() });
+            self.activity = Activity::Idle;
         }
     }
 

@@ -2,8 +2,8 @@
 //! counted, not seconds.
 
 pub mod dtmf;
-pub mod recording;
 pub mod scan;
 pub mod sine;
 
+pub use crate::audio::recording;
 pub use sine::{Sine, Wave};
