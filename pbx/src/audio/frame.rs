@@ -1,10 +1,7 @@
 //! 20 ms of sound: what is mixed, played and recorded at a time. How many samples that is says the type, so nobody mixes
 //! sound of two rates.
 
-/// How long a frame is.
-pub const FRAME_TIME: std::time::Duration = std::time::Duration::from_millis(20);
-
-/// 20 ms of one channel.
+/// A [`FRAME`](super::FRAME) of one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<const SAMPLES: usize>(pub [i16; SAMPLES]);
 

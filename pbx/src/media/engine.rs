@@ -429,7 +429,8 @@ impl Engine {
 /// Lets a player play in the law that was agreed on.
 fn tune(stream: &mut Stream, waves: &mut Waves) {
     let voice = stream.agreed.as_ref().and_then(Agreed::voice);
-    if let (Activity::Playing(player), Some((_, law))) = (&mut stream.activity, voice) {
+    let law = voice.and_then(|(_, coding)| coding.law());
+    if let (Activity::Playing(player), Some(law)) = (&mut stream.activity, law) {
         player.tune(law, waves);
     }
 }

@@ -7,7 +7,7 @@ use super::mix::{Ear, Mix};
 use super::recorder::{CHANNELS, Place, Recorder, Studio};
 use super::stream::Activity;
 use super::{MixId, RecordingId, StreamId, Tap};
-use crate::audio::{FRAME_TIME, Gain};
+use crate::audio::{FRAME, Gain};
 use crate::time::Instant;
 use smallvec::SmallVec;
 
@@ -137,7 +137,7 @@ impl Engine {
             }
             made_up_for += 1;
             self.exchange.due = Some(match made_up_for <= PATIENCE {
-                true => due + FRAME_TIME,
+                true => due + FRAME,
                 false => next_turn(now),
             });
             self.turn();
@@ -186,5 +186,5 @@ impl Engine {
 
 /// The turns of all engines are at whole multiples of a frame.
 fn next_turn(now: Instant) -> Instant {
-    Instant::from_nanos((now.as_nanos() + 1).next_multiple_of(FRAME_TIME.as_nanos() as u64))
+    Instant::from_nanos((now.as_nanos() + 1).next_multiple_of(FRAME.as_nanos() as u64))
 }

@@ -8,7 +8,7 @@ use super::mix::Mix;
 use super::outbox::Outbox;
 use super::stream::Stream;
 use super::{Event, RecordingId};
-use crate::audio::{FRAME_TIME, Gain, Narrowband, Sum};
+use crate::audio::{FRAME, Gain, Narrowband, Sum};
 use smallvec::SmallVec;
 
 /// Frames that are handed over at a time: two seconds. So much is lost at most when the program is killed.
@@ -85,7 +85,7 @@ impl Recorder {
             self.take(studio, ahead, out);
         }
         self.hand_over(out);
-        out.tell(Event::RecordingEnded { recording: self.id, length: FRAME_TIME * self.frames as u32 });
+        out.tell(Event::RecordingEnded { recording: self.id, length: FRAME * self.frames as u32 });
     }
 
     /// Somebody who is heard in it leaves: silence in its place.

@@ -9,7 +9,7 @@ use super::outgoing::{Outgoing, Passing};
 use super::player::{Keys, Player, samples};
 use super::reporting::{Context, Reporting};
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
-use crate::audio::{NARROWBAND, Narrowband};
+use crate::audio::{Coding, NARROWBAND, Narrowband};
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
 use crate::rtp::{self, Arrival, Header, Receiver, View, event};
@@ -263,7 +263,7 @@ impl Stream {
                     Duration::from_secs_f64(f64::from(payload.duration) / f64::from(format.clock_rate));
                 self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
             }
-            Meaning::Law(law) => {
+            Meaning::Sound(Coding::G711(law)) => {
                 if let Some(hearing) = &mut self.hearing {
                     let samples = payload.iter().map(|code| law.decode(*code));
                     hearing.receive(header.ssrc, header.timestamp, samples);
@@ -272,6 +272,8 @@ impl Stream {
                 let samples = payload.iter().map(|code| law.decode(*code));
                 detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
             }
+            #[cfg(feature = "g722")]
+            Meaning::Sound(_) => None,
             Meaning::Other(_) => None,
         };
         if let Some((digit, duration)) = told {
@@ -349,6 +351,7 @@ impl Stream {
         let to = self.destination();
         let packet_time = self.packet_time();
         let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
         let port = self.port(Channel::Rtp);
         if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
             return false;
