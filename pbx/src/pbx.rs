@@ -70,6 +70,7 @@ impl Pbx {
             Input::Resolved { query, addresses } => {
                 self.calls.on_resolved(query, addresses, &mut self.context)
             }
+            Input::SoundRead { file, sound } => self.calls.on_sound(&file, &sound, &mut self.context),
             Input::Reconfigure(config) => self.reconfigure(*config),
             Input::Drain { grace } => self.drain = Some(Drain::Grace { until: now + grace }),
         }

@@ -1,4 +1,14 @@
-//! Samples and the bytes they travel as. Here is G.711; what a stream does with them is decided in [`crate::media`].
+//! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. [`recording`] reads what
+//! files hold, a [`Clip`] is played. What a stream does with samples is decided in [`crate::media`].
+
+mod clip;
+pub mod codec;
+#[cfg(feature = "g722")]
+mod g722;
+pub mod recording;
+
+pub use clip::{Clip, Conversion};
+pub use codec::{Coding, Decoder, Encoder, FRAME};
 
 use audio_codec_algorithms::{
     convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
@@ -61,13 +71,20 @@ impl Law {
         }
     }
 
+    /// The other one.
+    pub fn other(self) -> Law {
+        match self {
+            Law::Mu => Law::A,
+            Law::A => Law::Mu,
+        }
+    }
+
     /// Rewrites codes of this law as codes of the other one (G.711 tables 3 and 4).
     pub fn convert_to_other(self, codes: &mut [u8]) {
-        let convert = match self {
-            Law::Mu => convert_ulaw_to_alaw,
-            Law::A => convert_alaw_to_ulaw,
-        };
-        codes.iter_mut().for_each(|code| *code = convert(*code));
+        match self {
+            Law::Mu => codes.iter_mut().for_each(|code| *code = convert_ulaw_to_alaw(*code)),
+            Law::A => codes.iter_mut().for_each(|code| *code = convert_alaw_to_ulaw(*code)),
+        }
     }
 }
 
@@ -94,7 +111,7 @@ mod tests {
     #[test]
     fn the_other_law_sounds_the_same() {
         for law in [Law::Mu, Law::A] {
-            let other = if law == Law::Mu { Law::A } else { Law::Mu };
+            let other = law.other();
             for code in 0..=255u8 {
                 let mut codes = [code];
                 law.convert_to_other(&mut codes);

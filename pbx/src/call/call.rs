@@ -10,6 +10,7 @@ use super::reoffer::Reoffer;
 use crate::boundary::{Output, What};
 use crate::buggify::buggify;
 use crate::cdr::EndedBy;
+use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
 use crate::media::{self, StreamId};
 use crate::route::Decision;
@@ -83,6 +84,8 @@ pub(super) enum Stage {
     Preparing(Decision),
     /// An application answers in a moment.
     Alerting(Application),
+    /// The caller hears something before it rings on.
+    Announcing(Announcement),
     /// Somebody rings.
     Dialling(Dial),
     /// An application has answered.
@@ -186,16 +189,20 @@ impl Call {
                     leg.statistics = statistics;
                 }
             }
-            media::Event::Finished(_) if matches!(self.stage, Stage::Served(_)) => {
-                self.end(EndedBy::Pbx, "the tone has ended", None, context);
+            media::Event::Finished(stream) | media::Event::Interrupted { stream, .. }
+                if self.caller.has_stream(stream) =>
+            {
+                self.on_played(context);
             }
             media::Event::TimedOut(stream) => self.on_media_timeout(stream, context),
             media::Event::Dtmf { digit, as_event, .. } => {
                 let by = if as_event { "rfc4733" } else { "inband" };
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
             }
-            media::Event::Finished(_) | media::Event::FirstPacket(_) | media::Event::SourceChanged { .. } => {
-            }
+            media::Event::Finished(_)
+            | media::Event::Interrupted { .. }
+            | media::Event::FirstPacket(_)
+            | media::Event::SourceChanged { .. } => {}
         }
     }
 
@@ -345,6 +352,7 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
             Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Announcement(announcement) => self.announce(announcement, context),
             Decision::Extension { number } => self.dial_extension(&number, context),
             Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
             Decision::NotFound => self.refuse(
@@ -431,7 +439,11 @@ impl Call {
                 self.leaving.insert(0, callee);
             }
             Stage::Dialling(dial) => dial.give_up(&end, &mut self.leaving, context),
-            Stage::Preparing(_) | Stage::Alerting(_) | Stage::Served(_) | Stage::Over => {}
+            Stage::Preparing(_)
+            | Stage::Alerting(_)
+            | Stage::Announcing(_)
+            | Stage::Served(_)
+            | Stage::Over => {}
         }
         for timer in [Timer::Answer, Timer::Ring, Timer::Limit, Timer::Journal] {
             self.cancel_timer(timer, context);

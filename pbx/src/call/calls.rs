@@ -5,6 +5,7 @@ use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use crate::audio::Clip;
 use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
@@ -14,6 +15,8 @@ use crate::sip::{Path, Request};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path;
+use std::sync::Arc;
 
 /// All calls of the PBX.
 #[derive(Default)]
@@ -123,6 +126,18 @@ impl Calls {
     pub(crate) fn on_resolved(&mut self, query: u64, addresses: Vec<SocketAddr>, context: &mut Context) {
         if let Some(room) = context.books.queries.remove(&query) {
             self.with(room, context, |call, context| call.on_resolved(query, addresses, context));
+        }
+    }
+
+    /// A file that calls have asked for was read, or cannot be.
+    pub(crate) fn on_sound(
+        &mut self,
+        file: &path::Path,
+        sound: &Result<Arc<Clip>, String>,
+        context: &mut Context,
+    ) {
+        for room in context.sounds.on_read(file, sound.as_ref().ok()) {
+            self.with(room, context, |call, context| call.on_sound(sound, context));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Ports;
 use super::call::Timer;
+use super::sounds::Sounds;
 use crate::boundary::{Counters, Event, Output, What};
 use crate::config::Config;
 use crate::dialog::{RequestId, SessionId, UserAgent};
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) counters: Counters,
     pub(crate) out: VecDeque<Output>,
     pub(super) books: Books,
+    pub(super) sounds: Sounds,
 }
 
 /// Which call a thing belongs to.
@@ -86,6 +88,7 @@ impl Context {
             counters: Counters::default(),
             out: VecDeque::new(),
             books: Books::default(),
+            sounds: Sounds::default(),
         }
     }
 

@@ -11,7 +11,8 @@
 //! | `dial.rs`, `ring.rs` | who is rung, and the ringing: extensions, trunk targets |
 //! | `forward.rs` | what becomes of a call that nobody answered |
 //! | `join.rs` | the one who answered and the caller hear each other |
-//! | `application.rs` | tone and echo |
+//! | `application.rs`, `announcement.rs` | tone, echo, what is in a file |
+//! | `sounds.rs` | files that are read or played |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
 //! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
@@ -19,6 +20,7 @@
 //! | `context.rs` | what calls act upon |
 //! | `survey.rs` | calls as people see them who look |
 
+mod announcement;
 mod application;
 mod call;
 mod calls;
@@ -33,6 +35,7 @@ mod passage;
 mod ports;
 mod reoffer;
 mod ring;
+mod sounds;
 mod survey;
 
 pub(crate) use calls::{Calls, Incoming};

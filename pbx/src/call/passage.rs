@@ -43,6 +43,7 @@ impl Call {
             && let Some(digit) = dtmf_of_info(request)
         {
             context.tell(&self.facts.call_id, What::Dtmf { digit, by: "info" });
+            self.on_key_by_info(context);
         }
         match (request.method(), self.peer_of(session)) {
             (Method::Options, _) => context.agent.reply(id, super::mapping::options_reply(), context.now),

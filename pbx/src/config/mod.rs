@@ -20,6 +20,7 @@ pub use values::Pattern;
 use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// All of it, checked; after this nobody checks again.
 #[derive(Clone, Debug)]
@@ -169,7 +170,7 @@ pub struct Http {
 #[derive(Clone, Debug)]
 pub struct Cdr {
     /// JSON lines, one a call; `None`: no records are kept.
-    pub file: Option<std::path::PathBuf>,
+    pub file: Option<PathBuf>,
 }
 
 /// `[[extensions]]`: a person or machine that may register.
@@ -236,6 +237,19 @@ pub struct Route {
     pub app: App,
 }
 
+/// An announcement: a WAV file that is played to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its file, as the disk knows it.
+    pub file: PathBuf,
+    /// How often it is played; `None`: until the caller hangs up.
+    pub times: Option<u32>,
+    /// The number that is rung when it is over; `None`: the caller is hung up.
+    pub then: Option<String>,
+    /// Whether a key of the caller ends it.
+    pub until_key: bool,
+}
+
 /// What a route leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum App {
@@ -259,6 +273,8 @@ pub enum App {
         /// From INVITE to 200.
         answer_delay: Option<Duration>,
     },
+    /// Plays what is in a file.
+    Announcement(Announcement),
     /// What the caller says comes back.
     Echo,
     /// Refused with this status.

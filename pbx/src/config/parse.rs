@@ -9,6 +9,7 @@ use crate::sip::digest::Algorithm;
 use crate::time::Duration;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
+use std::path::PathBuf;
 
 pub(super) const HOUR: i64 = 3_600;
 pub(super) const DAY: i64 = 24 * HOUR;
@@ -250,15 +251,16 @@ impl Reader<'_> {
     }
 
     fn cdr(&self, raw: raw::Cdr) -> Result<Cdr> {
-        let file = raw.file.map(|text| {
-            let is_name = !text.as_ref().trim().is_empty() && !text.as_ref().contains('\0');
-            if is_name {
-                Ok(text.into_inner().into())
-            } else {
-                Err(self.wrong(text.span(), "expected a file name"))
-            }
-        });
-        Ok(Cdr { file: file.transpose()? })
+        Ok(Cdr { file: raw.file.map(|text| self.file(text)).transpose()? })
+    }
+
+    pub(super) fn file(&self, text: S<String>) -> Result<PathBuf> {
+        let is_name = !text.as_ref().trim().is_empty() && !text.as_ref().contains('\0');
+        if is_name {
+            Ok(text.into_inner().into())
+        } else {
+            Err(self.wrong(text.span(), "expected a file name"))
+        }
     }
 
     /// What the TOML parser says, in the words of somebody who writes a configuration.

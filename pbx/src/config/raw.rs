@@ -148,6 +148,10 @@ pub(super) struct AppParams {
     pub(super) frequency: Option<S<f64>>,
     pub(super) duration_seconds: Option<S<f64>>,
     pub(super) answer_delay_ms: Option<S<i64>>,
+    pub(super) file: Option<S<String>>,
+    pub(super) times: Option<S<i64>>,
+    pub(super) then: Option<S<String>>,
+    pub(super) until_key: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,
     pub(super) reason: Option<S<String>>,
 }

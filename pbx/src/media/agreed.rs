@@ -1,6 +1,6 @@
 //! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
 
-use crate::audio::Law;
+use crate::audio::{Coding, Law};
 use crate::sdp::{Agreement, Codec, Direction};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -9,8 +9,8 @@ use std::time::Duration;
 /// What a payload type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// G.711, which we can make and hear.
-    Law(Law),
+    /// Sound that we can make and hear.
+    Sound(Coding),
     /// Keys (RFC 4733).
     Event,
     /// A codec we only pass on; equal when name, clock rate and channels are.
@@ -80,9 +80,9 @@ impl Agreed {
     }
 
     /// What we make audio in: the best codec we can make.
-    pub(super) fn voice(&self) -> Option<(Format, Law)> {
+    pub(super) fn voice(&self) -> Option<(Format, Coding)> {
         self.formats.iter().find_map(|format| match format.meaning {
-            Meaning::Law(law) => Some((*format, law)),
+            Meaning::Sound(coding) => Some((*format, coding)),
             Meaning::Event | Meaning::Other(_) => None,
         })
     }
@@ -98,20 +98,20 @@ impl Agreed {
         if let Some(same) = self.formats.iter().find(alike) {
             return Some(Translation { payload_type: same.payload_type, convert: None });
         }
-        let Meaning::Law(law) = format.meaning else { return None };
-        let (voice, _) = self.voice()?;
-        Some(Translation { payload_type: voice.payload_type, convert: Some(law) })
+        let Meaning::Sound(Coding::G711(law)) = format.meaning else { return None };
+        // The other law is a table away.
+        let other = Meaning::Sound(Coding::G711(law.other()));
+        let other = self.formats.iter().find(|format| format.meaning == other)?;
+        Some(Translation { payload_type: other.payload_type, convert: Some(law) })
     }
 }
 
 impl Format {
     fn of_codec(codec: &Codec) -> Format {
-        let meaning = match Law::named(&codec.name) {
-            Some(law) if codec.channels == 1 && codec.clock_rate == crate::audio::NARROWBAND => {
-                Meaning::Law(law)
-            }
-            _ if codec.is_telephone_event() => Meaning::Event,
-            Some(_) | None => Meaning::Other(fingerprint(codec)),
+        let meaning = match Coding::named(&codec.name, codec.clock_rate, codec.channels) {
+            Some(coding) => Meaning::Sound(coding),
+            None if codec.is_telephone_event() => Meaning::Event,
+            None => Meaning::Other(fingerprint(codec)),
         };
         Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }
     }

@@ -57,6 +57,7 @@ impl Engine {
             }
             Command::Bridge(a, b) => self.bridge(a, b),
             Command::Play { stream, source } => self.play(stream, source, now),
+            Command::StopAtKey(stream) => self.stop_at_key(stream),
             Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
             Command::Echo(stream) => self.echo(stream),
             Command::Stop(stream) => self.stop(stream),
@@ -213,6 +214,13 @@ impl Engine {
         self.start_pacing(slot, now);
     }
 
+    fn stop_at_key(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        if let Some(Activity::Playing(player)) = self.stream_in(slot).map(|stream| &mut stream.activity) {
+            player.stop_at_key();
+        }
+    }
+
     fn press(&mut self, id: StreamId, digit: char, held: Duration, now: Instant) {
         let Some(&slot) = self.slots.get(&id) else { return };
         let Some(stream) = self.stream_in(slot) else { return };
@@ -365,7 +373,8 @@ impl Engine {
 /// Lets a player play in the law that was agreed on.
 fn tune(stream: &mut Stream, waves: &mut Waves) {
     let voice = stream.agreed.as_ref().and_then(Agreed::voice);
-    if let (Activity::Playing(player), Some((_, law))) = (&mut stream.activity, voice) {
+    let law = voice.and_then(|(_, coding)| coding.law());
+    if let (Activity::Playing(player), Some(law)) = (&mut stream.activity, law) {
         player.tune(law, waves);
     }
 }

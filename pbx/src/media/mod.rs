@@ -23,10 +23,12 @@ mod timers;
 
 pub use engine::Engine;
 
+use crate::audio::Clip;
 use crate::sdp::Agreement;
 use crate::time::{Duration, WallClock};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What holds for all streams of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +168,8 @@ pub enum Command {
         /// What is heard.
         source: Source,
     },
+    /// What is played now ends at the next key that is heard; told by [`Event::Interrupted`].
+    StopAtKey(StreamId),
     /// Presses a key as telephone event (RFC 4733), behind those that wait; nothing else is sent meanwhile. Nothing
     /// happens when the other side did not list telephone events.
     Press {
@@ -202,6 +206,13 @@ pub enum Source {
     Silence {
         /// How long; `None`: until stopped.
         duration: Option<Duration>,
+    },
+    /// What was recorded, from the first sample to the last.
+    Clip {
+        /// Shared by all who play it.
+        clip: Arc<Clip>,
+        /// How often, one right after the other; `None`: until stopped.
+        times: Option<u32>,
     },
 }
 
@@ -241,6 +252,13 @@ pub enum Event {
     },
     /// What was played has ended: its last packet has been sent.
     Finished(StreamId),
+    /// What was played has ended before its time, because a key was heard ([`Command::StopAtKey`]).
+    Interrupted {
+        /// The stream.
+        stream: StreamId,
+        /// How much of it was sent.
+        played: Duration,
+    },
     /// No RTP for the agreed time; told once until RTP arrives again.
     TimedOut(StreamId),
     /// What was counted so far.
@@ -258,6 +276,7 @@ impl Event {
             | Event::FirstPacket(stream)
             | Event::SourceChanged { stream, .. }
             | Event::Dtmf { stream, .. }
+            | Event::Interrupted { stream, .. }
             | Event::Finished(stream)
             | Event::TimedOut(stream)
             | Event::Statistics(stream, _)

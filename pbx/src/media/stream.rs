@@ -7,7 +7,7 @@ use super::outgoing::Outgoing;
 use super::player::{Keys, Player, samples};
 use super::reporting::{Context, Reporting};
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
-use crate::audio::NARROWBAND;
+use crate::audio::{Coding, NARROWBAND};
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
 use crate::rtp::{self, Arrival, Header, Receiver, View, event};
@@ -247,16 +247,29 @@ impl Stream {
                     Duration::from_secs_f64(f64::from(payload.duration) / f64::from(format.clock_rate));
                 self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
             }
-            Meaning::Law(law) => {
+            Meaning::Sound(Coding::G711(law)) => {
                 let Some(detector) = self.detector.as_mut().filter(|_| !self.heard_event) else { return };
                 let samples = payload.iter().map(|code| law.decode(*code));
                 detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
             }
+            #[cfg(feature = "g722")]
+            Meaning::Sound(_) => None,
             Meaning::Other(_) => None,
         };
         if let Some((digit, duration)) = told {
             let as_event = format.meaning == Meaning::Event;
             out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+            self.interrupt(out);
+        }
+    }
+
+    /// A key was heard: what is played may end with it.
+    fn interrupt(&mut self, out: &mut Outbox) {
+        if let Activity::Playing(player) = &self.activity
+            && player.stops_at_key()
+        {
+            out.tell(Event::Interrupted { stream: self.id, played: player.played() });
+            self.activity = Activity::Idle;
         }
     }
 

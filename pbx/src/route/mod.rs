@@ -71,6 +71,8 @@ pub enum Decision {
         /// From INVITE to 200.
         answer_delay: Duration,
     },
+    /// What is in a file.
+    Announcement(config::Announcement),
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -154,6 +156,7 @@ impl Router {
             App::Tone { frequency, duration, answer_delay } => {
                 tone(&config.behavior, *frequency, *duration, *answer_delay)
             }
+            App::Announcement(announcement) => Decision::Announcement(announcement.clone()),
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

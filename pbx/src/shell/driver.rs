@@ -9,7 +9,7 @@ use super::host::{Host, Udp};
 use super::records;
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
-use super::{log, media_loop};
+use super::{log, media_loop, sounds};
 use crate::cdr;
 use crate::config::{Config, Limits};
 use crate::media;
@@ -19,6 +19,7 @@ use crate::time::{Duration, Instant};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::{mpsc, oneshot};
@@ -264,6 +265,9 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             }
             Arrival::HalfClosed(id) => self.streams.half_closed(id),
             Arrival::Closed(id, ending) => self.on_closed(id, ending, now),
+            Arrival::SoundRead { file, sound } => {
+                self.core.receive(Input::SoundRead { file, sound }, now);
+            }
             Arrival::Resolved { query, addresses } => {
                 self.resolving -= 1;
                 self.core.receive(Input::Resolved { query, addresses }, now);
@@ -337,6 +341,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 }
                 Output::Media { room, command } => self.media.send(room, command),
                 Output::Resolve { query, host, port } => self.resolve(query, host, port, now),
+                Output::ReadSound { file } => self.read_sound(file),
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
@@ -392,6 +397,14 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 }
             };
             let _ = arrive.send(Arrival::Resolved { query, addresses }).await;
+        });
+    }
+
+    fn read_sound(&mut self, file: PathBuf) {
+        let (disk, arrive) = (self.host.disk(), self.arrive.clone());
+        self.host.spawn(async move {
+            let sound = sounds::read(&disk, &file).await;
+            let _ = arrive.send(Arrival::SoundRead { file, sound }).await;
         });
     }
 

@@ -144,6 +144,7 @@ fn last_word_on(event: &Event) -> Option<StreamId> {
         | Event::SourceChanged { .. }
         | Event::Dtmf { .. }
         | Event::Finished(_)
+        | Event::Interrupted { .. }
         | Event::TimedOut(_)
         | Event::Statistics(..) => None,
     }

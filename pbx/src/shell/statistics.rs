@@ -141,6 +141,7 @@ impl Statistics {
             | media::Event::SourceChanged { .. }
             | media::Event::Dtmf { .. }
             | media::Event::Finished(_)
+            | media::Event::Interrupted { .. }
             | media::Event::Statistics(..) => {}
         }
     }

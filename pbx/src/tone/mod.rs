@@ -2,11 +2,11 @@
 //! heard. No stream, no time: samples are counted, not seconds.
 
 pub mod dtmf;
-pub mod recording;
 pub mod scan;
 pub mod schedule;
 pub mod sine;
 pub mod verdict;
 pub mod wav;
 
+pub use crate::audio::recording;
 pub use sine::{Sine, Wave};

@@ -1,0 +1,176 @@
+//! The seam between the packets of a leg and its sound: payloads become linear samples, samples become payloads.
+//!
+//! Sound is `i16`, one channel, [`Coding::rate`] samples a second; whoever mixes, plays or records works in frames of
+//! [`FRAME`]. A decoder and an encoder remember what came before, where the codec does. Both write behind what is in the
+//! buffer that they are lent, so that nothing is allocated once it has grown to the size of a packet.
+
+use super::{Law, NARROWBAND};
+use std::time::Duration;
+
+/// The time in which sound is mixed, played and recorded.
+pub const FRAME: Duration = Duration::from_millis(20);
+
+/// Samples a second of a wideband codec.
+pub const WIDEBAND: u32 = 16_000;
+
+/// A codec that is understood and made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// `PCMU` or `PCMA`.
+    G711(Law),
+    /// `G722` at 64 kbit/s.
+    #[cfg(feature = "g722")]
+    G722,
+}
+
+impl Coding {
+    /// The codec of an encoding name as in `a=rtpmap`, with its clock rate and channels; `None` when it is only passed on.
+    pub fn named(name: &str, clock_rate: u32, channels: u8) -> Option<Coding> {
+        if (clock_rate, channels) != (NARROWBAND, 1) {
+            return None;
+        }
+        #[cfg(feature = "g722")]
+        if name.eq_ignore_ascii_case("G722") {
+            return Some(Coding::G722);
+        }
+        Law::named(name).map(Coding::G711)
+    }
+
+    /// Samples a second of its sound.
+    pub const fn rate(self) -> u32 {
+        match self {
+            Coding::G711(_) => NARROWBAND,
+            #[cfg(feature = "g722")]
+            Coding::G722 => WIDEBAND,
+        }
+    }
+
+    /// Units a second of its RTP timestamps. Those of G.722 are 8000, half its samples (RFC 3551 section 4.5.2).
+    pub const fn clock_rate(self) -> u32 {
+        NARROWBAND
+    }
+
+    /// The samples of one [`FRAME`].
+    pub const fn frame(self) -> usize {
+        self.rate() as usize / 50
+    }
+
+    /// The law, when it is G.711.
+    pub const fn law(self) -> Option<Law> {
+        match self {
+            Coding::G711(law) => Some(law),
+            #[cfg(feature = "g722")]
+            Coding::G722 => None,
+        }
+    }
+}
+
+/// Payloads of one stream, one after the other.
+#[derive(Debug)]
+pub struct Decoder(Decoding);
+
+#[derive(Debug)]
+enum Decoding {
+    G711(Law),
+    #[cfg(feature = "g722")]
+    G722(super::g722::Decoder),
+}
+
+impl Decoder {
+    /// One that has heard nothing.
+    pub fn new(coding: Coding) -> Decoder {
+        Decoder(match coding {
+            Coding::G711(law) => Decoding::G711(law),
+            #[cfg(feature = "g722")]
+            Coding::G722 => Decoding::G722(super::g722::Decoder::default()),
+        })
+    }
+
+    /// Appends the sound of the next payload.
+    pub fn decode(&mut self, payload: &[u8], out: &mut Vec<i16>) {
+        match &mut self.0 {
+            Decoding::G711(law) => out.extend(payload.iter().map(|code| law.decode(*code))),
+            #[cfg(feature = "g722")]
+            Decoding::G722(decoder) => decoder.decode(payload, out),
+        }
+    }
+}
+
+/// Sound of one stream, one frame after the other.
+#[derive(Debug)]
+pub struct Encoder(Encoding);
+
+#[derive(Debug)]
+enum Encoding {
+    G711(Law),
+    #[cfg(feature = "g722")]
+    G722(super::g722::Encoder),
+}
+
+impl Encoder {
+    /// One that has said nothing.
+    pub fn new(coding: Coding) -> Encoder {
+        Encoder(match coding {
+            Coding::G711(law) => Encoding::G711(law),
+            #[cfg(feature = "g722")]
+            Coding::G722 => Encoding::G722(super::g722::Encoder::default()),
+        })
+    }
+
+    /// Appends the payload of what is said next; whole milliseconds of it.
+    pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
+        match &mut self.0 {
+            Encoding::G711(law) => out.extend(samples.iter().map(|sample| law.encode(*sample))),
+            #[cfg(feature = "g722")]
+            Encoding::G722(encoder) => encoder.encode(samples, out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audio::amplitude;
+
+    #[test]
+    fn a_codec_is_known_by_its_name_clock_and_channels() {
+        assert_eq!(Coding::named("pcma", 8_000, 1), Some(Coding::G711(Law::A)));
+        assert_eq!(Coding::named("PCMU", 16_000, 1), None);
+        assert_eq!(Coding::named("PCMU", 8_000, 2), None);
+        assert_eq!(Coding::named("G729", 8_000, 1), None);
+    }
+
+    #[test]
+    fn what_is_said_is_heard() {
+        let all = [
+            Coding::G711(Law::Mu),
+            Coding::G711(Law::A),
+            #[cfg(feature = "g722")]
+            Coding::G722,
+        ];
+        for coding in all {
+            let (mut encoder, mut decoder) = (Encoder::new(coding), Decoder::new(coding));
+            let (mut payload, mut heard) = (Vec::new(), Vec::new());
+            let rate = f64::from(coding.rate());
+            let said = |n: usize| {
+                (amplitude(-10.0) * (n as f64 * 440.0 / rate * std::f64::consts::TAU).sin()) as i16
+            };
+            for frame in 0..50 {
+                payload.clear();
+                let samples: Vec<i16> =
+                    (0..coding.frame()).map(|n| said(frame * coding.frame() + n)).collect();
+                encoder.encode(&samples, &mut payload);
+                assert_eq!(payload.len(), 160, "{coding:?}: each of them has 64 kbit/s");
+                decoder.decode(&payload, &mut heard);
+            }
+            // What the filters of a codec hold back is the same for all frequencies.
+            let error = |late: usize| {
+                let pairs = heard.iter().enumerate().skip(2000).take(4000);
+                pairs.map(|(n, sample)| (f64::from(*sample) - f64::from(said(n - late))).powi(2)).sum::<f64>()
+                    / 4000.0
+            };
+            let least = (0..64).map(error).fold(f64::MAX, f64::min).sqrt();
+            assert!(least < amplitude(-10.0) / 20.0, "{coding:?} is off by {least:.0}");
+        }
+    }
+}
