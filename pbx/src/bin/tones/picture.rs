@@ -4,6 +4,7 @@
 
 use crate::Listened;
 use crate::canvas::{Canvas, Colour, LETTER_HEIGHT, LETTER_WIDTH};
+use pbx::audio::FULL_SCALE;
 use pbx::tone::dtmf;
 use pbx::tone::scan::Transform;
 use pbx::tone::schedule::{Schedule, Sound, What};
@@ -148,7 +149,8 @@ impl Band<'_> {
             }
             for (bin, power) in loudest.iter_mut().enumerate() {
                 // A sine of amplitude 1 is (WINDOW / 4)^2 in its bin.
-                let level = 10.0 * (*power / (WINDOW * WINDOW / 16) as f32).max(1e-12).log10() + 3.14;
+                let level =
+                    10.0 * (*power / (WINDOW * WINDOW / 16) as f32).max(1e-12).log10() + FULL_SCALE as f32;
                 let colour = heat((level - FAINTEST) / -FAINTEST);
                 self.canvas.dot(LEFT + look / self.each, self.top + ROWS - 1 - bin, colour);
                 *power = 0.0;
