@@ -2,8 +2,10 @@
 //! them is decided in [`crate::media`].
 
 pub mod codec;
+pub mod conceal;
 #[cfg(feature = "g722")]
 mod g722;
+pub mod resample;
 
 pub use codec::{Coding, Decoder, Encoder, FRAME};
 

@@ -12,6 +12,7 @@
 //! | `forward.rs` | what becomes of a call that nobody answered |
 //! | `join.rs` | the one who answered and the caller hear each other |
 //! | `application.rs` | tone and echo |
+//! | `codecs.rs` | what a leg is offered in view of the other one |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
 //! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
@@ -22,6 +23,7 @@
 mod application;
 mod call;
 mod calls;
+mod codecs;
 mod context;
 mod dial;
 mod facts;

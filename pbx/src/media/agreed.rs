@@ -1,7 +1,7 @@
 //! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
 
 use crate::audio::{Coding, Law};
-use crate::sdp::{Agreement, Codec, Direction};
+use crate::sdp::{Agreement, Codec, Direction, Protection};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -44,6 +44,10 @@ pub(super) struct Agreed {
     /// Whether it may send.
     pub(super) receives: bool,
     pub(super) packet_time: Duration,
+    /// The longest packets it takes.
+    pub(super) longest: Option<Duration>,
+    /// What packets are sealed with.
+    pub(super) protection: Option<Protection>,
     /// Its codecs, best first, then telephone-event.
     formats: SmallVec<[Format; 4]>,
     /// What it may send besides: ours, where we had given them other numbers.
@@ -63,6 +67,8 @@ impl Agreed {
             receives: matches!(direction, Direction::SendRecv | Direction::RecvOnly),
             // G.711 has a sample in 125 µs; 1 to 200 ms keep a packet below any MTU.
             packet_time: Duration::from_millis(u64::from(agreement.ptime).clamp(1, 200)),
+            longest: agreement.remote.maxptime.map(|most| Duration::from_millis(most.into())),
+            protection: agreement.protection.clone(),
             formats: codecs.chain(event).collect(),
             renumbered: agreement.renumbered.iter().map(Format::of_codec).collect(),
         }
@@ -85,6 +91,17 @@ impl Agreed {
             Meaning::Sound(coding) => Some((*format, coding)),
             Meaning::Event | Meaning::Other(_) => None,
         })
+    }
+
+    /// What this side has to be told in, where something of `format` in packets of such a length cannot be passed on; `None`
+    /// where it can, or nobody here understands it.
+    pub(super) fn interprets(&self, format: Format, octets: usize) -> Option<(Coding, Coding)> {
+        let Meaning::Sound(from) = format.meaning else { return None };
+        let (_, to) = self.voice()?;
+        let is_passed_on = self.translate(format).is_some();
+        // All that is made here has eight bytes in a millisecond.
+        let is_too_long = self.longest.is_some_and(|most| Duration::from_micros(octets as u64 * 125) > most);
+        (!is_passed_on || is_too_long).then_some((from, to))
     }
 
     /// What we send keys with; never anything the other side did not list (RFC 4733 section 2.5.1.1).

@@ -1,12 +1,14 @@
 //! The engine: commands and datagrams in, datagrams and events out.
 
-use super::agreed::Agreed;
+use super::agreed::{Agreed, Meaning};
+use super::interpreter::Interpreter;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
-use super::stream::{Accepted, Activity, Stream};
+use super::stream::{Accepted, Activity, Key, Stream};
 use super::timers::{Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
+use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use std::net::SocketAddr;
 const GRID: u64 = 1_000_000;
 /// Packet times that a tone may be late before its schedule is given up for a new one.
 const PATIENCE: u32 = 3;
+/// How long a key is held that came in another way: when it is told nobody knows yet for how long.
+const CONVERTED: Duration = Duration::from_millis(100);
 
 /// All streams of some rooms.
 ///
@@ -58,6 +62,7 @@ impl Engine {
             Command::Bridge(a, b) => self.bridge(a, b),
             Command::Play { stream, source } => self.play(stream, source, now),
             Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
+            Command::KeepKeys(stream) => self.keep_keys(stream),
             Command::Echo(stream) => self.echo(stream),
             Command::Stop(stream) => self.stop(stream),
             Command::Report(stream) => self.tell_statistics(stream),
@@ -109,6 +114,10 @@ impl Engine {
         };
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
+        }
+        if let (Activity::Bridged(other), Some(key)) = (&stream.activity, accepted.key) {
+            let other = *other;
+            self.convert_key(other, key, now);
         }
         if accepted.passes { self.pass(target?, &accepted, bytes, now) } else { None }
     }
@@ -221,6 +230,23 @@ impl Engine {
         }
     }
 
+    fn keep_keys(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        if let Some(stream) = self.stream_in(slot) {
+            stream.keeps_keys = true;
+        }
+    }
+
+    /// A key that came in one way goes out in the other, where the two sides know different ones.
+    fn convert_key(&mut self, slot: u32, key: Key, now: Instant) {
+        let Some(stream) = self.stream_in(slot).filter(|stream| stream.converts(key.as_event)) else {
+            return;
+        };
+        if stream.keys.press(key.digit, key.held.max(CONVERTED)) {
+            self.start_pacing(slot, now);
+        }
+    }
+
     fn echo(&mut self, id: StreamId) {
         let Some(&slot) = self.slots.get(&id) else { return };
         self.idle(slot);
@@ -266,12 +292,14 @@ impl Engine {
     fn idle(&mut self, slot: u32) {
         let Some(stream) = self.stream_in(slot) else { return };
         stream.outgoing.interrupt();
+        stream.interpreter = None;
         let before = std::mem::replace(&mut stream.activity, Activity::Idle);
         let Activity::Bridged(other) = before else { return };
         if let Some(peer) = self.stream_in(other)
             && matches!(peer.activity, Activity::Bridged(back) if back == slot)
         {
             peer.outgoing.interrupt();
+            peer.interpreter = None;
             peer.activity = Activity::Idle;
         }
     }
@@ -284,8 +312,17 @@ impl Engine {
             return None;
         };
         let agreed = stream.agreed.as_ref()?;
+        if let Some((from, to)) = agreed.interprets(accepted.format, accepted.payload.len()) {
+            if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
+                stream.interpreter = Interpreter::new(from, to).map(Box::new);
+            }
+            let interpreter = stream.interpreter.as_mut()?;
+            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()]);
+            self.start_pacing(slot, now);
+            return None;
+        }
         let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
-        let Some(translation) = translation.filter(|_| !stream.keys.is_pressed()) else {
+        let Some(translation) = translation.filter(|_| !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
             return None;
         };
@@ -294,26 +331,44 @@ impl Engine {
             octets: accepted.payload.len(),
             payload_type: translation.payload_type,
             clock_rate: accepted.format.clock_rate,
-            event: accepted.format.meaning == super::agreed::Meaning::Event,
+            event: accepted.format.meaning == Meaning::Event,
         };
         let header = stream.outgoing.pass(&passing, packet_time, now)?;
+        let payload = &mut bytes[accepted.payload.clone()];
+        match accepted.format.meaning {
+            Meaning::Sound(Coding::G711(law)) if accepted.sounds_of_key && stream.wants_no_tones() => {
+                payload.fill(law.silence());
+            }
+            _ => {}
+        }
         if let Some(law) = translation.convert {
-            law.convert_to_other(&mut bytes[accepted.payload.clone()]);
+            law.convert_to_other(payload);
         }
         let start = accepted.payload.start - Header::LENGTH;
         bytes[start..accepted.payload.start].copy_from_slice(&header.to_bytes());
+        if stream.seal.is_on() {
+            // Sealed it is longer than it came.
+            let (port, seal) = (stream.port(Channel::Rtp), &mut stream.seal);
+            self.outbox.send(port, to, |out| {
+                let begin = out.len();
+                out.extend_from_slice(&bytes[start..accepted.payload.end]);
+                seal.seal(out, begin);
+            });
+            return None;
+        }
         Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
     }
 
     /// Arms the pace of a stream that makes something itself, a packet time after the last one at the earliest.
     fn start_pacing(&mut self, slot: u32, now: Instant) {
         let Some(stream) = self.stream_in(slot) else { return };
-        let makes = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
-        if !makes || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
+        if !stream.makes_packets() || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
             return;
         }
         let Some(stream) = self.stream_in(slot) else { return };
-        let free = stream.paced.map_or(now, |paced| now.max(paced + stream.packet_time()));
+        let relayed = stream.outgoing.at().filter(|_| !stream.keys.is_empty() && stream.is_bridged());
+        let last = stream.paced.max(relayed);
+        let free = last.map_or(now, |last| now.max(last + stream.packet_time()));
         let due = Instant::from_nanos(free.as_nanos().next_multiple_of(GRID));
         self.timers.set(slot, Kind::Pace, Some(due));
     }
@@ -333,7 +388,7 @@ impl Engine {
             stream.activity = Activity::Idle;
             self.outbox.tell(Event::Finished(stream.id));
         }
-        let goes_on = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
+        let goes_on = stream.makes_packets();
         self.timers.set(slot, Kind::Pace, goes_on.then(|| due + packet_time));
     }
 

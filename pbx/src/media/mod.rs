@@ -10,12 +10,14 @@
 
 mod agreed;
 mod engine;
+mod interpreter;
 mod latch;
 mod outbox;
 mod outgoing;
 mod player;
 mod quality;
 mod reporting;
+mod seal;
 #[cfg(test)]
 mod stories;
 mod stream;
@@ -166,8 +168,8 @@ pub enum Command {
         /// What is heard.
         source: Source,
     },
-    /// Presses a key as telephone event (RFC 4733), behind those that wait; nothing else is sent meanwhile. Nothing
-    /// happens when the other side did not list telephone events.
+    /// Presses a key behind those that wait, as telephone event (RFC 4733) where the other side listed these, else as tone in
+    /// the audio. Nothing else is sent meanwhile.
     Press {
         /// The stream.
         stream: StreamId,
@@ -176,6 +178,8 @@ pub enum Command {
         /// How long it is held, below 8 s.
         duration: Duration,
     },
+    /// The keys for this stream travel by messages: what is pressed at the one it is bridged with is not pressed here.
+    KeepKeys(StreamId),
     /// What arrives goes back.
     Echo(StreamId),
     /// Neither relays, plays nor echoes any longer.
