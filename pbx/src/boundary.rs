@@ -1,5 +1,6 @@
 //! What crosses the boundary of the core: what the world tells the PBX, what the PBX wants, what is worth telling.
 
+use crate::audio::Clip;
 use crate::cdr;
 use crate::config::Config;
 use crate::media;
@@ -7,6 +8,8 @@ use crate::sip::Path;
 use crate::time::{Duration, Instant};
 use serde::Serialize;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What the world tells the PBX.
 #[derive(Clone, Debug)]
@@ -28,6 +31,20 @@ pub enum Input {
         query: u64,
         /// The addresses, in the order to try.
         addresses: Vec<SocketAddr>,
+    },
+    /// The answer to [`Output::ReadSound`].
+    SoundRead {
+        /// Which file.
+        file: PathBuf,
+        /// What is in it, or why it cannot be played.
+        sound: Result<Arc<Clip>, String>,
+    },
+    /// The disk does not take a recording; it has ended.
+    RecordingFailed {
+        /// Which.
+        recording: media::RecordingId,
+        /// Why.
+        reason: String,
     },
     /// Another configuration holds from now on; running calls go on as they are.
     Reconfigure(Box<Config>),
@@ -63,6 +80,20 @@ pub enum Output {
         host: String,
         /// The port to put on each address.
         port: u16,
+    },
+    /// What is in a WAV file. Answered in bounded time, whatever the disk does.
+    ReadSound {
+        /// As the configuration names it.
+        file: PathBuf,
+    },
+    /// A recording begins: what the media engine tells of it by [`media::Event::Recorded`] goes into a WAV file.
+    OpenRecording {
+        /// Which.
+        recording: media::RecordingId,
+        /// The file.
+        file: PathBuf,
+        /// How many channels it has.
+        channels: u16,
     },
     /// A call is over (exactly one record a call).
     Record(Box<cdr::Record>),
@@ -106,6 +137,32 @@ pub enum What {
     CallEnded {
         /// The final status the caller saw.
         status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// Something could not be played; the call goes on as if it had been.
+    NotPlayed {
+        /// The file.
+        file: PathBuf,
+        /// Why: it completes "it cannot be played because ...".
+        reason: String,
+    },
+    /// A recording began.
+    RecordingStarted {
+        /// Its file.
+        file: PathBuf,
+    },
+    /// A recording is complete.
+    RecordingEnded {
+        /// Its file.
+        file: PathBuf,
+        /// How long it is.
+        length: Duration,
+    },
+    /// A recording came to its end before its time; what is in the file is whole.
+    RecordingFailed {
+        /// Its file.
+        file: PathBuf,
         /// Why.
         reason: String,
     },
@@ -195,7 +252,7 @@ pub struct CallNow {
     pub caller: String,
     /// What was dialled: the user part of the Request-URI.
     pub dialled: String,
-    /// What it does: `preparing`, `alerting`, `ringing`, `served`, `talking`, `over`.
+    /// What it does: `preparing`, `alerting`, `announcing`, `ringing`, `served`, `talking`, `over`.
     pub stage: &'static str,
     /// Seconds from the start of the world.
     pub started_secs: f64,

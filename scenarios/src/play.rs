@@ -12,7 +12,6 @@ use futures::executor::block_on;
 use pbx::time::{Duration, Instant};
 use simulator::artefacts::Snapshot;
 use simulator::faults::Plan;
-use simulator::ladder;
 use simulator::network::{Ground, Unplayable};
 use simulator::stage::Stage;
 use std::any::Any;
@@ -33,12 +32,10 @@ pub struct Outcome {
     pub unplayable: Option<String>,
     /// How much virtual time it took.
     pub lasted: Instant,
-    /// Every packet, a line each: equal texts are equal runs.
-    pub trace: String,
+    /// Every packet, a line each, where the terms ask for it: equal texts are equal runs.
+    pub trace: Option<String>,
     /// What the trace is known by: equal numbers are equal runs.
     pub hash: u64,
-    /// The ladder.
-    pub ladder: String,
     /// What went wrong in the network.
     pub faults: Plan,
     /// Whom the plan that was followed names, and nobody has seen.
@@ -97,6 +94,8 @@ pub struct Terms<'a> {
     pub weather: Option<Weather>,
     /// The world at its end is kept even when all is well.
     pub keeps: bool,
+    /// Every packet is written down, a line each.
+    pub traces: bool,
     /// These faults happen and no others.
     pub faults: Option<&'a Plan>,
     /// What carries the packets; ours where nothing is said.
@@ -153,15 +152,14 @@ pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms
     if unplayable.is_some() {
         failure = None;
     }
-    let keeps = terms.keeps || failure.is_some();
+    let (keeps, traces) = (terms.keeps || failure.is_some(), terms.traces);
     let see = scene.world.with(move |stage: &mut Stage| {
-        let ladder = stage.trace().look(|packets| ladder::draw(packets, stage.names()));
         let snapshot = keeps.then(|| Arc::new(Snapshot::of(stage)));
-        let trace = stage.trace();
-        (stage.now(), trace.hash(), trace.text(), ladder, stage.faults(), stage.strangers(), snapshot)
+        let trace = traces.then(|| stage.trace().text());
+        (stage.now(), stage.trace().hash(), trace, stage.faults(), stage.strangers(), snapshot)
     });
     // A world in which a task has panicked can still be looked at.
-    let (lasted, hash, trace, ladder, faults, strangers, snapshot) = block_on(see);
+    let (lasted, hash, trace, faults, strangers, snapshot) = block_on(see);
     let (moment, took) = (moment.unwrap_or(lasted), watch.elapsed());
     let seed = settings.seed;
     Outcome {
@@ -171,7 +169,6 @@ pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms
         lasted,
         trace,
         hash,
-        ladder,
         faults,
         strangers,
         moment,
@@ -181,6 +178,22 @@ pub fn play_on(feature: &Feature, scenario: &Scenario, settings: Settings, terms
         took,
         snapshot,
     }
+}
+
+/// Where two traces part, with both lines; `None` when they do not.
+pub fn first_difference(one: &str, other: &str) -> Option<String> {
+    let (mut ones, mut others) = (one.lines(), other.lines());
+    for number in 0.. {
+        match (ones.next(), others.next()) {
+            (None, None) => break,
+            (one, other) if one == other => {}
+            (one, other) => {
+                let text = |line: Option<&str>| line.unwrap_or("(none)").to_owned();
+                return Some(format!("packet {number} differs\n  {}\n  {}", text(one), text(other)));
+            }
+        }
+    }
+    None
 }
 
 /// A sentence as it is read aloud.

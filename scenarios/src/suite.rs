@@ -145,12 +145,7 @@ pub fn run(folder: &Path, arguments: &Arguments) -> Result<bool, String> {
     let tests = if wanted.len() == 1 { "test" } else { "tests" };
     println!("\nrunning {} {tests} on {ground} with seed {}", wanted.len(), arguments.seed);
     let settings = Settings { seed: arguments.seed, until: None };
-    let play = |case: &Case| {
-        let mut outcome = case.play_seeds(settings);
-        // Nobody asks for these here, and there are many of them.
-        (outcome.trace, outcome.ladder) = Default::default();
-        outcome
-    };
+    let play = |case: &Case| case.play_seeds(settings);
     let outcomes = play_each(&wanted, arguments.threads(), play, |case, outcome| {
         let word = match (&outcome.failure, &outcome.unplayable) {
             (Some(_), _) => "FAILED",

@@ -122,7 +122,7 @@ fn a_tag_plays_a_scenario_again_in_a_weather_and_with_many_seeds() {
     let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names, ["tags: A call", "tags: A call (net jittery)", "tags: A call (net far)"]);
     assert!(cases.iter().all(|case| case.seeds == 3));
-    let traces: BTreeSet<_> = cases.iter().map(|case| case.play(settings(1)).trace).collect();
+    let traces: BTreeSet<_> = cases.iter().map(|case| case.play(settings(1)).hash).collect();
     assert_eq!(traces.len(), 3, "a weather changes nothing");
     let places: BTreeSet<_> = cases.iter().map(|case| folder_of(case, Path::new(""))).collect();
     assert_eq!(places.len(), 3);

@@ -38,7 +38,7 @@
 //! | [`guards`] | what no program of a world may touch: the machine |
 //! | [`network`] | hosts, links with faults, datagrams and streams: the seam of the PBX, simulated |
 //! | [`disk`] | files that survive a crash as on a real disk |
-//! | [`ear`] | what is in a recording: tones, silence |
+//! | [`ear`], [`tape`] | what is in a recording: tones, silence; recordings to be played |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`web`] | somebody who looks at pages |
 //! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
@@ -59,6 +59,7 @@ pub mod network;
 pub mod agents;
 pub mod ear;
 pub mod phone;
+pub mod tape;
 pub mod web;
 
 pub mod ladder;

@@ -7,14 +7,15 @@ mod process;
 use crate::network::{Holdings, SimHost, Unplayable};
 use pbx::config::Config;
 use pbx::media;
-use pbx::pbx::{Counters, Event, Input, Output, Pbx};
+use pbx::pbx::{Counters, Event, Input, Output, Pbx, What};
 use pbx::shell::driver::Core;
-use pbx::shell::host::Host;
+use pbx::shell::host::{Disk, Host};
 use pbx::shell::media_host::HostMedia;
 use pbx::shell::program::{self, Handle, Running};
 use pbx::time::{Duration, Instant};
 use process::{Folder, Process};
 use std::fmt::{Display, Write as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,6 +92,13 @@ impl Plan {
         self.behavior.push((key.to_owned(), value.to_string()));
     }
 
+    /// Calls and conferences may be recorded.
+    pub fn keep_recordings(&mut self) {
+        if !self.tables.contains("[recording]") {
+            self.tables.push_str("\n[recording]\ndirectory = \".\"\n");
+        }
+    }
+
     /// Sets a key of `[media]`.
     pub fn talk(&mut self, key: &str, value: impl ToString) {
         self.media.push((key.to_owned(), value.to_string()));
@@ -99,6 +107,15 @@ impl Plan {
     /// Sets a text of an extension.
     pub fn extend(&mut self, number: &str, key: &str, text: &str) {
         self.extension(number).more.push((key.to_owned(), format!("\"{text}\"")));
+    }
+
+    /// What a number leads to, with the parameters of the application as TOML writes them.
+    pub fn route(&mut self, number: &str, app: &str, params: &str) {
+        let _ = write!(
+            self.tables,
+            "\n[[routes]]\nname = \"{app} {number}\"\nto_user = \"{number}\"\napp = \"{app}\"\n\
+             app_params = {{ {params} }}\n"
+        );
     }
 
     /// Numbers of this pattern go out over these systems, one after the other.
@@ -415,12 +432,35 @@ impl Office {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What is in a file on its disk; nothing where there is none.
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        match &self.folder {
+            Some(folder) => folder.read(name),
+            None => self.host.disk().contents(Path::new(name)).unwrap_or_default(),
+        }
+    }
+
+    /// The recordings on its disk, oldest first.
+    pub fn recordings(&self) -> Vec<Vec<u8>> {
+        let files = self.events().into_iter().filter_map(|event| match event.what {
+            What::RecordingStarted { file } => Some(file),
+            _ => None,
+        });
+        files.map(|file| self.file(&file.to_string_lossy())).collect()
+    }
+
+    /// Puts a file on its disk.
+    pub async fn put(&mut self, name: &str, bytes: Vec<u8>) {
+        let written = match self.host.network().program() {
+            Some(_) => self.folder().and_then(|folder| folder.write(name, &bytes)),
+            None => self.host.disk().replace(Path::new(name), bytes).await,
+        };
+        written.unwrap_or_else(|error| panic!("{name} cannot be written: {error}"));
+    }
+
     /// The call records on its disk, oldest first.
     pub fn records(&self) -> Vec<serde_json::Value> {
-        let bytes = match &self.folder {
-            Some(folder) => folder.read(RECORDS),
-            None => self.host.disk().contents(Path::new(RECORDS)).unwrap_or_default(),
-        };
+        let bytes = self.file(RECORDS);
         String::from_utf8_lossy(&bytes).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }
@@ -428,12 +468,18 @@ impl Office {
 impl Office {
     /// Starts the program that is the PBX.
     fn start(&mut self, program: &Path, configuration: &str) {
-        let folder = self.folder.take().map_or_else(Folder::new, Ok);
-        let folder = folder.unwrap_or_else(|error| panic!("the PBX has no folder: {error}"));
         let pages = SocketAddr::new(self.host.address(), HTTP_PORT);
-        let process = Process::start(program, &folder, configuration, pages);
+        let folder = self.folder().unwrap_or_else(|error| panic!("the PBX has no folder: {error}"));
+        let process = Process::start(program, folder, configuration, pages);
         self.at_work = Some(AtWork::Process(Mutex::new(process)));
-        self.folder = Some(folder);
+    }
+
+    /// The folder of a PBX that is a process.
+    fn folder(&mut self) -> io::Result<&Folder> {
+        match &mut self.folder {
+            Some(folder) => Ok(folder),
+            none => Ok(none.insert(Folder::new()?)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::guards::{self, Entered};
 use crate::ladder::{Ladder, Style};
-use crate::network::{Ground, Network, Steps};
+use crate::network::{Ground, Network, Steps, clock};
 use crate::stage::Stage;
 use pbx::time::Duration;
 use std::any::Any;
@@ -203,6 +203,7 @@ struct Engine {
     /// Where the story is told; and all tasks run, unless turmoil has them.
     runtime: Runtime,
     steps: Option<Steps>,
+    _clock: Option<clock::Remembered>,
     /// On other grounds a world has to reach for the machine. The last to go: tasks end with the runtime.
     _guards: Option<Entered>,
 }
@@ -211,6 +212,7 @@ impl Engine {
     fn new(ground: &Ground, seed: u64) -> Engine {
         let guards = (*ground == Ground::Own).then(|| guards::enter(seed));
         let mut builder = Builder::new_current_thread();
+        let clock = (*ground == Ground::Own).then(|| clock::remember(&mut builder));
         match ground {
             Ground::Own => guards::watch_tasks(&mut builder).enable_time().start_paused(true),
             Ground::Turmoil => builder.enable_time().start_paused(true),
@@ -221,7 +223,8 @@ impl Engine {
             .unhandled_panic(UnhandledPanic::ShutdownRuntime)
             .build()
             .expect("a runtime needs nothing of the machine, or a descriptor or two");
-        Engine { runtime, steps: (*ground == Ground::Turmoil).then(|| Steps::new(seed)), _guards: guards }
+        let steps = (*ground == Ground::Turmoil).then(|| Steps::new(seed));
+        Engine { runtime, steps, _clock: clock, _guards: guards }
     }
 
     fn raise(&mut self, ground: Ground, seed: u64) -> Stage {

@@ -1,13 +1,18 @@
-//! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. What a stream does with
-//! them is decided in [`crate::media`].
+//! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. [`recording`] reads what
+//! files hold, a [`Clip`] is played. What a stream does with samples is decided in [`crate::media`].
 
+mod clip;
 pub mod codec;
 pub mod conceal;
+mod frame;
 #[cfg(feature = "g722")]
 mod g722;
+pub mod recording;
 pub mod resample;
 
+pub use clip::{Clip, Conversion};
 pub use codec::{Coding, Decoder, Encoder, FRAME};
+pub use frame::{Frame, Gain, Narrowband, Sum};
 
 use audio_codec_algorithms::{
     convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,

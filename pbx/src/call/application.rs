@@ -1,14 +1,17 @@
-//! Applications that answer a call themselves: tone and echo.
+//! Applications that answer a call themselves: tone, echo, announcement.
 
 use super::Context;
 use super::call::{Call, Stage, Timer};
 use super::leg::Carries;
+use crate::audio::Clip;
 use crate::cdr::EndedBy;
+use crate::config;
 use crate::dialog::Reply;
 use crate::media::{Command, Source};
 use crate::sdp::Direction;
 use crate::sip::StatusCode;
 use crate::time::Duration;
+use std::sync::Arc;
 
 /// The level of our tones in dBm0: loud and clear, without clipping.
 const TONE_LEVEL: f64 = -10.0;
@@ -25,6 +28,17 @@ pub(super) enum Application {
         /// From INVITE to 200.
         answer_delay: Duration,
     },
+    /// What is in a file, then BYE.
+    Announcement {
+        /// The sound.
+        clip: Arc<Clip>,
+        /// How often; `None`: until BYE.
+        times: Option<u32>,
+        /// Whether a key ends it.
+        until_key: bool,
+    },
+    /// Many who hear each other.
+    Conference(config::Conference),
     /// What the caller says comes back.
     Echo,
 }
@@ -34,6 +48,8 @@ impl Application {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Application::Tone { .. } => "tone",
+            Application::Announcement { .. } => "announcement",
+            Application::Conference(_) => "conference",
             Application::Echo => "echo",
         }
     }
@@ -41,7 +57,8 @@ impl Application {
     /// What its media are for.
     pub(super) fn carries(&self) -> Carries {
         match self {
-            Application::Tone { .. } => Carries::Tone,
+            Application::Tone { .. } | Application::Announcement { .. } => Carries::Tone,
+            Application::Conference(_) => Carries::Talk,
             Application::Echo => Carries::Echo,
         }
     }
@@ -49,7 +66,9 @@ impl Application {
     fn answer_delay(&self) -> Duration {
         match self {
             Application::Tone { answer_delay, .. } => *answer_delay,
-            Application::Echo => Duration::ZERO,
+            Application::Announcement { .. } | Application::Conference(_) | Application::Echo => {
+                Duration::ZERO
+            }
         }
     }
 }
@@ -81,24 +100,29 @@ impl Call {
         };
         let codecs = context.own_codecs();
         let local = self.caller.local_audio(codecs, Direction::SendRecv, context.advertised());
-        let description = if self.invitation.has_offer {
-            match self.caller.negotiation.answer(&local) {
-                Ok((description, agreement)) => {
-                    self.caller.agree(&agreement, application.carries(), context);
-                    description
+        let description =
+            if let (Some(answer), Some(agreement)) = (&self.answer, self.caller.negotiation.agreed()) {
+                // Somebody who was rung before has been heard already.
+                self.caller.agree(agreement, application.carries(), context);
+                answer.clone()
+            } else if self.invitation.has_offer {
+                match self.caller.negotiation.answer(&local) {
+                    Ok((description, agreement)) => {
+                        self.caller.agree(&agreement, application.carries(), context);
+                        description
+                    }
+                    Err(error) => {
+                        return self.refuse(
+                            EndedBy::Pbx,
+                            Reply::new(error.status()),
+                            &error.to_string(),
+                            context,
+                        );
+                    }
                 }
-                Err(error) => {
-                    return self.refuse(
-                        EndedBy::Pbx,
-                        Reply::new(error.status()),
-                        &error.to_string(),
-                        context,
-                    );
-                }
-            }
-        } else {
-            self.caller.negotiation.offer(&local)
-        };
+            } else {
+                self.caller.negotiation.offer(&local)
+            };
         context.agent.accept(session, description, Vec::new(), context.now);
         let by = application.name().to_owned();
         self.stage = Stage::Served(application);
@@ -110,13 +134,20 @@ impl Call {
         let (Stage::Served(application), Some(stream)) = (&self.stage, self.caller.stream()) else {
             return;
         };
-        let command = match application {
+        match application {
             Application::Tone { frequency, duration, .. } => {
                 let (frequency, duration) = (*frequency, Some(*duration));
-                Command::Play { stream, source: Source::Tone { frequency, level: TONE_LEVEL, duration } }
+                let source = Source::Tone { frequency, level: TONE_LEVEL, duration };
+                context.media(Command::Play { stream, source });
             }
-            Application::Echo => Command::Echo(stream),
-        };
-        context.media(command);
+            Application::Announcement { clip, times, until_key } => {
+                context.play(stream, clip.clone(), *times, *until_key);
+            }
+            Application::Conference(conference) => {
+                let conference = conference.clone();
+                self.enter_conference(&conference, context);
+            }
+            Application::Echo => context.media(Command::Echo(stream)),
+        }
     }
 }

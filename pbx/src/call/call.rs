@@ -10,8 +10,9 @@ use super::reoffer::Reoffer;
 use crate::boundary::{Output, What};
 use crate::buggify::buggify;
 use crate::cdr::EndedBy;
+use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
-use crate::media::{self, StreamId};
+use crate::media::{self, RecordingId, RoomId, StreamId};
 use crate::route::Decision;
 use crate::sip::{StatusCode, reason_phrase};
 use crate::time::{Duration, Instant};
@@ -49,6 +50,10 @@ pub(crate) struct Call {
     pub(super) answer: Option<Vec<u8>>,
     pub(super) stage: Stage,
     pub(super) reoffer: Option<Reoffer>,
+    /// The room its media are in: its own, or that of the conference it goes to.
+    pub(super) media_room: RoomId,
+    /// What is recorded of it.
+    pub(super) recording: Option<RecordingId>,
     pub(super) passages: Passages,
     timers: BTreeMap<Timer, Instant>,
     /// Extensions that this call keeps busy.
@@ -83,6 +88,8 @@ pub(super) enum Stage {
     Preparing(Decision),
     /// An application answers in a moment.
     Alerting(Application),
+    /// The caller hears something before it rings on.
+    Announcing(Announcement),
     /// Somebody rings.
     Dialling(Dial),
     /// An application has answered.
@@ -101,7 +108,13 @@ pub(super) enum Side {
 }
 
 impl Call {
-    pub(super) fn new(facts: Facts, caller: Leg, invitation: Invitation, decision: Decision) -> Call {
+    pub(super) fn new(
+        facts: Facts,
+        caller: Leg,
+        invitation: Invitation,
+        decision: Decision,
+        media_room: RoomId,
+    ) -> Call {
         Call {
             facts,
             caller,
@@ -109,6 +122,8 @@ impl Call {
             answer: None,
             stage: Stage::Preparing(decision),
             reoffer: None,
+            media_room,
+            recording: None,
             passages: Passages::default(),
             timers: BTreeMap::new(),
             occupied: Vec::new(),
@@ -186,8 +201,10 @@ impl Call {
                     leg.statistics = statistics;
                 }
             }
-            media::Event::Finished(_) if matches!(self.stage, Stage::Served(_)) => {
-                self.end(EndedBy::Pbx, "the tone has ended", None, context);
+            media::Event::Finished(stream) | media::Event::Interrupted { stream, .. }
+                if self.caller.has_stream(stream) =>
+            {
+                self.on_played(context);
             }
             media::Event::TimedOut(stream) => self.on_media_timeout(stream, context),
             media::Event::Dtmf { stream, digit, as_event, .. } => {
@@ -195,8 +212,12 @@ impl Call {
                 let by = if as_event { "rfc4733" } else { "inband" };
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
             }
-            media::Event::Finished(_) | media::Event::FirstPacket(_) | media::Event::SourceChanged { .. } => {
-            }
+            media::Event::Finished(_)
+            | media::Event::Recorded { .. }
+            | media::Event::RecordingEnded { .. }
+            | media::Event::Interrupted { .. }
+            | media::Event::FirstPacket(_)
+            | media::Event::SourceChanged { .. } => {}
         }
     }
 
@@ -346,6 +367,10 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
             Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Conference(conference) => {
+                self.alert(Application::Conference(conference), context);
+            }
+            Decision::Announcement(announcement) => self.announce(announcement, context),
             Decision::Extension { number } => self.dial_extension(&number, context),
             Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
             Decision::NotFound => self.refuse(
@@ -423,6 +448,8 @@ impl Call {
         let reason = (end.by == EndedBy::Pbx)
             .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
         self.passages.close(context);
+        self.quit_conference(context);
+        self.stop_recording(context);
         self.caller.hang_up(reason.clone(), context);
         self.caller.close_port(context);
         match std::mem::replace(&mut self.stage, Stage::Over) {
@@ -432,7 +459,11 @@ impl Call {
                 self.leaving.insert(0, callee);
             }
             Stage::Dialling(dial) => dial.give_up(&end, &mut self.leaving, context),
-            Stage::Preparing(_) | Stage::Alerting(_) | Stage::Served(_) | Stage::Over => {}
+            Stage::Preparing(_)
+            | Stage::Alerting(_)
+            | Stage::Announcing(_)
+            | Stage::Served(_)
+            | Stage::Over => {}
         }
         for timer in [Timer::Answer, Timer::Ring, Timer::Limit, Timer::Journal] {
             self.cancel_timer(timer, context);

@@ -5,6 +5,7 @@ use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use crate::audio::Clip;
 use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
@@ -13,6 +14,8 @@ use crate::sip::{Path, Request};
 use crate::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path;
+use std::sync::Arc;
 
 /// All calls of the PBX.
 #[derive(Default)]
@@ -83,7 +86,8 @@ impl Calls {
             has_offer: incoming.offer.is_some(),
             caller: incoming.caller,
         };
-        let call = Box::new(Call::new(facts, caller, invitation, decision));
+        let media_room = context.media_room_of(&decision, room);
+        let call = Box::new(Call::new(facts, caller, invitation, decision, media_room));
         self.calls.insert(room, call);
         self.with(room, context, |call, context| call.begin(context));
     }
@@ -109,7 +113,10 @@ impl Calls {
 
     /// News of a media engine.
     pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
-        let stream = event.stream();
+        if let media::Event::RecordingEnded { recording, length } = event {
+            return context.on_recording_ended(recording, length);
+        }
+        let Some(stream) = event.stream() else { return };
         let Some(&room) = context.books.streams.get(&stream) else {
             return;
         };
@@ -123,6 +130,18 @@ impl Calls {
     pub(crate) fn on_resolved(&mut self, query: u64, addresses: Vec<SocketAddr>, context: &mut Context) {
         if let Some(room) = context.books.queries.remove(&query) {
             self.with(room, context, |call, context| call.on_resolved(query, addresses, context));
+        }
+    }
+
+    /// A file that calls have asked for was read, or cannot be.
+    pub(crate) fn on_sound(
+        &mut self,
+        file: &path::Path,
+        sound: &Result<Arc<Clip>, String>,
+        context: &mut Context,
+    ) {
+        for room in context.sounds.on_read(file, sound.as_ref().ok()) {
+            self.with(room, context, |call, context| call.on_sound(sound, context));
         }
     }
 
@@ -151,6 +170,7 @@ impl Calls {
             return;
         };
         context.room = room;
+        context.media_room = call.media_room;
         act(call, context);
         if call.is_over()
             && let Some(call) = self.calls.remove(&room)

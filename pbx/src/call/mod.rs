@@ -11,7 +11,10 @@
 //! | `dial.rs`, `ring.rs` | who is rung, and the ringing: extensions, trunk targets |
 //! | `forward.rs` | what becomes of a call that nobody answered |
 //! | `join.rs` | the one who answered and the caller hear each other |
-//! | `application.rs` | tone and echo |
+//! | `application.rs`, `announcement.rs` | tone, echo, what is in a file |
+//! | `conference.rs` | many who hear each other |
+//! | `recording.rs` | what is recorded, and where |
+//! | `sounds.rs` | files that are read or played |
 //! | `codecs.rs` | what a leg is offered in view of the other one |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
@@ -20,10 +23,12 @@
 //! | `context.rs` | what calls act upon |
 //! | `survey.rs` | calls as people see them who look |
 
+mod announcement;
 mod application;
 mod call;
 mod calls;
 mod codecs;
+mod conference;
 mod context;
 mod dial;
 mod facts;
@@ -33,8 +38,10 @@ mod leg;
 mod mapping;
 mod passage;
 mod ports;
+mod recording;
 mod reoffer;
 mod ring;
+mod sounds;
 mod survey;
 
 pub(crate) use calls::{Calls, Incoming};

@@ -49,6 +49,14 @@ impl Call {
             && let Some(digit) = dtmf_of_info(request)
         {
             context.tell(&self.facts.call_id, What::Dtmf { digit, by: "info" });
+            self.on_key_by_info(context);
+        }
+        // As telephones with a key for it ask (`Record: on`, `Record: off`).
+        if *request.method() == Method::Info
+            && let Some(runs) = request.headers().named("Record").and_then(on_or_off)
+            && self.set_recording(runs, context)
+        {
+            return context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
         }
         let key = Some(request).filter(|request| *request.method() == Method::Info).and_then(dtmf_of_info);
         if let Some(key) = key
@@ -127,6 +135,14 @@ impl Call {
             (Stage::Talking(_), Side::Callee) => self.caller.session,
             _ => None,
         }
+    }
+}
+
+fn on_or_off(value: &str) -> Option<bool> {
+    match value.trim() {
+        on if on.eq_ignore_ascii_case("on") => Some(true),
+        off if off.eq_ignore_ascii_case("off") => Some(false),
+        _ => None,
     }
 }
 

@@ -10,6 +10,7 @@ impl Call {
         let (stage, callee) = match &self.stage {
             Stage::Preparing(_) => ("preparing", None),
             Stage::Alerting(_) => ("alerting", None),
+            Stage::Announcing(_) => ("announcing", None),
             Stage::Dialling(_) => ("ringing", None),
             Stage::Served(_) => ("served", None),
             Stage::Talking(callee) => ("talking", Some(callee)),

@@ -7,12 +7,17 @@ use crate::sdp::Srtp;
 use crate::sip::Transport;
 
 impl Reader<'_> {
-    pub(super) fn extensions(&self, raw: Vec<raw::Extension>, sip: &Sip) -> Result<Vec<Extension>> {
+    pub(super) fn extensions(
+        &self,
+        raw: Vec<raw::Extension>,
+        sip: &Sip,
+        records: bool,
+    ) -> Result<Vec<Extension>> {
         let mut extensions: Vec<Extension> = Vec::with_capacity(raw.len());
         let is_open = sip.listen.iter().any(|(_, address)| !address.ip().is_loopback());
         for raw in raw {
             let span = raw.number.span();
-            let extension = self.extension(raw, is_open)?;
+            let extension = self.extension(raw, is_open, records)?;
             if extensions.iter().any(|other| other.number == extension.number) {
                 return Err(self.wrong(span, format!("the extension `{}` stands twice", extension.number)));
             }
@@ -21,7 +26,7 @@ impl Reader<'_> {
         Ok(extensions)
     }
 
-    fn extension(&self, raw: raw::Extension, is_open: bool) -> Result<Extension> {
+    fn extension(&self, raw: raw::Extension, is_open: bool, records: bool) -> Result<Extension> {
         let number = self.user(&raw.number)?;
         let password = self.password(&raw.password)?;
         if is_open && password == number {
@@ -41,6 +46,7 @@ impl Reader<'_> {
             max_calls: self.maybe_count(raw.max_calls, 10_000)?,
             srtp: self.srtp(raw.srtp)?,
             dtmf: self.dtmf(raw.dtmf)?,
+            record: self.records(raw.record, records)?,
         })
     }
 

@@ -21,6 +21,7 @@ use crate::sdp::Srtp;
 use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// All of it, checked; after this nobody checks again.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// `[cdr]`
     pub cdr: Cdr,
+    /// `[recording]`
+    pub recording: Recording,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[trunks]]`
@@ -170,7 +173,14 @@ pub struct Http {
 #[derive(Clone, Debug)]
 pub struct Cdr {
     /// JSON lines, one a call; `None`: no records are kept.
-    pub file: Option<std::path::PathBuf>,
+    pub file: Option<PathBuf>,
+}
+
+/// `[recording]`
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Where recordings are put; `None`: nothing is recorded.
+    pub directory: Option<PathBuf>,
 }
 
 /// `[[extensions]]`: a person or machine that may register.
@@ -190,6 +200,8 @@ pub struct Extension {
     pub forward_no_answer: Option<String>,
     /// Calls at a time; over it the extension is busy.
     pub max_calls: Option<usize>,
+    /// Whether its calls are recorded.
+    pub record: bool,
     /// Whether its calls are encrypted.
     pub srtp: Srtp,
     /// How keys travel to and from it.
@@ -259,6 +271,30 @@ pub struct Route {
     pub app: App,
 }
 
+/// An announcement: a WAV file that is played to the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its file, as the disk knows it.
+    pub file: PathBuf,
+    /// How often it is played; `None`: until the caller hangs up.
+    pub times: Option<u32>,
+    /// The number that is rung when it is over; `None`: the caller is hung up.
+    pub then: Option<String>,
+    /// Whether a key of the caller ends it.
+    pub until_key: bool,
+}
+
+/// A room in which all hear each other, and how somebody comes in by this route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conference {
+    /// Routes with one name lead into one room.
+    pub name: String,
+    /// Who hears the one who comes in; `None`: all. It hears all in any case.
+    pub heard_by: Option<Vec<String>>,
+    /// Whether it is recorded from this one on.
+    pub record: bool,
+}
+
 /// What a route leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum App {
@@ -282,6 +318,10 @@ pub enum App {
         /// From INVITE to 200.
         answer_delay: Option<Duration>,
     },
+    /// Plays what is in a file.
+    Announcement(Announcement),
+    /// A room in which all hear each other.
+    Conference(Conference),
     /// What the caller says comes back.
     Echo,
     /// Refused with this status.

@@ -10,12 +10,16 @@
 
 mod agreed;
 mod engine;
+mod exchange;
+mod hearing;
 mod interpreter;
 mod latch;
+mod mix;
 mod outbox;
 mod outgoing;
 mod player;
 mod quality;
+mod recorder;
 mod reporting;
 mod seal;
 #[cfg(test)]
@@ -25,10 +29,12 @@ mod timers;
 
 pub use engine::Engine;
 
+use crate::audio::{Clip, Gain};
 use crate::sdp::Agreement;
 use crate::time::{Duration, WallClock};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// What holds for all streams of an engine.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +140,23 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId(pub u64);
 
+/// Many who hear each other. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MixId(pub u64);
+
+/// What is being recorded. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId(pub u64);
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tap {
+    /// What this side says.
+    Leg(StreamId),
+    /// What all members of this mix say.
+    Mix(MixId),
+}
+
 /// What the core wants.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -168,6 +191,8 @@ pub enum Command {
         /// What is heard.
         source: Source,
     },
+    /// What is played now ends at the next key that is heard; told by [`Event::Interrupted`].
+    StopAtKey(StreamId),
     /// Presses a key behind those that wait, as telephone event (RFC 4733) where the other side listed these, else as tone in
     /// the audio. Nothing else is sent meanwhile.
     Press {
@@ -180,6 +205,48 @@ pub enum Command {
     },
     /// The keys for this stream travel by messages: what is pressed at the one it is bridged with is not pressed here.
     KeepKeys(StreamId),
+    /// Hears what the others in this mix say, and is heard by them; replaces what it did before. There is a mix as long as
+    /// it has a member; who stops or closes is in none.
+    Join {
+        /// The mix.
+        mix: MixId,
+        /// The stream, of the same room as all others of the mix.
+        stream: StreamId,
+        /// How loud it is for those for whom nothing else is said.
+        voice: Gain,
+    },
+    /// How loud one member of a mix is for another one. Nobody ever hears itself.
+    Gain {
+        /// The mix.
+        mix: MixId,
+        /// Who is heard.
+        from: StreamId,
+        /// Who hears.
+        to: StreamId,
+        /// How loud.
+        gain: Gain,
+    },
+    /// What arrives at `from` goes out at `to` as well, which does nothing else. Until one of the two is closed or `to`
+    /// does something else.
+    Fork {
+        /// Who is listened to.
+        from: StreamId,
+        /// Where it goes.
+        to: StreamId,
+    },
+    /// Begins a recording at 8000 Hz; its samples are told by [`Event::Recorded`].
+    Record {
+        /// The new recording.
+        recording: RecordingId,
+        /// What is in each channel, together.
+        channels: Vec<Vec<Tap>>,
+    },
+    /// Nothing is recorded until [`Command::ResumeRecording`]: no sound and no time.
+    PauseRecording(RecordingId),
+    /// It goes on.
+    ResumeRecording(RecordingId),
+    /// It ends; answered by [`Event::RecordingEnded`].
+    StopRecording(RecordingId),
     /// What arrives goes back.
     Echo(StreamId),
     /// Neither relays, plays nor echoes any longer.
@@ -206,6 +273,13 @@ pub enum Source {
     Silence {
         /// How long; `None`: until stopped.
         duration: Option<Duration>,
+    },
+    /// What was recorded, from the first sample to the last.
+    Clip {
+        /// Shared by all who play it.
+        clip: Arc<Clip>,
+        /// How often, one right after the other; `None`: until stopped.
+        times: Option<u32>,
     },
 }
 
@@ -245,6 +319,27 @@ pub enum Event {
     },
     /// What was played has ended: its last packet has been sent.
     Finished(StreamId),
+    /// What was played has ended before its time, because a key was heard ([`Command::StopAtKey`]).
+    Interrupted {
+        /// The stream.
+        stream: StreamId,
+        /// How much of it was sent.
+        played: Duration,
+    },
+    /// More of a recording.
+    Recorded {
+        /// The recording.
+        recording: RecordingId,
+        /// Samples of 16 bits, the lower byte first, one of each channel after the other.
+        samples: Vec<u8>,
+    },
+    /// A recording has ended; nothing more comes of it.
+    RecordingEnded {
+        /// The recording.
+        recording: RecordingId,
+        /// How long it is.
+        length: Duration,
+    },
     /// No RTP for the agreed time; told once until RTP arrives again.
     TimedOut(StreamId),
     /// What was counted so far.
@@ -254,18 +349,20 @@ pub enum Event {
 }
 
 impl Event {
-    /// The stream it is about.
-    pub fn stream(&self) -> StreamId {
+    /// The stream it is about; `None` when it is about a recording.
+    pub fn stream(&self) -> Option<StreamId> {
         match self {
             Event::Opened(stream)
             | Event::OpenFailed { stream, .. }
             | Event::FirstPacket(stream)
             | Event::SourceChanged { stream, .. }
             | Event::Dtmf { stream, .. }
+            | Event::Interrupted { stream, .. }
             | Event::Finished(stream)
             | Event::TimedOut(stream)
             | Event::Statistics(stream, _)
-            | Event::Closed(stream, _) => *stream,
+            | Event::Closed(stream, _) => Some(*stream),
+            Event::Recorded { .. } | Event::RecordingEnded { .. } => None,
         }
     }
 }

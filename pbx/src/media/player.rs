@@ -1,12 +1,13 @@
 //! What a stream makes itself: tones and silence, frame by frame; keys as telephone events.
 
 use super::Source;
-use crate::audio::{Law, NARROWBAND};
+use crate::audio::{Clip, Law, NARROWBAND};
 use crate::rtp;
 use crate::rtp::event;
 use crate::time::Duration;
 use crate::tone::{Sine, Wave, dtmf};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Waves that are kept although nobody plays them.
 const WAVES_KEPT: usize = 64;
@@ -46,23 +47,43 @@ pub(super) struct Player {
     position: u64,
     /// Samples still to be played; `None`: for ever.
     left: Option<u64>,
+    /// Whether the next key ends it.
+    stops_at_key: bool,
 }
 
 #[derive(Clone, Debug)]
 enum Sound {
     Wave(Wave),
+    Clip(Arc<Clip>),
     Silence,
 }
 
 impl Player {
     /// Nothing is heard before [`Player::tune`].
     pub(super) fn new(source: Source) -> Player {
-        let (Source::Tone { duration, .. } | Source::Silence { duration }) = &source;
         let samples = |duration: &Duration| {
             (duration.as_nanos() * u128::from(NARROWBAND)).div_ceil(1_000_000_000) as u64
         };
-        let left = duration.as_ref().map(samples);
-        Player { source, sound: None, position: 0, left }
+        let left = match &source {
+            Source::Tone { duration, .. } | Source::Silence { duration } => duration.as_ref().map(samples),
+            Source::Clip { clip, times } => times.map(|times| u64::from(times) * clip.samples().len() as u64),
+        };
+        Player { source, sound: None, position: 0, left, stops_at_key: false }
+    }
+
+    /// Ends at the next key.
+    pub(super) fn stop_at_key(&mut self) {
+        self.stops_at_key = true;
+    }
+
+    /// Whether a key ends it.
+    pub(super) fn stops_at_key(&self) -> bool {
+        self.stops_at_key
+    }
+
+    /// How much of it is over.
+    pub(super) fn played(&self) -> Duration {
+        Duration::from_secs_f64(self.position as f64 / f64::from(NARROWBAND))
     }
 
     /// Plays in this law from now on.
@@ -70,20 +91,22 @@ impl Player {
         if self.sound.as_ref().is_some_and(|(tuned, _)| *tuned == law) {
             return;
         }
-        let sound = match self.source {
-            Source::Tone { frequency, level, .. } => waves.find(frequency, level, law).map(Sound::Wave),
+        let sound = match &self.source {
+            Source::Tone { frequency, level, .. } => waves.find(*frequency, *level, law).map(Sound::Wave),
             Source::Silence { .. } => None,
+            Source::Clip { clip, .. } => Some(Sound::Clip(clip.clone())),
         };
         self.sound = Some((law, sound.unwrap_or(Sound::Silence)));
     }
 
     /// Writes the next frame; what is beyond the end is silent.
-    pub(super) fn fill(&mut self, frame: &mut [u8]) {
+    pub(super) fn fill(&self, frame: &mut [u8]) {
         let Some((law, sound)) = &self.sound else { return };
         let left = self.left.map_or(frame.len(), |left| frame.len().min(left as usize));
         let (heard, beyond) = frame.split_at_mut(left);
         match sound {
             Sound::Wave(wave) => wave.fill(self.position, heard),
+            Sound::Clip(clip) => fill(clip.samples(), self.position, *law, heard),
             Sound::Silence => heard.fill(law.silence()),
         }
         beyond.fill(law.silence());
@@ -97,6 +120,17 @@ impl Player {
 
     pub(super) fn is_finished(&self) -> bool {
         self.left == Some(0)
+    }
+}
+
+/// Fills `out` with what follows from sample `from` on in samples that are played again and again.
+fn fill(samples: &[i16], from: u64, law: Law, out: &mut [u8]) {
+    let mut from = (from % samples.len() as u64) as usize;
+    let mut out = out.iter_mut();
+    while out.len() > 0 {
+        let rest = &samples[from..];
+        rest.iter().zip(&mut out).for_each(|(sample, code)| *code = law.encode(*sample));
+        from = 0;
     }
 }
 
@@ -160,6 +194,11 @@ impl Keys {
 
     /// The sound of a key in this packet time, if any: fills the frame. A key is held for at least 40 ms (Q.24).
     pub(super) fn poll_tone(&mut self, law: Law, frame: &mut [u8]) -> bool {
+        // Its last packet has the whole packet time for itself.
+        if self.tone.is_some_and(|tone| tone.position >= tone.end) {
+            self.tone = None;
+            self.pause = PAUSE;
+        }
         if self.tone.is_none() {
             self.pause = self.pause.saturating_sub(1);
             if self.pause > 0 {
@@ -172,10 +211,6 @@ impl Keys {
         for code in frame {
             *code = if tone.position < tone.end { law.encode(tone.sample()) } else { law.silence() };
             tone.position += 1;
-        }
-        if tone.position >= tone.end {
-            self.tone = None;
-            self.pause = PAUSE;
         }
         true
     }

@@ -1,20 +1,23 @@
 //! One stream: its port pair, the other side, what it hears and what it says.
 
 use super::agreed::{Agreed, Format, Meaning};
+use super::hearing::Hearing;
 use super::interpreter::Interpreter;
 use super::latch::{Admission, Latch};
+use super::mix::Ear;
 use super::outbox::Outbox;
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Passing};
 use super::player::{Keys, Player, samples};
 use super::reporting::{Context, Reporting};
 use super::seal::Seal;
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
-use crate::audio::{Coding, NARROWBAND};
+use crate::audio::{Coding, NARROWBAND, Narrowband};
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
 use crate::rtp::{self, Arrival, Header, Receiver, View, event};
 use crate::time::{Duration, Instant};
 use crate::tone::dtmf::Detector;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -29,6 +32,13 @@ pub(super) enum Activity {
     Bridged(u32),
     Echo,
     Playing(Player),
+    /// Hears the mix in this place.
+    Mixed {
+        place: u32,
+        ear: Ear,
+    },
+    /// What arrives at the stream in this slot goes out here as well.
+    Copying(u32),
 }
 
 #[derive(Debug)]
@@ -54,6 +64,10 @@ pub(super) struct Stream {
     pub(super) seal: Seal,
     /// Boxed, as it is large and seldom needed.
     pub(super) dice: Box<Rng>,
+    /// What it says, while somebody mixes or records it.
+    pub(super) hearing: Option<Box<Hearing>>,
+    /// Where what arrives goes out as well.
+    pub(super) forks: SmallVec<[u32; 2]>,
     latch: Latch,
     receiver: Option<Receiver>,
     clock_rate: u32,
@@ -127,6 +141,8 @@ impl Stream {
             reporting: Reporting::default(),
             seal: Seal::default(),
             dice: Box::new(dice),
+            hearing: None,
+            forks: SmallVec::new(),
             latch: Latch::default(),
             receiver: None,
             clock_rate: NARROWBAND,
@@ -279,6 +295,10 @@ impl Stream {
                 self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
             }
             Meaning::Sound(Coding::G711(law)) => {
+                if let Some(hearing) = &mut self.hearing {
+                    let samples = payload.iter().map(|code| law.decode(*code));
+                    hearing.receive(header.ssrc, header.timestamp, samples);
+                }
                 let detector = self.detector.as_mut().filter(|_| !self.heard_event)?;
                 let samples = payload.iter().map(|code| law.decode(*code));
                 detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
@@ -290,6 +310,7 @@ impl Stream {
         let (digit, duration) = told?;
         let as_event = format.meaning == Meaning::Event;
         out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+        self.interrupt(out);
         Some(Key { digit, held: duration, as_event })
     }
 
@@ -303,6 +324,16 @@ impl Stream {
     /// Whether a key is not to be heard here in the audio: it comes otherwise.
     pub(super) fn wants_no_tones(&self) -> bool {
         self.keeps_keys || self.agreed.as_ref().is_some_and(|agreed| agreed.event().is_some())
+    }
+
+    /// A key was heard: what is played may end with it.
+    fn interrupt(&mut self, out: &mut Outbox) {
+        if let Activity::Playing(player) = &self.activity
+            && player.stops_at_key()
+        {
+            out.tell(Event::Interrupted { stream: self.id, played: player.played() });
+            self.activity = Activity::Idle;
+        }
     }
 
     /// A datagram on the RTCP port.
@@ -377,15 +408,18 @@ impl Stream {
         let to = self.destination();
         let packet_time = self.packet_time();
         let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
         let port = self.port(Channel::Rtp);
         if let (Activity::Bridged(_), Some(_)) = (&self.activity, &self.interpreter) {
             self.interpret(due, out);
             return false;
         }
-        let Activity::Playing(player) = &mut self.activity else { return false };
+        if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
+            return false;
+        }
         let length = samples(packet_time);
         let continues = self.talkspurt.take();
-        if let (Some(to), Some((format, _))) = (to, voice) {
+        if let (Some(to), Some((format, law))) = (to, voice) {
             let timestamp =
                 continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
             let marker = continues.is_none();
@@ -396,23 +430,75 @@ impl Stream {
                 let start = bytes.len();
                 bytes.extend_from_slice(&header.to_bytes());
                 bytes.resize(start + Header::LENGTH + length, 0);
-                player.fill(&mut bytes[start + Header::LENGTH..]);
+                let frame = &mut bytes[start + Header::LENGTH..];
+                match &self.activity {
+                    Activity::Playing(player) => player.fill(frame),
+                    Activity::Mixed { ear, .. } => ear.fill(law, frame),
+                    Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
+                }
                 seal.seal(bytes, start);
             });
         }
-        player.advance(length);
-        player.is_finished()
+        match &mut self.activity {
+            Activity::Playing(player) => {
+                player.advance(length);
+                player.is_finished()
+            }
+            Activity::Mixed { ear, .. } => {
+                ear.advance(length);
+                false
+            }
+            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => false,
+        }
+    }
+
+    /// Whether it makes packets itself, and has a pace.
+    pub(super) fn makes_something(&self) -> bool {
+        matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. })
+            || !self.keys.is_empty()
+            || self.interpreter.as_ref().is_some_and(|interpreter| interpreter.is_awake())
+    }
+
+    /// What it is to be sent of its mix.
+    pub(super) fn hear(&mut self, frame: &Narrowband) {
+        if let Activity::Mixed { ear, .. } = &mut self.activity {
+            ear.push(frame);
+        }
+    }
+
+    /// The frame it has said last; `ahead`: one that has come already and is to be taken so many frames later.
+    pub(super) fn said(&self, ahead: u32) -> Option<Narrowband> {
+        let hearing = self.hearing.as_deref()?;
+        Some(if ahead == 0 { *hearing.frame() } else { hearing.ahead(ahead) })
+    }
+
+    /// Sends a copy of what has arrived elsewhere, in its own numbers; nothing where the other side does not know the codec.
+    pub(super) fn copy(&mut self, accepted: &Accepted, payload: &[u8], now: Instant, out: &mut Outbox) {
+        let Some(to) = self.destination() else { return self.outgoing.interrupt() };
+        let Some(agreed) = &self.agreed else { return };
+        let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
+        let Some(translation) = translation else { return self.outgoing.skip(&accepted.header) };
+        let passing = Passing {
+            header: accepted.header,
+            octets: payload.len(),
+            payload_type: translation.payload_type,
+            clock_rate: accepted.format.clock_rate,
+            event: accepted.format.meaning == Meaning::Event,
+        };
+        let Some(header) = self.outgoing.pass(&passing, packet_time, now) else { return };
+        out.send(self.port(Channel::Rtp), to, |bytes| {
+            let start = bytes.len();
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(payload);
+            if let Some(law) = translation.convert {
+                law.convert_to_other(&mut bytes[start + Header::LENGTH..]);
+            }
+            self.seal.seal(bytes, start);
+        });
     }
 
     pub(super) fn is_bridged(&self) -> bool {
         matches!(self.activity, Activity::Bridged(_))
-    }
-
-    /// Whether it sends packets of its own making.
-    pub(super) fn makes_packets(&self) -> bool {
-        matches!(self.activity, Activity::Playing(_))
-            || !self.keys.is_empty()
-            || self.interpreter.as_ref().is_some_and(|interpreter| interpreter.is_awake())
     }
 
     /// One packet time of what the other one says.

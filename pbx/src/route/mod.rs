@@ -71,6 +71,10 @@ pub enum Decision {
         /// From INVITE to 200.
         answer_delay: Duration,
     },
+    /// What is in a file.
+    Announcement(config::Announcement),
+    /// A room in which all hear each other.
+    Conference(config::Conference),
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -154,6 +158,8 @@ impl Router {
             App::Tone { frequency, duration, answer_delay } => {
                 tone(&config.behavior, *frequency, *duration, *answer_delay)
             }
+            App::Announcement(announcement) => Decision::Announcement(announcement.clone()),
+            App::Conference(conference) => Decision::Conference(conference.clone()),
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

@@ -6,10 +6,11 @@
 //! starved by somebody else's flood.
 
 use super::host::{Host, Udp};
+use super::recordings::Recordings;
 use super::records;
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
-use super::{log, media_loop};
+use super::{log, media_loop, sounds};
 use crate::cdr;
 use crate::config::{Config, Limits};
 use crate::media;
@@ -19,6 +20,7 @@ use crate::time::{Duration, Instant};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::sync::{mpsc, oneshot};
@@ -123,6 +125,7 @@ pub(super) struct Driver<H: Host, C, M> {
     media_events: mpsc::Receiver<media::Event>,
     orders: mpsc::Receiver<Order>,
     records: records::Queue,
+    recordings: Recordings,
     statistics: Statistics,
     report_at: Instant,
     resolving: usize,
@@ -150,6 +153,7 @@ enum Wake<S> {
 impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
     pub(super) fn new(parts: Parts<H, C, M>) -> Driver<H, C, M> {
         let streams = Streams::new(parts.host.clone(), parts.arrive.clone(), bounds_of(&parts.limits));
+        let recordings = Recordings::start(&parts.host, parts.arrive.clone());
         let report_at = parts.host.now() + STATISTICS_EVERY;
         Driver {
             host: parts.host,
@@ -162,6 +166,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             media_events: parts.media_events,
             orders: parts.orders,
             records: parts.records,
+            recordings,
             statistics: Statistics::default(),
             report_at,
             resolving: 0,
@@ -264,6 +269,13 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             }
             Arrival::HalfClosed(id) => self.streams.half_closed(id),
             Arrival::Closed(id, ending) => self.on_closed(id, ending, now),
+            Arrival::SoundRead { file, sound } => {
+                self.core.receive(Input::SoundRead { file, sound }, now);
+            }
+            Arrival::RecordingFailed { recording, reason } => {
+                self.recordings.close(recording);
+                self.core.receive(Input::RecordingFailed { recording, reason }, now);
+            }
             Arrival::Resolved { query, addresses } => {
                 self.resolving -= 1;
                 self.core.receive(Input::Resolved { query, addresses }, now);
@@ -296,7 +308,23 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
 
     fn on_media_event(&mut self, event: media::Event, now: Instant) {
         self.statistics.on_media(&event);
-        self.core.receive(Input::Media(event), now);
+        match event {
+            media::Event::Recorded { recording, samples } => {
+                let written = self.recordings.write(recording, samples);
+                self.on_recording(recording, written, now);
+            }
+            media::Event::RecordingEnded { recording, .. } => {
+                self.recordings.close(recording);
+                self.core.receive(Input::Media(event), now);
+            }
+            event => self.core.receive(Input::Media(event), now),
+        }
+    }
+
+    fn on_recording(&mut self, recording: media::RecordingId, done: Result<(), String>, now: Instant) {
+        if let Err(reason) = done {
+            self.core.receive(Input::RecordingFailed { recording, reason }, now);
+        }
     }
 
     fn on_order(&mut self, order: Order, now: Instant) {
@@ -337,6 +365,11 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 }
                 Output::Media { room, command } => self.media.send(room, command),
                 Output::Resolve { query, host, port } => self.resolve(query, host, port, now),
+                Output::OpenRecording { recording, file, channels } => {
+                    let opened = self.recordings.open(recording, file, channels);
+                    self.on_recording(recording, opened, now);
+                }
+                Output::ReadSound { file } => self.read_sound(file),
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
@@ -395,6 +428,14 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         });
     }
 
+    fn read_sound(&mut self, file: PathBuf) {
+        let (disk, arrive) = (self.host.disk(), self.arrive.clone());
+        self.host.spawn(async move {
+            let sound = sounds::read(&disk, &file).await;
+            let _ = arrive.send(Arrival::SoundRead { file, sound }).await;
+        });
+    }
+
     fn report(&mut self, now: Instant) {
         if now < self.report_at {
             return;
@@ -441,6 +482,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             }
         })
         .await;
+        self.recordings.finish().await;
         self.records.finish().await;
     }
 }

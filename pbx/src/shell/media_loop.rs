@@ -289,6 +289,9 @@ fn is_answer(event: &Event) -> bool {
         Event::Opened(_)
         | Event::OpenFailed { .. }
         | Event::Finished(_)
+        | Event::Recorded { .. }
+        | Event::RecordingEnded { .. }
+        | Event::Interrupted { .. }
         | Event::Statistics(..)
         | Event::Closed(..) => true,
         Event::FirstPacket(_) | Event::SourceChanged { .. } | Event::Dtmf { .. } | Event::TimedOut(_) => {

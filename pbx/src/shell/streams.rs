@@ -5,12 +5,15 @@
 //! from has a bounded queue, and is closed when that is full.
 
 use super::host::Host;
+use crate::audio::Clip;
 use crate::buggify::buggify;
+use crate::media::RecordingId;
 use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
 use crate::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
@@ -44,6 +47,10 @@ pub(super) enum Arrival<S> {
     Closed(ConnectionId, Ending),
     /// Addresses of a name that was asked for.
     Resolved { query: u64, addresses: Vec<SocketAddr> },
+    /// A sound that was asked for, or why there is none.
+    SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
+    /// The disk does not take a recording.
+    RecordingFailed { recording: RecordingId, reason: String },
 }
 
 /// Why a connection is gone.

@@ -1,5 +1,6 @@
 //! A PBX core, telephones and a wire between them, in virtual time; no socket, no thread.
 
+use pbx::audio::Clip;
 use pbx::cdr::Record;
 use pbx::config::Config;
 use pbx::dialog::{Description, Event, Invite, Outgoing, Reply, Settings, UserAgent};
@@ -11,6 +12,8 @@ use pbx::time::{Duration, Instant, WallClock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One millisecond from anywhere to anywhere.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -32,12 +35,17 @@ pub(crate) struct World {
     pub(crate) taken: BTreeSet<u16>,
     pub(crate) drained: bool,
     names: BTreeMap<String, Vec<SocketAddr>>,
+    /// The files of recordings.
+    pub(crate) recordings: Vec<PathBuf>,
+    /// What is in files.
+    pub(crate) sounds: BTreeMap<PathBuf, Arc<Clip>>,
 }
 
 enum Parcel {
     Message { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
     Media(media::Event),
     Resolved { query: u64, addresses: Vec<SocketAddr> },
+    SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
 }
 
 /// A telephone: the PBX's own user agent with a person at it.
@@ -78,6 +86,8 @@ impl World {
             taken: BTreeSet::new(),
             drained: false,
             names: BTreeMap::new(),
+            recordings: Vec::new(),
+            sounds: BTreeMap::new(),
         }
     }
 
@@ -246,6 +256,7 @@ impl World {
                 Parcel::Resolved { query, addresses } => {
                     self.pbx.receive(Input::Resolved { query, addresses }, now)
                 }
+                Parcel::SoundRead { file, sound } => self.pbx.receive(Input::SoundRead { file, sound }, now),
             }
         }
         for phone in self.phones.values_mut() {
@@ -323,6 +334,11 @@ impl World {
                 let addresses = found.into_iter().map(|a| SocketAddr::new(a.ip(), port)).collect();
                 self.post(Parcel::Resolved { query, addresses });
             }
+            Output::ReadSound { file } => {
+                let sound = self.sounds.get(&file).cloned().ok_or("there is no such file".to_owned());
+                self.post(Parcel::SoundRead { file, sound });
+            }
+            Output::OpenRecording { file, .. } => self.recordings.push(file),
             Output::Record(record) => self.records.push(*record),
             Output::Journal(_) => {}
             Output::Event(event) => self.events.push(event.what),

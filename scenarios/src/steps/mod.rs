@@ -4,6 +4,7 @@ mod application;
 mod calling;
 mod configuration;
 mod faults;
+mod media;
 mod misbehaving;
 mod network;
 mod office;
@@ -26,6 +27,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
     include_str!("faults.rs"),
+    include_str!("media.rs"),
     include_str!("misbehaving.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),

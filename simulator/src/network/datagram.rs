@@ -21,16 +21,18 @@ pub(super) const LARGEST: usize = 65_507;
 /// EMSGSIZE of Linux.
 pub(super) const MESSAGE_TOO_LONG: i32 = 90;
 
-/// All bound sockets.
+/// All bound sockets. Each knows its number, so that addresses are searched once a packet: when it arrives.
 #[derive(Default)]
 pub(super) struct Datagrams {
-    sockets: BTreeMap<SocketAddr, Bound>,
-    serial: u64,
+    numbers: BTreeMap<SocketAddr, usize>,
+    /// By number. Those of hosts that have crashed stay, empty, until who held them lets go.
+    sockets: Vec<Option<Bound>>,
+    /// Numbers nobody has.
+    free: Vec<usize>,
 }
 
 #[derive(Default)]
 struct Bound {
-    serial: u64,
     inbox: VecDeque<(SocketAddr, Arc<[u8]>)>,
     held: usize,
     waiting: Vec<Waker>,
@@ -38,13 +40,13 @@ struct Bound {
 
 impl Datagrams {
     fn is_bound(&self, address: SocketAddr) -> bool {
-        self.sockets.contains_key(&address) || self.sockets.contains_key(&any(address))
+        self.numbers.contains_key(&address) || self.numbers.contains_key(&any(address))
     }
 
     /// Puts a datagram into the buffer of whoever is bound there; `false` when nobody is.
     pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) -> bool {
-        let bound = if self.sockets.contains_key(&to) { to } else { any(to) };
-        let Some(socket) = self.sockets.get_mut(&bound) else {
+        let number = self.numbers.get(&to).or_else(|| self.numbers.get(&any(to)));
+        let Some(socket) = number.and_then(|number| self.sockets[*number].as_mut()) else {
             return false;
         };
         if socket.held + bytes.len() <= BUFFER {
@@ -59,13 +61,40 @@ impl Datagrams {
     pub(super) fn refuse(&mut self, _sender: SocketAddr, _about: SocketAddr) {}
 
     pub(super) fn drop_host(&mut self, address: IpAddr) {
-        self.sockets.retain(|bound, socket| {
+        let Datagrams { numbers, sockets, .. } = self;
+        numbers.retain(|bound, number| {
             let stays = bound.ip() != address;
             if !stays {
-                socket.waiting.drain(..).for_each(Waker::wake);
+                let socket = sockets[*number].take();
+                socket.into_iter().flat_map(|socket| socket.waiting).for_each(Waker::wake);
             }
             stays
         });
+    }
+
+    fn bind(&mut self, address: SocketAddr) -> usize {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.sockets.push(None);
+            self.sockets.len() - 1
+        });
+        self.sockets[number] = Some(Bound::default());
+        self.numbers.insert(address, number);
+        number
+    }
+
+    /// Whether it was still there.
+    fn close(&mut self, number: usize, address: SocketAddr) -> bool {
+        let was_open = self.sockets[number].take().is_some();
+        self.free.push(number);
+        if was_open {
+            self.numbers.remove(&address);
+        }
+        was_open
+    }
+
+    /// `None`: its host has crashed.
+    fn socket(&mut self, number: usize) -> Option<&mut Bound> {
+        self.sockets[number].as_mut()
     }
 }
 
@@ -89,7 +118,7 @@ pub struct UdpSocket {
     network: Network,
     host: IpAddr,
     bound: SocketAddr,
-    serial: u64,
+    number: usize,
 }
 
 impl UdpSocket {
@@ -104,11 +133,9 @@ impl UdpSocket {
             if state.datagrams.is_bound(bound) {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
-            state.datagrams.serial += 1;
-            let serial = state.datagrams.serial;
-            state.datagrams.sockets.insert(bound, Bound { serial, ..Bound::default() });
+            let number = state.datagrams.bind(bound);
             state.bindings.open(bound, now);
-            Ok(UdpSocket { network: network.clone(), host, bound, serial })
+            Ok(UdpSocket { network: network.clone(), host, bound, number })
         })
     }
 
@@ -134,7 +161,7 @@ impl Udp for UdpSocket {
     async fn readable(&self) -> io::Result<()> {
         poll_fn(|context| {
             let mut state = self.network.state();
-            match state.datagrams.sockets.get_mut(&self.bound).filter(|bound| bound.serial == self.serial) {
+            match state.datagrams.socket(self.number) {
                 None => Poll::Ready(Err(UdpSocket::gone())),
                 Some(bound) if bound.inbox.is_empty() => {
                     if !bound.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
@@ -150,8 +177,7 @@ impl Udp for UdpSocket {
 
     fn try_recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let mut state = self.network.state();
-        let bound = state.datagrams.sockets.get_mut(&self.bound).filter(|bound| bound.serial == self.serial);
-        let bound = bound.ok_or_else(UdpSocket::gone)?;
+        let bound = state.datagrams.socket(self.number).ok_or_else(UdpSocket::gone)?;
         let (from, bytes) = bound.inbox.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
         bound.held -= bytes.len();
         let length = bytes.len().min(buffer.len());
@@ -179,8 +205,7 @@ impl Drop for UdpSocket {
     fn drop(&mut self) {
         let now = self.network.elapsed();
         let mut state = self.network.state();
-        if state.datagrams.sockets.get(&self.bound).is_some_and(|bound| bound.serial == self.serial) {
-            state.datagrams.sockets.remove(&self.bound);
+        if state.datagrams.close(self.number, self.bound) {
             state.bindings.close(self.bound, now);
         }
     }

@@ -12,6 +12,7 @@
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `hold.rs`, `pause.rs`, `scissors.rs` | links that hold packets back, hosts that stand still, streams that are cut |
 //! | `nat.rs` | boxes between a few hosts and everybody else |
+//! | `clock.rs` | the virtual clock, read once an instant |
 //! | `host.rs` | a host as the PBX's shell sees it |
 //! | `ground.rs`, `far.rs`, `steps.rs` | turmoil and the loopback of this machine instead of our network |
 //! | `socket.rs` | sockets of any of them |
@@ -19,6 +20,7 @@
 //! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
 mod binding;
+pub(crate) mod clock;
 mod datagram;
 mod far;
 mod flow;
@@ -146,7 +148,7 @@ impl Network {
     /// Virtual time since the start.
     pub fn elapsed(&self) -> Instant {
         let elsewhere = self.shared.far.as_ref().and_then(Far::elapsed);
-        let nanos = elsewhere.unwrap_or_else(|| self.shared.started.elapsed()).as_nanos();
+        let nanos = elsewhere.unwrap_or_else(|| clock::now() - self.shared.started).as_nanos();
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 

@@ -48,8 +48,7 @@ pub(super) struct State {
     pub(super) is_scripted: bool,
     /// What happened to machines and lines, in order.
     pub(super) happened: Vec<(Instant, Happening)>,
-    /// Packets sent so far, and until when the link is busy sending.
-    traffic: BTreeMap<(IpAddr, IpAddr), (u64, Instant)>,
+    traffic: BTreeMap<(IpAddr, IpAddr), Traffic>,
     hosts: BTreeMap<IpAddr, HostState>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
     pub(super) taps: Vec<Tap>,
@@ -60,6 +59,16 @@ pub(super) struct State {
     disks: BTreeMap<IpAddr, SimDisk>,
     pub(super) books: Books,
     pub(super) outages: Vec<Outage>,
+}
+
+/// What has gone from one host to another.
+struct Traffic {
+    /// How many packets.
+    packets: u64,
+    /// Until when the link is busy sending.
+    busy_until: Instant,
+    /// For what happens to them.
+    dice: Dice,
 }
 
 /// A machine.
@@ -135,6 +144,13 @@ pub(super) enum Due {
     Overdue(Segment),
     /// An end that nobody holds any more has waited long enough for the other's FIN.
     Orphaned(FlowId),
+}
+
+impl Traffic {
+    fn new(dice: Dice, (from, to): (IpAddr, IpAddr)) -> Traffic {
+        let dice = dice.named("link").at(address_bits(from)).at(address_bits(to));
+        Traffic { packets: 0, busy_until: Instant::START, dice }
+    }
 }
 
 impl State {
@@ -338,9 +354,16 @@ impl State {
         now: Instant,
     ) -> (Fate, Option<Instant>, Option<Instant>) {
         let pair = (from.ip(), to.ip());
-        let link = self.link(pair).clone();
-        let (number, busy_until) = self.traffic.get(&pair).copied().unwrap_or_default();
-        let dice = self.dice.named("link").at(address_bits(pair.0)).at(address_bits(pair.1));
+        let reaches = self.is_up(pair.1) && self.boxes.leads(pair);
+        let passes = reaches && (self.cuts.is_empty() || !self.cuts.contains(&pair));
+        let State { links, loopback, default_link, traffic, dice, .. } = self;
+        let link = match links.get(&pair) {
+            Some(link) => link,
+            None if pair.0 == pair.1 => loopback,
+            None => default_link,
+        };
+        let traffic = traffic.entry(pair).or_insert_with(|| Traffic::new(*dice, pair));
+        let (number, dice) = (traffic.packets, traffic.dice);
         let fragments = if kind == Kind::Datagram { link.fragments(bytes.len()) } else { 1 };
         let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
             Some(fate) => *fate,
@@ -351,15 +374,16 @@ impl State {
                 drawn
             }
         };
-        let begins = busy_until.max(now);
+        let begins = traffic.busy_until.max(now);
         let sent = begins + link.transmission(bytes.len() + HEADERS * fragments);
         if begins.since(now) > link.queue {
             fate.lost = true;
         }
-        self.traffic.insert(pair, (number + 1, if fate.lost { busy_until } else { sent }));
-        let reaches = self.is_up(pair.1) && self.boxes.leads(pair);
-        let passes = !fate.lost && !self.cuts.contains(&pair) && reaches;
-        let arrives = passes.then(|| sent + link.latency + fate.delay);
+        traffic.packets += 1;
+        if !fate.lost {
+            traffic.busy_until = sent;
+        }
+        let arrives = (passes && !fate.lost).then(|| sent + link.latency + fate.delay);
         let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
         if !self.taps.is_empty() {
             let packet = Packet { at: now, from, to, kind, bytes: bytes.clone(), number, fate, arrives };
@@ -390,9 +414,10 @@ impl State {
 
     /// The number of the next packet from one host to another.
     pub(super) fn count_packet(&mut self, pair: (IpAddr, IpAddr)) -> u64 {
-        let traffic = self.traffic.entry(pair).or_default();
-        traffic.0 += 1;
-        traffic.0 - 1
+        let dice = self.dice;
+        let traffic = self.traffic.entry(pair).or_insert_with(|| Traffic::new(dice, pair));
+        traffic.packets += 1;
+        traffic.packets - 1
     }
 
     fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {

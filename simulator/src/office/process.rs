@@ -38,6 +38,11 @@ impl Folder {
         Ok(Folder(path))
     }
 
+    /// Puts a file there.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        fs::write(self.0.join(name), bytes)
+    }
+
     /// What is in a file; nothing where there is none.
     pub(super) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.0.join(name)).unwrap_or_default()

@@ -33,6 +33,8 @@ struct Desk {
     connections: u64,
     /// What was sent as it is.
     noise: Vec<Vec<u8>>,
+    /// Until when the task sleeps that tells the time; for ever at first, and when nothing is due.
+    sleeps_until: Option<Instant>,
 }
 
 /// The RTP socket of a call; its task ends with it. RTCP is received and not looked at.
@@ -57,6 +59,7 @@ impl Shared {
             streams: BTreeMap::new(),
             connections: 0,
             noise: Vec::new(),
+            sleeps_until: None,
         };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
         shared.plug_in();
@@ -85,7 +88,10 @@ impl Shared {
         while let Some(output) = desk.telephone.poll_output() {
             self.perform(&mut desk, output);
         }
-        self.sooner.notify_one();
+        let due = desk.telephone.poll_timeout();
+        if due.is_some_and(|due| desk.sleeps_until.is_none_or(|until| due < until)) {
+            self.sooner.notify_one();
+        }
         result
     }
 
@@ -280,8 +286,10 @@ async fn take_frames(
 async fn keep_time(shared: Arc<Shared>) {
     loop {
         let now = shared.host.now();
-        let deadline = shared.look(|telephone, _| telephone.poll_timeout());
-        match deadline.map(|at| at.since(now)) {
+        let due = shared.look(|telephone, _| telephone.poll_timeout());
+        // While it is awake nobody has to wake it.
+        shared.desk().sleeps_until = due.map(|due| due.max(now));
+        match due.map(|at| at.since(now)) {
             Some(patience) if patience.is_zero() => {
                 shared.act(|telephone, now| telephone.handle_timeout(now));
                 tokio::task::yield_now().await;

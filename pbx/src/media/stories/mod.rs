@@ -4,6 +4,7 @@
 
 mod codecs;
 mod keys;
+mod mixing;
 mod playing;
 mod relay;
 mod reports;
@@ -94,6 +95,8 @@ struct World {
     next: u64,
     timeout: Option<Duration>,
     detect: bool,
+    /// Samples that were said by those who talk.
+    spoken: u64,
     bound: Vec<Port>,
     unbound: usize,
     sent: Vec<Datagram>,
@@ -124,6 +127,7 @@ impl World {
             next: 0,
             timeout: None,
             detect: false,
+            spoken: 0,
             bound: Vec::new(),
             unbound: 0,
             sent: Vec::new(),

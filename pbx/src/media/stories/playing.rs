@@ -129,3 +129,99 @@ fn what_is_played_at_once_after_the_end_keeps_the_distance() {
     assert_numbers_follow(&heard, 160);
     assert!(heard.windows(2).all(|pair| pair[1].at - pair[0].at == Duration::from_millis(20)));
 }
+
+#[test]
+fn a_prompt_of_a_second_is_fifty_packets_with_its_first_and_its_last_sample() {
+    for (name, payload_type, law) in [("PCMU", 0, Law::Mu), ("PCMA", 8, Law::A)] {
+        let mut world = World::new();
+        let alice = world.phone();
+        world.agree(alice, |a| a.codecs = vec![codec(name, payload_type)]);
+        let samples = speech(8_000);
+        world.order(Command::Play { stream: alice, source: clip(&samples, Some(1)) });
+        world.pass(2_000);
+        let heard = world.heard(alice);
+        assert_eq!(heard.len(), 50);
+        assert_numbers_follow(&heard, 160);
+        assert!(heard[0].header.marker, "a talkspurt begins");
+        let codes: Vec<u8> = heard.iter().flat_map(|packet| packet.payload.clone()).collect();
+        assert_eq!(codes, samples.iter().map(|sample| law.encode(*sample)).collect::<Vec<_>>());
+        assert_eq!(world.told(|event| matches!(event, Event::Finished(_))).len(), 1);
+    }
+}
+
+#[test]
+fn what_is_played_again_has_no_seam() {
+    let mut world = World::new();
+    let alice = world.phone();
+    world.agree(alice, |_| {});
+    // Its length is no multiple of a packet's.
+    let samples = speech(333);
+    world.order(Command::Play { stream: alice, source: clip(&samples, Some(5)) });
+    world.pass(2_000);
+    let heard = world.heard(alice);
+    assert_eq!(heard.len(), (5 * 333usize).div_ceil(160));
+    let codes: Vec<u8> = heard.iter().flat_map(|packet| packet.payload.clone()).collect();
+    for (n, code) in codes.iter().enumerate() {
+        let meant = if n < 5 * 333 { Law::Mu.encode(samples[n % 333]) } else { Law::Mu.silence() };
+        assert_eq!(*code, meant, "sample {n}");
+    }
+}
+
+#[test]
+fn a_prompt_without_end_goes_on_until_it_is_stopped() {
+    let mut world = World::new();
+    let alice = world.phone();
+    world.agree(alice, |_| {});
+    world.order(Command::Play { stream: alice, source: clip(&speech(1_600), None) });
+    world.pass(10_000);
+    assert_eq!(world.heard(alice).len(), 501);
+    world.order(Command::Stop(alice));
+    world.pass(1_000);
+    assert!(world.heard(alice).is_empty());
+    assert!(world.told(|event| matches!(event, Event::Finished(_))).is_empty(), "it did not end by itself");
+}
+
+#[test]
+fn a_key_ends_a_prompt_that_listens_for_it() {
+    let mut world = World::new();
+    let alice = world.phone();
+    world.agree(alice, |_| {});
+    world.order(Command::Play { stream: alice, source: clip(&speech(8_000), None) });
+    world.order(Command::StopAtKey(alice));
+    world.pass(300);
+    press(&mut world, alice, 5);
+    world.pass(1_000);
+    assert_eq!(world.heard(alice).len(), 16);
+    let told = world.told(|event| matches!(event, Event::Interrupted { .. } | Event::Finished(_)));
+    let [Event::Interrupted { stream, played }] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((*stream, *played), (alice, Duration::from_millis(320)));
+}
+
+#[test]
+fn a_key_does_not_end_a_prompt_that_does_not_listen() {
+    let mut world = World::new();
+    let alice = world.phone();
+    world.agree(alice, |_| {});
+    world.order(Command::Play { stream: alice, source: clip(&speech(8_000), Some(1)) });
+    world.pass(300);
+    press(&mut world, alice, 5);
+    world.pass(1_000);
+    assert_eq!(world.heard(alice).len(), 50);
+    assert_eq!(world.told(|event| matches!(event, Event::Finished(_))).len(), 1);
+}
+
+/// The last packet of an event.
+fn press(world: &mut World, stream: StreamId, event: u8) {
+    let header = Header { payload_type: 101, marker: true, ..header(stream, 1) };
+    world.sends(stream, header, &[event, 0x8a, 3, 0x20]);
+}
+
+fn clip(samples: &[i16], times: Option<u32>) -> Source {
+    let clip = crate::audio::Clip::new(samples.to_vec()).expect("there are samples");
+    Source::Clip { clip: std::sync::Arc::new(clip), times }
+}
+
+/// No two of its samples that follow each other are alike.
+fn speech(length: usize) -> Vec<i16> {
+    (0..length).map(|n| (n as i32 * 7_919 % 40_000 - 20_000) as i16).collect()
+}

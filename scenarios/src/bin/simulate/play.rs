@@ -65,8 +65,10 @@ pub(super) fn play(arguments: &Arguments) -> Result<ExitCode, String> {
     let is_alone = cases.len() == 1;
     for case in &cases {
         let settings = Settings { seed: arguments.seed, until: arguments.until };
-        let outcome =
-            case.play_on(settings, Terms { keeps: true, faults: plan.as_ref(), ..Terms::default() });
+        let outcome = case.play_on(
+            settings,
+            Terms { keeps: true, traces: arguments.trace, faults: plan.as_ref(), ..Terms::default() },
+        );
         arguments.faults.iter().try_for_each(|file| faults::check(file, &outcome))?;
         arguments.write_faults.iter().try_for_each(|file| faults::write(file, &outcome))?;
         if outcome.failure.is_some() {
@@ -86,8 +88,8 @@ fn show(case: &Case, outcome: &Outcome, arguments: &Arguments, kept: Option<&Pat
     if arguments.hash {
         println!("trace {:016x}", outcome.hash);
     }
-    if arguments.trace {
-        print!("{}", outcome.trace);
+    if let Some(trace) = &outcome.trace {
+        print!("{trace}");
     }
     if let Some(snapshot) = &outcome.snapshot {
         if arguments.ladder {

@@ -1,17 +1,13 @@
 //! What programs see of the simulated network.
 
+use crate::two_hosts::{ALICE, BOB, at, ip, ms, receive, world};
 use pbx::shell::host::{Disk, Host, Listener, Udp};
 use pbx::time::{Duration, Instant};
-use simulator::network::{Builder, Fate, Kind, Link, Network, SimHost};
-use std::future::Future;
+use simulator::network::{Fate, Kind, Link};
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const ALICE: &str = "10.0.0.2";
-const BOB: &str = "10.0.0.3";
 
 #[test]
 fn a_datagram_takes_the_latency() {
@@ -282,40 +278,4 @@ fn a_disk_keeps_what_was_synced_and_maybe_more() {
         assert!(left.starts_with(b"kept\n") && left.len() <= 13, "{left:?}");
         Ok(())
     });
-}
-
-/// Plays a story in a network of two hosts.
-fn world<F>(seed: u64, story: impl FnOnce(Network, SimHost, SimHost) -> F)
-where
-    F: Future<Output = std::io::Result<()>>,
-{
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
-        let network = Builder::new().rng_seed(seed).build();
-        let (alice, bob) = (network.host("alice", ip(ALICE)), network.host("bob", ip(BOB)));
-        tokio::select! {
-            biased;
-            result = story(network.clone(), alice, bob) => result.expect("the story ends well"),
-            () = network.drive() => {}
-        }
-    });
-}
-
-async fn receive(socket: &impl Udp) -> std::io::Result<(Vec<u8>, SocketAddr)> {
-    socket.readable().await?;
-    let mut buffer = [0; 2_000];
-    let (length, from) = socket.try_recv_from(&mut buffer)?;
-    Ok((buffer[..length].to_vec(), from))
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
-}
-
-fn at(text: &str, port: u16) -> SocketAddr {
-    SocketAddr::new(ip(text), port)
-}
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }

@@ -1,15 +1,12 @@
 //! What programs see when links and machines fail (SIM-04, SIM-06), and when a box stands between them (SIM-05).
 
+use crate::two_hosts::{ALICE, BOB, at, ip, ms, receive, world};
 use pbx::shell::host::{Host, Listener, Udp};
-use pbx::time::{Duration, Instant};
-use simulator::network::{Builder, Dependence, Link, Nat, Network, SimHost};
-use std::future::Future;
+use pbx::time::Instant;
+use simulator::network::{Dependence, Link, Nat};
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-const ALICE: &str = "10.0.0.2";
-const BOB: &str = "10.0.0.3";
 
 #[test]
 fn a_large_datagram_arrives_whole_or_not_at_all() {
@@ -330,40 +327,4 @@ fn a_stream_from_behind_a_router_is_seen_at_the_router() {
         assert_eq!(refused, Some(ErrorKind::TimedOut), "a router does not answer who calls it");
         Ok(())
     });
-}
-
-/// Plays a story in a network of two hosts.
-fn world<F>(seed: u64, story: impl FnOnce(Network, SimHost, SimHost) -> F)
-where
-    F: Future<Output = std::io::Result<()>>,
-{
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
-        let network = Builder::new().rng_seed(seed).build();
-        let (alice, bob) = (network.host("alice", ip(ALICE)), network.host("bob", ip(BOB)));
-        tokio::select! {
-            biased;
-            result = story(network.clone(), alice, bob) => result.expect("the story ends well"),
-            () = network.drive() => {}
-        }
-    });
-}
-
-async fn receive(socket: &impl Udp) -> std::io::Result<(Vec<u8>, SocketAddr)> {
-    socket.readable().await?;
-    let mut buffer = [0; 2_000];
-    let (length, from) = socket.try_recv_from(&mut buffer)?;
-    Ok((buffer[..length].to_vec(), from))
-}
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().expect("an address")
-}
-
-fn at(text: &str, port: u16) -> SocketAddr {
-    SocketAddr::new(ip(text), port)
-}
-
-const fn ms(millis: u64) -> Duration {
-    Duration::from_millis(millis)
 }

@@ -3,7 +3,7 @@
 //! PCM of 8, 16, 24 and 32 bits, floating point of 32 and 64 bits, and G.711 of both laws (formats 6 and 7). What is no such
 //! file, damaged or cut off, is refused with the byte at which that shows.
 
-use crate::audio::{Law, NARROWBAND};
+use super::{Law, NARROWBAND};
 use std::f64::consts::PI;
 use std::fmt;
 
@@ -121,6 +121,22 @@ impl Recording {
 
 fn missing(at: usize, name: &'static str) -> RecordingError {
     RecordingError { at, fault: Fault::Missing(name) }
+}
+
+/// Bytes of [`header`].
+pub const HEADER: usize = 44;
+
+/// The header of a WAV file of 16-bit samples, of which `bytes` bytes follow.
+pub fn header(channels: u16, rate: u32, bytes: u32) -> [u8; HEADER] {
+    let block = 2 * channels;
+    let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0data\0\0\0\0";
+    header[4..8].copy_from_slice(&bytes.saturating_add(HEADER as u32 - 8).to_le_bytes());
+    header[22..24].copy_from_slice(&channels.to_le_bytes());
+    header[24..28].copy_from_slice(&rate.to_le_bytes());
+    header[28..32].copy_from_slice(&(rate * u32::from(block)).to_le_bytes());
+    header[32..34].copy_from_slice(&block.to_le_bytes());
+    header[40..44].copy_from_slice(&bytes.to_le_bytes());
+    header
 }
 
 /// A part of the file that says what it is.
@@ -248,49 +264,72 @@ fn finite(sample: f32) -> f32 {
 
 /// The samples at another rate; nothing is delayed, and what the new rate cannot hold is taken away.
 pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
-    /// Zeros of the kernel on each side.
-    const ZEROS: f64 = 24.0;
     if from == to {
         return samples.to_vec();
     }
-    let step = f64::from(from) / f64::from(to);
-    // Relative to the rate of the input; a little below half of the lower rate.
-    let cut = 0.94 * (1.0 / step).min(1.0);
-    let reach = ZEROS / cut;
-    let kernel = |distance: f64| {
-        let place = distance / reach;
-        if place.abs() >= 1.0 {
-            return 0.0;
-        }
-        let x = PI * distance * cut;
-        let sinc = if x.abs() < 1e-9 { 1.0 } else { x.sin() / x };
-        // Blackman's window.
-        cut * sinc * (0.42 + 0.5 * (PI * place).cos() + 0.08 * (2.0 * PI * place).cos())
-    };
-    // Few places between samples come up again and again: as many as the rates have in no common measure.
-    let phases = u64::from(to) / common_measure(u64::from(from), u64::from(to));
-    let taps = 2 * reach.ceil() as usize + 1;
-    let table: Vec<f32> = (0..phases)
-        .flat_map(|phase| {
-            let aside = (phase as f64 * step).fract();
-            let kernel = &kernel;
-            (0..taps).map(move |tap| kernel(tap as f64 - reach.ceil() - aside) as f32)
-        })
-        .collect();
-    let count = (samples.len() as f64 / step).ceil() as usize;
-    let sum = |n: usize| {
-        let place = (n as f64 * step + 1e-9).floor() as usize;
-        let kernel = &table[(n as u64 % phases) as usize * taps..][..taps];
-        let first = place as isize - reach.ceil() as isize;
-        let skipped = usize::try_from(-first).unwrap_or(0);
-        let from = usize::try_from(first).unwrap_or(0).min(samples.len());
-        let inputs = &samples[from..];
-        kernel.iter().skip(skipped).zip(inputs).map(|(k, x)| k * x).sum()
-    };
-    (0..count).map(sum).collect()
+    let resampler = Resampler::new(from, to);
+    (0..resampler.length(samples.len())).map(|n| resampler.sample(samples, n)).collect()
 }
 
-fn common_measure(a: u64, b: u64) -> u64 {
+/// Brings samples to another rate, one at a time, so that a long recording need not be done at once.
+#[derive(Debug)]
+pub struct Resampler {
+    from: u32,
+    to: u32,
+    /// Samples of the input on each side that one of the output is made of.
+    reach: usize,
+    /// The weights of the inputs; few places between two of them come up again and again: as many as the rates have in no
+    /// common measure.
+    table: Vec<f32>,
+}
+
+impl Resampler {
+    /// From so many samples a second to so many.
+    pub fn new(from: u32, to: u32) -> Resampler {
+        /// Zeros of the kernel on each side.
+        const ZEROS: f64 = 24.0;
+        let step = f64::from(from) / f64::from(to);
+        // Relative to the rate of the input; a little below half of the lower rate.
+        let cut = 0.94 * (1.0 / step).min(1.0);
+        let reach = ZEROS / cut;
+        let kernel = |distance: f64| {
+            let place = distance / reach;
+            if place.abs() >= 1.0 {
+                return 0.0;
+            }
+            let x = PI * distance * cut;
+            let sinc = if x.abs() < 1e-9 { 1.0 } else { x.sin() / x };
+            // Blackman's window.
+            cut * sinc * (0.42 + 0.5 * (PI * place).cos() + 0.08 * (2.0 * PI * place).cos())
+        };
+        let phases = to / common_measure(from, to);
+        let taps = 2 * reach.ceil() as usize + 1;
+        let place = |phase: u32, tap: usize| {
+            let aside = (u64::from(phase) * u64::from(from) % u64::from(to)) as f64 / f64::from(to);
+            tap as f64 - reach.ceil() - aside
+        };
+        let weights = |phase| (0..taps).map(move |tap| kernel(place(phase, tap)) as f32);
+        let table = (0..phases).flat_map(weights).collect();
+        Resampler { from, to, reach: reach.ceil() as usize, table }
+    }
+
+    /// How many samples so many become; the time is the same.
+    pub fn length(&self, samples: usize) -> usize {
+        (samples as u64 * u64::from(self.to)).div_ceil(u64::from(self.from)) as usize
+    }
+
+    /// Sample `n` of what `samples` become.
+    pub fn sample(&self, samples: &[f32], n: usize) -> f32 {
+        let place = (n as u64 * u64::from(self.from) / u64::from(self.to)) as usize;
+        let taps = 2 * self.reach + 1;
+        let kernel = &self.table[n * taps % self.table.len()..][..taps];
+        let skipped = self.reach.saturating_sub(place);
+        let inputs = &samples[place.saturating_sub(self.reach).min(samples.len())..];
+        kernel.iter().skip(skipped).zip(inputs).map(|(weight, sample)| weight * sample).sum()
+    }
+}
+
+fn common_measure(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { common_measure(b, a % b) }
 }
 
