@@ -93,15 +93,15 @@ impl Agreed {
         })
     }
 
-    /// What this side has to be told in, where something of `format` in packets of such a length cannot be passed on; `None`
-    /// where it can, or nobody here understands it.
-    pub(super) fn interprets(&self, format: Format, octets: usize) -> Option<(Coding, Coding)> {
+    /// From which codec into which something of `format` is turned for this side; `None` where nobody here understands it.
+    pub(super) fn interprets(&self, format: Format) -> Option<(Coding, Coding)> {
         let Meaning::Sound(from) = format.meaning else { return None };
-        let (_, to) = self.voice()?;
-        let is_passed_on = self.translate(format).is_some();
-        // All that is made here has eight bytes in a millisecond.
-        let is_too_long = self.longest.is_some_and(|most| Duration::from_micros(octets as u64 * 125) > most);
-        (!is_passed_on || is_too_long).then_some((from, to))
+        Some((from, self.voice()?.1))
+    }
+
+    /// Whether a packet of so many bytes is longer than this side takes. All that is made here has eight in a millisecond.
+    pub(super) fn is_too_long(&self, octets: usize) -> bool {
+        self.longest.is_some_and(|most| Duration::from_micros(octets as u64 * 125) > most)
     }
 
     /// What we send keys with; never anything the other side did not list (RFC 4733 section 2.5.1.1).

@@ -364,7 +364,10 @@ impl Engine {
             return None;
         };
         let agreed = stream.agreed.as_ref()?;
-        if let Some((from, to)) = agreed.interprets(accepted.format, accepted.payload.len()) {
+        let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
+        if (translation.is_none() || agreed.is_too_long(accepted.payload.len()))
+            && let Some((from, to)) = agreed.interprets(accepted.format)
+        {
             if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
                 stream.interpreter = Interpreter::new(from, to).map(Box::new);
             }
@@ -373,7 +376,6 @@ impl Engine {
             self.start_pacing(slot, now);
             return None;
         }
-        let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
         let Some(translation) = translation.filter(|_| !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
             return None;
