@@ -1,8 +1,11 @@
-//! What media costs the processor, without the kernel: a packet passed on, a packet of a tone, a frame listened to.
+//! What media costs the processor, without the kernel: a packet passed on, what is played, mixed, recorded, a frame
+//! listened to.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use pbx::audio::Law;
-use pbx::media::{Command, Engine, Latching, Output, Port, Settings, Source, StreamId};
+use pbx::audio::{Clip, Gain, Law};
+use pbx::media::{
+    Command, Engine, Latching, MixId, Output, Port, RecordingId, Settings, Source, StreamId, Tap,
+};
 use pbx::rtp::{Header, View};
 use pbx::sdp::{Agreement, Codec, Direction, Protection, RemoteAudio};
 use pbx::srtp::{MasterKey, Suite};
@@ -10,6 +13,7 @@ use pbx::time::{Duration, Instant, WallClock};
 use pbx::tone::dtmf::Detector;
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Streams of the engine that is measured.
 const STREAMS: u64 = 1000;
@@ -84,6 +88,81 @@ fn tone(c: &mut Criterion) {
     });
 }
 
+fn prompt(c: &mut Criterion) {
+    let (mut engine, ports) = engine();
+    let clip =
+        Arc::new(Clip::new((0..80_000).map(|n| (n * 97) as i16).collect()).expect("there are samples"));
+    for port in &ports[..500] {
+        let source = Source::Clip { clip: clip.clone(), times: None };
+        engine.command(Command::Play { stream: port.stream(), source }, Instant::START);
+    }
+    let mut now = Instant::START;
+    c.bench_function("media/20 ms of 500 prompts", |b| {
+        b.iter(|| {
+            now += Duration::from_millis(20);
+            engine.handle_timeout(now);
+            drain(&mut engine)
+        });
+    });
+}
+
+fn conference(c: &mut Criterion) {
+    let (mut engine, ports) = engine();
+    let members = &ports[..100];
+    for port in members {
+        let (mix, stream, voice) = (MixId(1), port.stream(), Gain::UNITY);
+        engine.command(Command::Join { mix, stream, voice }, Instant::START);
+    }
+    let (mut n, mut now) = (0u16, Instant::START);
+    c.bench_function("media/20 ms of a conference of 100", |b| {
+        b.iter(|| {
+            n = n.wrapping_add(1);
+            now += Duration::from_millis(20);
+            for port in members {
+                let mut packet = packet(n);
+                engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+            }
+            engine.handle_timeout(now);
+            drain(&mut engine)
+        });
+    });
+}
+
+fn recording(c: &mut Criterion) {
+    let (mut engine, ports) = engine();
+    let talkers = &ports[..200];
+    for (id, pair) in talkers.chunks(2).enumerate() {
+        let (one, other) = (pair[0].stream(), pair[1].stream());
+        engine.command(Command::Bridge(one, other), Instant::START);
+        let (recording, channels) =
+            (RecordingId(id as u64), vec![vec![Tap::Leg(one)], vec![Tap::Leg(other)]]);
+        engine.command(Command::Record { recording, channels }, Instant::START);
+    }
+    let (mut n, mut now) = (0u16, Instant::START);
+    c.bench_function("media/20 ms of 100 recorded calls", |b| {
+        b.iter(|| {
+            n = n.wrapping_add(1);
+            now += Duration::from_millis(20);
+            for port in talkers {
+                let mut packet = packet(n);
+                black_box(engine.receive(*port, &mut packet, phone_of(port.stream()), now));
+            }
+            engine.handle_timeout(now);
+            drain(&mut engine)
+        });
+    });
+}
+
+fn drain(engine: &mut Engine) -> usize {
+    let mut bytes = 0;
+    while let Some(output) = engine.poll_output() {
+        if let Output::Send { bytes: packet, .. } = output {
+            bytes += packet.len();
+        }
+    }
+    bytes
+}
+
 fn listen(c: &mut Criterion) {
     let (mut detector, frame) = (Detector::default(), [0x5a; 160]);
     c.bench_function("tone/listen to 20 ms", |b| {
@@ -156,5 +235,5 @@ fn agreement(rtp: SocketAddr, name: &str) -> Agreement {
     }
 }
 
-criterion_group!(media, header, relay, transcode, seal, tone, listen);
+criterion_group!(media, header, relay, transcode, seal, tone, prompt, conference, recording, listen);
 criterion_main!(media);

@@ -3,7 +3,7 @@
 use super::Context;
 use super::codecs::Manners;
 use crate::buggify::buggify;
-use crate::cdr::MediaRecord;
+use crate::cdr::{MediaRecord, QualityRecord};
 use crate::config::Dtmf;
 use crate::dialog::SessionId;
 use crate::media::{Command, Statistics, StreamId};
@@ -233,6 +233,13 @@ impl Leg {
             packets_lost: self.statistics.packets_lost,
             jitter_ms: self.statistics.jitter.as_secs_f64() * 1_000.0,
             mos: self.statistics.mos,
+            quality: self.statistics.quality.map(|quality| QualityRecord {
+                loss_percent: quality.loss * 100.0,
+                delay_ms: quality.delay.as_secs_f64() * 1_000.0,
+                delay_impairment: quality.delay_impairment,
+                loss_impairment: quality.loss_impairment,
+                rating: quality.rating,
+            }),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
 
-use crate::audio::{Coding, Law};
+use crate::audio::{Coding, Law, NARROWBAND};
 use crate::sdp::{Agreement, Codec, Direction, Protection};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -13,6 +13,8 @@ pub(super) enum Meaning {
     Sound(Coding),
     /// Keys (RFC 4733).
     Event,
+    /// The noise of a pause (RFC 3389).
+    Noise,
     /// A codec we only pass on; equal when name, clock rate and channels are.
     Other(u64),
 }
@@ -89,7 +91,7 @@ impl Agreed {
     pub(super) fn voice(&self) -> Option<(Format, Coding)> {
         self.formats.iter().find_map(|format| match format.meaning {
             Meaning::Sound(coding) => Some((*format, coding)),
-            Meaning::Event | Meaning::Other(_) => None,
+            Meaning::Event | Meaning::Noise | Meaning::Other(_) => None,
         })
     }
 
@@ -128,6 +130,7 @@ impl Format {
         let meaning = match Coding::named(&codec.name, codec.clock_rate, codec.channels) {
             Some(coding) => Meaning::Sound(coding),
             None if codec.is_telephone_event() => Meaning::Event,
+            None if codec.name.eq_ignore_ascii_case("CN") && codec.clock_rate == NARROWBAND => Meaning::Noise,
             None => Meaning::Other(fingerprint(codec)),
         };
         Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }

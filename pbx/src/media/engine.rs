@@ -13,7 +13,6 @@ use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -124,7 +123,7 @@ impl Engine {
             Activity::Echo => Some(port.slot),
             Activity::Idle | Activity::Playing(_) | Activity::Mixed { .. } | Activity::Copying(_) => None,
         };
-        let forks = if accepted.passes { stream.forks.clone() } else { SmallVec::new() };
+        let forks = if accepted.passes { stream.forks.len() } else { 0 };
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
         }
@@ -132,8 +131,8 @@ impl Engine {
             let other = *other;
             self.convert_key(other, key, now);
         }
-        for fork in forks {
-            self.copy(fork, port.slot, &accepted, bytes, now);
+        for n in 0..forks {
+            self.copy(n, port.slot, &accepted, bytes, now);
         }
         if accepted.passes { self.pass(target?, &accepted, bytes, now) } else { None }
     }
@@ -413,8 +412,10 @@ impl Engine {
         Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
     }
 
-    /// Sends a copy of RTP that has arrived at the stream in slot `from` out at the one in `slot`.
-    fn copy(&mut self, slot: u32, from: u32, accepted: &Accepted, bytes: &[u8], now: Instant) {
+    /// Sends the nth copy of RTP that has arrived at the stream in slot `from`.
+    fn copy(&mut self, n: usize, from: u32, accepted: &Accepted, bytes: &[u8], now: Instant) {
+        let fork = self.stream_in(from).and_then(|stream| stream.forks.get(n).copied());
+        let Some(slot) = fork else { return };
         let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
         if matches!(stream.activity, Activity::Copying(source) if source == from) {
             stream.copy(accepted, &bytes[accepted.payload.clone()], now, &mut self.outbox);

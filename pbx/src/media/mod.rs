@@ -390,4 +390,23 @@ pub struct Statistics {
     pub remote_loss: Option<f64>,
     /// Mean opinion score by the E-model (G.107), 1.0 to 4.5; `None` before anything was received.
     pub mos: Option<f64>,
+    /// How that score came about.
+    pub quality: Option<Quality>,
+}
+
+/// What a listener would say, and why: the E-model (ITU-T G.107), its inputs first, then what it makes of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quality {
+    /// The share of packets that were lost, 0.0 to 1.0 (Ppl is a hundred times that).
+    pub loss: f64,
+    /// From mouth to ear (Ta): half the round trip, the wait that smooths the jitter, what both ends take.
+    pub delay: Duration,
+    /// What the delay takes off the rating (Id).
+    pub delay_impairment: f64,
+    /// What codec and loss take off it (Ie,eff).
+    pub loss_impairment: f64,
+    /// The transmission rating (R), 0 to 93.2.
+    pub rating: f64,
+    /// The mean opinion score of that rating, 1.0 to 4.5.
+    pub mos: f64,
 }

@@ -7,6 +7,8 @@ use crate::time::{Duration, Instant};
 
 /// Sequence numbers so far behind the highest are not passed on any longer.
 const OLDEST: u16 = 100;
+/// The least distance between the end of one source and the beginning of the next.
+const LITTLE: Duration = Duration::from_millis(1);
 /// The latest sequence numbers of ours by which a loop of our own packets is known.
 const LOOP: u16 = 256;
 
@@ -74,6 +76,11 @@ impl Outgoing {
     pub(super) fn timestamp_at(&self, now: Instant, step: Duration, clock_rate: u32) -> u32 {
         let Some(at) = self.at else { return self.timestamp };
         self.timestamp.wrapping_add(rtp::units(now.since(at).max(step), clock_rate))
+    }
+
+    /// Whether this timestamp goes on where the newest packet, of so many units, has ended: no talkspurt begins here.
+    pub(super) fn goes_on_at(&self, timestamp: u32, length: u32) -> bool {
+        self.at.is_some() && timestamp == self.timestamp.wrapping_add(length)
     }
 
     /// The header of a packet that we make ourselves.
@@ -184,6 +191,10 @@ impl Outgoing {
 
     fn map_from(&self, passing: &Passing, step: Duration, now: Instant) -> Mapping {
         let theirs = &passing.header;
+        let elapsed = self.at.map_or(step, |at| now.since(at));
+        // Who is heard in the middle of a packet of the one before begins behind it, and a little later: nobody is to take
+        // both for one talkspurt that was sent in a burst.
+        let step = if elapsed < step { step + elapsed.max(LITTLE) } else { step };
         let timestamp = self.timestamp_at(now, step, passing.clock_rate);
         Mapping {
             ssrc: theirs.ssrc,

@@ -305,6 +305,12 @@ impl Stream {
             }
             #[cfg(feature = "g722")]
             Meaning::Sound(_) => None,
+            Meaning::Noise => {
+                if let (Some(hearing), Some(level)) = (&mut self.hearing, payload.first()) {
+                    hearing.receive_noise(*level);
+                }
+                None
+            }
             Meaning::Other(_) => None,
         };
         let (digit, duration) = told?;
@@ -422,7 +428,7 @@ impl Stream {
         if let (Some(to), Some((format, law))) = (to, voice) {
             let timestamp =
                 continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-            let marker = continues.is_none();
+            let marker = continues.is_none() && !self.outgoing.goes_on_at(timestamp, length as u32);
             let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
             self.talkspurt = Some(timestamp.wrapping_add(length as u32));
             let seal = &mut self.seal;
@@ -587,7 +593,8 @@ impl Stream {
             Duration::from_secs_f64(f64::from(receiver.jitter()) / f64::from(self.clock_rate))
         });
         let round_trip = self.reporting.round_trip;
-        let loss = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
+        let share = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
+        let quality = (received > 0).then(|| quality::judge(share, jitter, round_trip));
         Statistics {
             packets_sent: self.outgoing.packets,
             bytes_sent: self.outgoing.octets,
@@ -598,7 +605,8 @@ impl Stream {
             jitter,
             round_trip,
             remote_loss: self.reporting.remote_loss,
-            mos: (received > 0).then(|| quality::mean_opinion_score(loss, jitter, round_trip)),
+            mos: quality.map(|quality| quality.mos),
+            quality,
         }
     }
 }
