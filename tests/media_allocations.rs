@@ -179,6 +179,7 @@ fn agreement(stream: StreamId) -> Agreement {
         direction: Direction::SendRecv,
         ptime: None,
         maxptime: None,
+        sealing: Default::default(),
     };
     Agreement {
         remote,
@@ -187,6 +188,7 @@ fn agreement(stream: StreamId) -> Agreement {
         renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
+        protection: None,
     }
 }
 

@@ -12,6 +12,7 @@ mod agreed;
 mod engine;
 mod exchange;
 mod hearing;
+mod interpreter;
 mod latch;
 mod mix;
 mod outbox;
@@ -20,6 +21,7 @@ mod player;
 mod quality;
 mod recorder;
 mod reporting;
+mod seal;
 #[cfg(test)]
 mod stories;
 mod stream;
@@ -191,8 +193,8 @@ pub enum Command {
     },
     /// What is played now ends at the next key that is heard; told by [`Event::Interrupted`].
     StopAtKey(StreamId),
-    /// Presses a key as telephone event (RFC 4733), behind those that wait; nothing else is sent meanwhile. Nothing
-    /// happens when the other side did not list telephone events.
+    /// Presses a key behind those that wait, as telephone event (RFC 4733) where the other side listed these, else as tone in
+    /// the audio. Nothing else is sent meanwhile.
     Press {
         /// The stream.
         stream: StreamId,
@@ -201,6 +203,8 @@ pub enum Command {
         /// How long it is held, below 8 s.
         duration: Duration,
     },
+    /// The keys for this stream travel by messages: what is pressed at the one it is bridged with is not pressed here.
+    KeepKeys(StreamId),
     /// Hears what the others in this mix say, and is heard by them; replaces what it did before. There is a mix as long as
     /// it has a member; who stops or closes is in none.
     Join {

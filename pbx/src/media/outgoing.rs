@@ -25,6 +25,10 @@ pub(super) struct Outgoing {
     timestamp: u32,
     at: Option<Instant>,
     mapping: Option<Mapping>,
+    /// Something was left out since the last packet.
+    left_out: bool,
+    /// The last packet was the tone of a key in the middle of somebody's sound.
+    sounded: bool,
 }
 
 /// How the numbers of another source become ours. What the network lost stays a gap; what we leave out does not.
@@ -63,6 +67,8 @@ impl Outgoing {
             timestamp: dice.u32(),
             at: None,
             mapping: None,
+            left_out: false,
+            sounded: false,
         }
     }
 
@@ -115,18 +121,50 @@ impl Outgoing {
             self.next_sequence = sequence.wrapping_add(1);
         }
         self.mapping = Some(mapping);
+        let marker =
+            theirs.marker || self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
         self.count(timestamp, passing.octets, now);
-        let marker = theirs.marker || fresh;
         Some(Header { marker, payload_type: passing.payload_type, sequence, timestamp, ssrc: self.ssrc })
+    }
+
+    /// Whether what is passed on is the beginning of something to hear.
+    fn begins_anew(&mut self, fresh: bool, timestamp: u32, step: u32) -> bool {
+        let (sounded, left_out) = (std::mem::take(&mut self.sounded), std::mem::take(&mut self.left_out));
+        let goes_on = self.goes_on(timestamp, step);
+        (fresh && !(sounded && goes_on)) || (left_out && !goes_on)
+    }
+
+    /// Whether a packet with this timestamp goes on where the last one ended, which was so long.
+    pub(super) fn goes_on(&self, timestamp: u32, step: u32) -> bool {
+        self.at.is_some() && timestamp.wrapping_sub(self.timestamp) == step
+    }
+
+    /// The last packet was the tone of a key.
+    pub(super) fn has_sounded(&mut self) {
+        self.sounded = true;
+    }
+
+    /// When the last packet went out.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.at
     }
 
     /// A packet that could be passed on is left out: the ones behind it close up.
     pub(super) fn skip(&mut self, header: &Header) {
+        self.left_out = true;
         let Some(mapping) = &mut self.mapping else { return };
         if mapping.ssrc == header.ssrc && header.sequence.wrapping_sub(mapping.highest).cast_signed() > 0 {
             mapping.highest = header.sequence;
             mapping.oldest = header.sequence.wrapping_add(1);
             mapping.sequence_offset = mapping.sequence_offset.wrapping_sub(1);
+        }
+    }
+
+    /// The count of a seal starts at zero and both sides have to guess the same: numbers that soon begin again would make the
+    /// first loss fatal (RFC 3711 section 3.3.1).
+    pub(super) fn start_low(&mut self) {
+        if self.packets == 0 {
+            self.next_sequence &= 0x7fff;
         }
     }
 

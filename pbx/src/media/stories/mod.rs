@@ -2,11 +2,13 @@
 //!
 //! Here are the world they live in and what holds whatever happens.
 
+mod codecs;
 mod keys;
 mod mixing;
 mod playing;
 mod relay;
 mod reports;
+mod sealed;
 
 use super::*;
 use crate::audio::Gain;
@@ -184,12 +186,14 @@ impl World {
                 direction: Direction::SendRecv,
                 ptime: None,
                 maxptime: None,
+                sealing: Default::default(),
             },
             codecs: vec![codec("PCMU", 0)],
             telephone_event: Some(codec("telephone-event", 101)),
             renumbered: Vec::new(),
             direction: Direction::SendRecv,
             ptime: 20,
+            protection: None,
         });
         change(&mut agreement);
         self.order(Command::Agree { stream, agreement, timeout: self.timeout, detect_dtmf: self.detect });
