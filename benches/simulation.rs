@@ -9,6 +9,7 @@ mod processor;
 #[path = "simulation/relay.rs"]
 mod relay;
 
+use criterion::measurement::Measurement as _;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use pbx::time::Duration;
 use processor::CpuTime;
@@ -39,23 +40,27 @@ fn worlds(c: &mut Criterion<CpuTime>) {
 /// So many calls at once, each between two telephones that hear each other.
 fn talk(calls: usize, time: Duration) {
     world::play(7, async move |stage| {
-        let mut pairs = Vec::new();
-        for call in 0..calls {
-            let (caller, callee) = (format!("1{call:03}"), format!("2{call:03}"));
-            pairs.push((registered(stage, &caller).await, registered(stage, &callee).await, callee));
-        }
-        stage.pass(SECOND).await;
-        for (caller, callee, number) in &pairs {
-            callee.habits(|habits| habits.answering = Answering::After(Duration::from_millis(100)));
-            caller.call(number);
-        }
-        stage.pass(time).await;
-        for (caller, callee, _) in &pairs {
-            assert!(caller.is_talking() && callee.is_talking());
-            assert!(caller.hearing().packets() + 50 > 50 * time.as_secs());
-        }
+        talk_on(stage, calls, time).await;
         come_to_its_end(stage).await;
     });
+}
+
+async fn talk_on(stage: &mut Stage, calls: usize, time: Duration) {
+    let mut pairs = Vec::new();
+    for call in 0..calls {
+        let (caller, callee) = (format!("1{call:03}"), format!("2{call:03}"));
+        pairs.push((registered(stage, &caller).await, registered(stage, &callee).await, callee));
+    }
+    stage.pass(SECOND).await;
+    for (caller, callee, number) in &pairs {
+        callee.habits(|habits| habits.answering = Answering::After(Duration::from_millis(100)));
+        caller.call(number);
+    }
+    stage.pass(time).await;
+    for (caller, callee, _) in &pairs {
+        assert!(caller.is_talking() && callee.is_talking());
+        assert!(caller.hearing().packets() + 50 > 50 * time.as_secs());
+    }
 }
 
 /// The PBX and four registered telephones, and nobody calls.
@@ -80,6 +85,26 @@ async fn come_to_its_end(stage: &mut Stage) {
     assert_eq!(stage.come_to_rest().await, [""; 0]);
     let broken: Vec<String> = stage.judge().iter().map(ToString::to_string).collect();
     assert_eq!(broken, [""; 0]);
+}
+
+/// Every rule over what a hundred calls of a minute left: 1.2 million packets.
+fn judging(c: &mut Criterion<CpuTime>) {
+    let mut group = c.benchmark_group("judging");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.bench_function("100 calls of a minute", |b| {
+        b.iter_custom(|times| {
+            world::play(7, async move |stage| {
+                talk_on(stage, 100, MINUTE).await;
+                assert_eq!(stage.come_to_rest().await, [""; 0]);
+                let before = CpuTime.start();
+                for _ in 0..times {
+                    assert!(stage.judge().is_empty());
+                }
+                CpuTime.end(before)
+            })
+        });
+    });
+    group.finish();
 }
 
 fn features(c: &mut Criterion<CpuTime>) {
@@ -119,6 +144,6 @@ fn networks(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = simulation;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = worlds, features, networks
+    targets = worlds, judging, features, networks
 }
 criterion_main!(simulation);

@@ -39,6 +39,13 @@ pub enum Input {
         /// What is in it, or why it cannot be played.
         sound: Result<Arc<Clip>, String>,
     },
+    /// The disk does not take a recording; it has ended.
+    RecordingFailed {
+        /// Which.
+        recording: media::RecordingId,
+        /// Why.
+        reason: String,
+    },
     /// Another configuration holds from now on; running calls go on as they are.
     Reconfigure(Box<Config>),
     /// No new calls from now on (503 with Retry-After); when the grace time is over the running ones end by BYE.
@@ -78,6 +85,15 @@ pub enum Output {
     ReadSound {
         /// As the configuration names it.
         file: PathBuf,
+    },
+    /// A recording begins: what the media engine tells of it by [`media::Event::Recorded`] goes into a WAV file.
+    OpenRecording {
+        /// Which.
+        recording: media::RecordingId,
+        /// The file.
+        file: PathBuf,
+        /// How many channels it has.
+        channels: u16,
     },
     /// A call is over (exactly one record a call).
     Record(Box<cdr::Record>),
@@ -129,6 +145,25 @@ pub enum What {
         /// The file.
         file: PathBuf,
         /// Why: it completes "it cannot be played because ...".
+        reason: String,
+    },
+    /// A recording began.
+    RecordingStarted {
+        /// Its file.
+        file: PathBuf,
+    },
+    /// A recording is complete.
+    RecordingEnded {
+        /// Its file.
+        file: PathBuf,
+        /// How long it is.
+        length: Duration,
+    },
+    /// A recording came to its end before its time; what is in the file is whole.
+    RecordingFailed {
+        /// Its file.
+        file: PathBuf,
+        /// Why.
         reason: String,
     },
     /// A key was pressed.

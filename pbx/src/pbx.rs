@@ -71,6 +71,9 @@ impl Pbx {
                 self.calls.on_resolved(query, addresses, &mut self.context)
             }
             Input::SoundRead { file, sound } => self.calls.on_sound(&file, &sound, &mut self.context),
+            Input::RecordingFailed { recording, reason } => {
+                self.context.on_recording_failed(recording, reason);
+            }
             Input::Reconfigure(config) => self.reconfigure(*config),
             Input::Drain { grace } => self.drain = Some(Drain::Grace { until: now + grace }),
         }

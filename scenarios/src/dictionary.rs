@@ -22,7 +22,8 @@ impl fmt::Display for Sentence {
 
 /// All sentences in alphabetical order.
 pub fn sentences() -> Vec<Sentence> {
-    let mut sentences: Vec<_> = SOURCES.iter().flat_map(|source| source.lines()).filter_map(read).collect();
+    let attributes = SOURCES.iter().flat_map(|source| source.split("#[").skip(1));
+    let mut sentences: Vec<_> = attributes.filter_map(read).collect();
     sentences.sort();
     sentences
 }
@@ -57,16 +58,17 @@ pub fn check() -> Result<(), String> {
     Err(format!("{written} sentences are written and {linked} are linked"))
 }
 
-/// The sentence of a line like `#[when(expr = "{actor} answers")]`.
-fn read(line: &'static str) -> Option<Sentence> {
-    let (attribute, rest) = line.trim().strip_prefix("#[")?.split_once("(expr = \"")?;
-    let keyword = match attribute {
+/// The sentence of what follows the `#[` of `#[when(expr = "{actor} answers")]`, which may be long and take several lines.
+fn read(attribute: &'static str) -> Option<Sentence> {
+    let (name, rest) = attribute.split_once('(')?;
+    let keyword = match name {
         "given" => "Given",
         "when" => "When",
         "then" => "Then",
         _ => return None,
     };
-    Some(Sentence { keyword, text: rest.strip_suffix("\")]")? })
+    let text = rest.trim_start().strip_prefix("expr = \"")?.split_once(")]")?.0.trim_end();
+    Some(Sentence { keyword, text: text.strip_suffix('"')? })
 }
 
 #[cfg(test)]
@@ -76,6 +78,13 @@ mod tests {
     #[test]
     fn every_sentence_that_is_written_is_linked() {
         assert_eq!(check(), Ok(()));
+    }
+
+    #[test]
+    fn a_sentence_may_take_several_lines() {
+        let long = read("given(\n    expr = \"a tape of {tone}\"\n)]\nasync fn is_taped()");
+        assert_eq!(long, Some(Sentence { keyword: "Given", text: "a tape of {tone}" }));
+        assert_eq!(read("derive(Debug)]"), None);
     }
 
     #[test]

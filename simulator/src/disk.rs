@@ -64,6 +64,16 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    async fn overwrite(&self, path: &Path, offset: u64, bytes: Vec<u8>) -> io::Result<()> {
+        let mut files = self.files();
+        let file = &mut files.get_mut(path).ok_or(io::ErrorKind::NotFound)?.bytes;
+        let from = usize::try_from(offset).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let end = from + bytes.len();
+        file.resize(file.len().max(end), 0);
+        file[from..end].copy_from_slice(&bytes);
+        Ok(())
+    }
+
     async fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
         let mut files = self.files();
         let file = files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;

@@ -7,7 +7,7 @@ mod process;
 use crate::network::{Holdings, SimHost, Unplayable};
 use pbx::config::Config;
 use pbx::media;
-use pbx::pbx::{Counters, Event, Input, Output, Pbx};
+use pbx::pbx::{Counters, Event, Input, Output, Pbx, What};
 use pbx::shell::driver::Core;
 use pbx::shell::host::{Disk, Host};
 use pbx::shell::media_host::HostMedia;
@@ -90,6 +90,13 @@ impl Plan {
     /// Sets a key of `[behavior]`.
     pub fn behave(&mut self, key: &str, value: impl ToString) {
         self.behavior.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Calls and conferences may be recorded.
+    pub fn keep_recordings(&mut self) {
+        if !self.tables.contains("[recording]") {
+            self.tables.push_str("\n[recording]\ndirectory = \".\"\n");
+        }
     }
 
     /// Sets a key of `[media]`.
@@ -431,6 +438,15 @@ impl Office {
             Some(folder) => folder.read(name),
             None => self.host.disk().contents(Path::new(name)).unwrap_or_default(),
         }
+    }
+
+    /// The recordings on its disk, oldest first.
+    pub fn recordings(&self) -> Vec<Vec<u8>> {
+        let files = self.events().into_iter().filter_map(|event| match event.what {
+            What::RecordingStarted { file } => Some(file),
+            _ => None,
+        });
+        files.map(|file| self.file(&file.to_string_lossy())).collect()
     }
 
     /// Puts a file on its disk.

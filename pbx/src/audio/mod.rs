@@ -3,12 +3,14 @@
 
 mod clip;
 pub mod codec;
+mod frame;
 #[cfg(feature = "g722")]
 mod g722;
 pub mod recording;
 
 pub use clip::{Clip, Conversion};
 pub use codec::{Coding, Decoder, Encoder, FRAME};
+pub use frame::{Frame, Gain, Narrowband, Sum};
 
 use audio_codec_algorithms::{
     convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,

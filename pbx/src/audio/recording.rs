@@ -123,6 +123,22 @@ fn missing(at: usize, name: &'static str) -> RecordingError {
     RecordingError { at, fault: Fault::Missing(name) }
 }
 
+/// Bytes of [`header`].
+pub const HEADER: usize = 44;
+
+/// The header of a WAV file of 16-bit samples, of which `bytes` bytes follow.
+pub fn header(channels: u16, rate: u32, bytes: u32) -> [u8; HEADER] {
+    let block = 2 * channels;
+    let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0data\0\0\0\0";
+    header[4..8].copy_from_slice(&bytes.saturating_add(HEADER as u32 - 8).to_le_bytes());
+    header[22..24].copy_from_slice(&channels.to_le_bytes());
+    header[24..28].copy_from_slice(&rate.to_le_bytes());
+    header[28..32].copy_from_slice(&(rate * u32::from(block)).to_le_bytes());
+    header[32..34].copy_from_slice(&block.to_le_bytes());
+    header[40..44].copy_from_slice(&bytes.to_le_bytes());
+    header
+}
+
 /// A part of the file that says what it is.
 struct Chunk<'a> {
     name: [u8; 4],

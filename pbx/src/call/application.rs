@@ -5,6 +5,7 @@ use super::call::{Call, Stage, Timer};
 use super::leg::Carries;
 use crate::audio::Clip;
 use crate::cdr::EndedBy;
+use crate::config;
 use crate::dialog::Reply;
 use crate::media::{Command, Source};
 use crate::sdp::{Codec, Direction};
@@ -36,6 +37,8 @@ pub(super) enum Application {
         /// Whether a key ends it.
         until_key: bool,
     },
+    /// Many who hear each other.
+    Conference(config::Conference),
     /// What the caller says comes back.
     Echo,
 }
@@ -46,6 +49,7 @@ impl Application {
         match self {
             Application::Tone { .. } => "tone",
             Application::Announcement { .. } => "announcement",
+            Application::Conference(_) => "conference",
             Application::Echo => "echo",
         }
     }
@@ -54,6 +58,7 @@ impl Application {
     pub(super) fn carries(&self) -> Carries {
         match self {
             Application::Tone { .. } | Application::Announcement { .. } => Carries::Tone,
+            Application::Conference(_) => Carries::Talk,
             Application::Echo => Carries::Echo,
         }
     }
@@ -61,7 +66,9 @@ impl Application {
     fn answer_delay(&self) -> Duration {
         match self {
             Application::Tone { answer_delay, .. } => *answer_delay,
-            Application::Announcement { .. } | Application::Echo => Duration::ZERO,
+            Application::Announcement { .. } | Application::Conference(_) | Application::Echo => {
+                Duration::ZERO
+            }
         }
     }
 }
@@ -135,6 +142,10 @@ impl Call {
             }
             Application::Announcement { clip, times, until_key } => {
                 context.play(stream, clip.clone(), *times, *until_key);
+            }
+            Application::Conference(conference) => {
+                let conference = conference.clone();
+                self.enter_conference(&conference, context);
             }
             Application::Echo => context.media(Command::Echo(stream)),
         }

@@ -12,7 +12,7 @@ use crate::buggify::buggify;
 use crate::cdr::EndedBy;
 use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
-use crate::media::{self, StreamId};
+use crate::media::{self, RecordingId, RoomId, StreamId};
 use crate::route::Decision;
 use crate::sip::{StatusCode, reason_phrase};
 use crate::time::{Duration, Instant};
@@ -50,6 +50,10 @@ pub(crate) struct Call {
     pub(super) answer: Option<Vec<u8>>,
     pub(super) stage: Stage,
     pub(super) reoffer: Option<Reoffer>,
+    /// The room its media are in: its own, or that of the conference it goes to.
+    pub(super) media_room: RoomId,
+    /// What is recorded of it.
+    pub(super) recording: Option<RecordingId>,
     pub(super) passages: Passages,
     timers: BTreeMap<Timer, Instant>,
     /// Extensions that this call keeps busy.
@@ -104,7 +108,13 @@ pub(super) enum Side {
 }
 
 impl Call {
-    pub(super) fn new(facts: Facts, caller: Leg, invitation: Invitation, decision: Decision) -> Call {
+    pub(super) fn new(
+        facts: Facts,
+        caller: Leg,
+        invitation: Invitation,
+        decision: Decision,
+        media_room: RoomId,
+    ) -> Call {
         Call {
             facts,
             caller,
@@ -112,6 +122,8 @@ impl Call {
             answer: None,
             stage: Stage::Preparing(decision),
             reoffer: None,
+            media_room,
+            recording: None,
             passages: Passages::default(),
             timers: BTreeMap::new(),
             occupied: Vec::new(),
@@ -200,6 +212,8 @@ impl Call {
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
             }
             media::Event::Finished(_)
+            | media::Event::Recorded { .. }
+            | media::Event::RecordingEnded { .. }
             | media::Event::Interrupted { .. }
             | media::Event::FirstPacket(_)
             | media::Event::SourceChanged { .. } => {}
@@ -352,6 +366,9 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
             Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Conference(conference) => {
+                self.alert(Application::Conference(conference), context);
+            }
             Decision::Announcement(announcement) => self.announce(announcement, context),
             Decision::Extension { number } => self.dial_extension(&number, context),
             Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
@@ -430,6 +447,8 @@ impl Call {
         let reason = (end.by == EndedBy::Pbx)
             .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
         self.passages.close(context);
+        self.quit_conference(context);
+        self.stop_recording(context);
         self.caller.hang_up(reason.clone(), context);
         self.caller.close_port(context);
         match std::mem::replace(&mut self.stage, Stage::Over) {

@@ -86,7 +86,8 @@ impl Calls {
             has_offer: incoming.offer.is_some(),
             caller: incoming.caller,
         };
-        let call = Box::new(Call::new(facts, caller, invitation, decision));
+        let media_room = context.media_room_of(&decision, room);
+        let call = Box::new(Call::new(facts, caller, invitation, decision, media_room));
         self.calls.insert(room, call);
         self.with(room, context, |call, context| call.begin(context));
     }
@@ -112,7 +113,10 @@ impl Calls {
 
     /// News of a media engine.
     pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
-        let stream = event.stream();
+        if let media::Event::RecordingEnded { recording, length } = event {
+            return context.on_recording_ended(recording, length);
+        }
+        let Some(stream) = event.stream() else { return };
         let Some(&room) = context.books.streams.get(&stream) else {
             return;
         };
@@ -166,6 +170,7 @@ impl Calls {
             return;
         };
         context.room = room;
+        context.media_room = call.media_room;
         act(call, context);
         if call.is_over()
             && let Some(call) = self.calls.remove(&room)

@@ -2,6 +2,8 @@
 
 use super::Ports;
 use super::call::Timer;
+use super::conference::Conferences;
+use super::recording::Recordings;
 use super::sounds::Sounds;
 use crate::boundary::{Counters, Event, Output, What};
 use crate::config::Config;
@@ -20,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) now: Instant,
     /// The call that is being handled.
     pub(crate) room: RoomId,
+    /// The room its media are in.
+    pub(super) media_room: RoomId,
     pub(crate) config: Config,
     pub(crate) clock: WallClock,
     pub(crate) rng: Rng,
@@ -33,6 +37,8 @@ pub(crate) struct Context {
     pub(crate) out: VecDeque<Output>,
     pub(super) books: Books,
     pub(super) sounds: Sounds,
+    pub(super) conferences: Conferences,
+    pub(super) recordings: Recordings,
 }
 
 /// Which call a thing belongs to.
@@ -77,6 +83,7 @@ impl Context {
         Context {
             now: Instant::START,
             room: RoomId(0),
+            media_room: RoomId(0),
             ports: Ports::new(media.rtp_port_start, media.rtp_port_end),
             config,
             clock,
@@ -89,6 +96,8 @@ impl Context {
             out: VecDeque::new(),
             books: Books::default(),
             sounds: Sounds::default(),
+            conferences: Conferences::default(),
+            recordings: Recordings::default(),
         }
     }
 
@@ -99,7 +108,7 @@ impl Context {
 
     /// Tells the media engine of this call something.
     pub(super) fn media(&mut self, command: Command) {
-        self.out.push_back(Output::Media { room: self.room, command });
+        self.out.push_back(Output::Media { room: self.media_room, command });
     }
 
     /// Tells people and programs something about a call.
@@ -168,5 +177,6 @@ impl Context {
             && books.queries.is_empty()
             && books.timers.is_empty()
             && books.busy.is_empty()
+            && self.conferences.is_empty()
     }
 }

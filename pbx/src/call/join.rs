@@ -114,6 +114,7 @@ impl Call {
         if let (Some(caller), Some(callee)) = (self.caller.stream(), callee.stream()) {
             context.media(Command::Bridge(caller, callee));
         }
+        self.start_recording(context);
     }
 }
 

@@ -12,6 +12,8 @@
 //! | `forward.rs` | what becomes of a call that nobody answered |
 //! | `join.rs` | the one who answered and the caller hear each other |
 //! | `application.rs`, `announcement.rs` | tone, echo, what is in a file |
+//! | `conference.rs` | many who hear each other |
+//! | `recording.rs` | what is recorded, and where |
 //! | `sounds.rs` | files that are read or played |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
@@ -24,6 +26,7 @@ mod announcement;
 mod application;
 mod call;
 mod calls;
+mod conference;
 mod context;
 mod dial;
 mod facts;
@@ -33,6 +36,7 @@ mod leg;
 mod mapping;
 mod passage;
 mod ports;
+mod recording;
 mod reoffer;
 mod ring;
 mod sounds;

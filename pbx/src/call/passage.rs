@@ -45,6 +45,13 @@ impl Call {
             context.tell(&self.facts.call_id, What::Dtmf { digit, by: "info" });
             self.on_key_by_info(context);
         }
+        // As telephones with a key for it ask (`Record: on`, `Record: off`).
+        if *request.method() == Method::Info
+            && let Some(runs) = request.headers().named("Record").and_then(on_or_off)
+            && self.set_recording(runs, context)
+        {
+            return context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
+        }
         match (request.method(), self.peer_of(session)) {
             (Method::Options, _) => context.agent.reply(id, super::mapping::options_reply(), context.now),
             (Method::Info | Method::Message, Some(peer)) if self.passages.0.len() < LIMIT => {
@@ -93,6 +100,14 @@ impl Call {
             (Stage::Talking(_), Side::Callee) => self.caller.session,
             _ => None,
         }
+    }
+}
+
+fn on_or_off(value: &str) -> Option<bool> {
+    match value.trim() {
+        on if on.eq_ignore_ascii_case("on") => Some(true),
+        off if off.eq_ignore_ascii_case("off") => Some(false),
+        _ => None,
     }
 }
 

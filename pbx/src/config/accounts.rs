@@ -6,12 +6,17 @@ use super::{Extension, Sip, Trunk, TrunkTarget};
 use crate::sip::Transport;
 
 impl Reader<'_> {
-    pub(super) fn extensions(&self, raw: Vec<raw::Extension>, sip: &Sip) -> Result<Vec<Extension>> {
+    pub(super) fn extensions(
+        &self,
+        raw: Vec<raw::Extension>,
+        sip: &Sip,
+        records: bool,
+    ) -> Result<Vec<Extension>> {
         let mut extensions: Vec<Extension> = Vec::with_capacity(raw.len());
         let is_open = sip.listen.iter().any(|(_, address)| !address.ip().is_loopback());
         for raw in raw {
             let span = raw.number.span();
-            let extension = self.extension(raw, is_open)?;
+            let extension = self.extension(raw, is_open, records)?;
             if extensions.iter().any(|other| other.number == extension.number) {
                 return Err(self.wrong(span, format!("the extension `{}` stands twice", extension.number)));
             }
@@ -20,7 +25,7 @@ impl Reader<'_> {
         Ok(extensions)
     }
 
-    fn extension(&self, raw: raw::Extension, is_open: bool) -> Result<Extension> {
+    fn extension(&self, raw: raw::Extension, is_open: bool, records: bool) -> Result<Extension> {
         let number = self.user(&raw.number)?;
         let password = self.password(&raw.password)?;
         if is_open && password == number {
@@ -38,6 +43,7 @@ impl Reader<'_> {
             forward_busy: raw.forward_busy.map(|text| self.user(&text)).transpose()?,
             forward_no_answer: raw.forward_no_answer.map(|text| self.user(&text)).transpose()?,
             max_calls: self.maybe_count(raw.max_calls, 10_000)?,
+            record: self.records(raw.record, records)?,
         })
     }
 

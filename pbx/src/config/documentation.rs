@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 /// The sections with a file that has nothing wrong but one key too many in that section.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("[sip]", "[sip]\nnosuchkey = 1"),
     ("[behavior]", "[behavior]\nnosuchkey = 1"),
     ("[media]", "[media]\nnosuchkey = 1"),
     ("[auth]", "[auth]\nnosuchkey = 1"),
     ("[limits]", "[limits]\nnosuchkey = 1"),
     ("[http]", "[http]\nnosuchkey = 1"),
+    ("[recording]", "[recording]\nnosuchkey = 1"),
     ("[cdr]", "[cdr]\nnosuchkey = 1"),
     ("[[extensions]]", "[[extensions]]\nnosuchkey = 1"),
     ("[[trunks]]", "[[trunks]]\nnosuchkey = 1"),

@@ -39,6 +39,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// `[cdr]`
     pub cdr: Cdr,
+    /// `[recording]`
+    pub recording: Recording,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[trunks]]`
@@ -173,6 +175,13 @@ pub struct Cdr {
     pub file: Option<PathBuf>,
 }
 
+/// `[recording]`
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Where recordings are put; `None`: nothing is recorded.
+    pub directory: Option<PathBuf>,
+}
+
 /// `[[extensions]]`: a person or machine that may register.
 #[derive(Clone)]
 pub struct Extension {
@@ -190,6 +199,8 @@ pub struct Extension {
     pub forward_no_answer: Option<String>,
     /// Calls at a time; over it the extension is busy.
     pub max_calls: Option<usize>,
+    /// Whether its calls are recorded.
+    pub record: bool,
 }
 
 /// `[[trunks]]`: another SIP system, known by its addresses.
@@ -250,6 +261,17 @@ pub struct Announcement {
     pub until_key: bool,
 }
 
+/// A room in which all hear each other, and how somebody comes in by this route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conference {
+    /// Routes with one name lead into one room.
+    pub name: String,
+    /// Who hears the one who comes in; `None`: all. It hears all in any case.
+    pub heard_by: Option<Vec<String>>,
+    /// Whether it is recorded from this one on.
+    pub record: bool,
+}
+
 /// What a route leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum App {
@@ -275,6 +297,8 @@ pub enum App {
     },
     /// Plays what is in a file.
     Announcement(Announcement),
+    /// A room in which all hear each other.
+    Conference(Conference),
     /// What the caller says comes back.
     Echo,
     /// Refused with this status.

@@ -2,7 +2,7 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Auth, Behavior, Cdr, Config, ConfigError, Http, Limits, Media, Sip};
+use super::{Auth, Behavior, Cdr, Config, ConfigError, Http, Limits, Media, Recording, Sip};
 use crate::sdp::Codec;
 use crate::sip::Transport;
 use crate::sip::digest::Algorithm;
@@ -29,9 +29,11 @@ impl Config {
 impl Reader<'_> {
     fn config(&self, raw: raw::File) -> Result<Config> {
         let sip = self.sip(raw.sip)?;
-        let extensions = self.extensions(raw.extensions, &sip)?;
+        let recording = self.recording(raw.recording)?;
+        let records = recording.directory.is_some();
+        let extensions = self.extensions(raw.extensions, &sip, records)?;
         let trunks = self.trunks(raw.trunks)?;
-        let routes = self.routes(raw.routes, &extensions, &trunks)?;
+        let routes = self.routes(raw.routes, &extensions, &trunks, records)?;
         // With nobody and nothing to dial this is the tone server that answers whoever calls.
         let is_tone_server = extensions.is_empty() && trunks.is_empty() && routes.is_empty();
         Ok(Config {
@@ -41,6 +43,7 @@ impl Reader<'_> {
             limits: self.limits(raw.limits)?,
             http: raw.http.map(|http| self.socket(&http.listen)).transpose()?.map(|listen| Http { listen }),
             cdr: self.cdr(raw.cdr)?,
+            recording,
             sip,
             extensions,
             trunks,
@@ -254,6 +257,21 @@ impl Reader<'_> {
         Ok(Cdr { file: raw.file.map(|text| self.file(text)).transpose()? })
     }
 
+    fn recording(&self, raw: raw::Recording) -> Result<Recording> {
+        Ok(Recording { directory: raw.directory.map(|text| self.file(text)).transpose()? })
+    }
+
+    /// Whether something is to be recorded, for which there must be a place.
+    pub(super) fn records(&self, wanted: Option<S<bool>>, there_is_a_place: bool) -> Result<bool> {
+        match wanted {
+            Some(wanted) if *wanted.as_ref() && !there_is_a_place => {
+                let error = self.wrong(wanted.span(), "there is no place for recordings");
+                Err(error.hint("`[recording]` with `directory = \"DIRECTORY\"` says where they are put"))
+            }
+            wanted => Ok(wanted.is_some_and(S::into_inner)),
+        }
+    }
+
     pub(super) fn file(&self, text: S<String>) -> Result<PathBuf> {
         let is_name = !text.as_ref().trim().is_empty() && !text.as_ref().contains('\0');
         if is_name {
@@ -324,7 +342,7 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 10] = [
+    const SECTIONS: [&str; 11] = [
         "[sip]",
         "[behavior]",
         "[media]",
@@ -332,6 +350,7 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[limits]",
         "[http]",
         "[cdr]",
+        "[recording]",
         "[[extensions]]",
         "[[trunks]]",
         "[[routes]]",

@@ -15,6 +15,7 @@ pub(super) struct File {
     pub(super) limits: Limits,
     pub(super) http: Option<Http>,
     pub(super) cdr: Cdr,
+    pub(super) recording: Recording,
     pub(super) extensions: Vec<Extension>,
     pub(super) trunks: Vec<Trunk>,
     pub(super) routes: Vec<Route>,
@@ -93,6 +94,12 @@ pub(super) struct Cdr {
     pub(super) file: Option<S<String>>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct Recording {
+    pub(super) directory: Option<S<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Extension {
@@ -103,6 +110,7 @@ pub(super) struct Extension {
     pub(super) forward_busy: Option<S<String>>,
     pub(super) forward_no_answer: Option<S<String>>,
     pub(super) max_calls: Option<S<i64>>,
+    pub(super) record: Option<S<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -152,6 +160,9 @@ pub(super) struct AppParams {
     pub(super) times: Option<S<i64>>,
     pub(super) then: Option<S<String>>,
     pub(super) until_key: Option<S<bool>>,
+    pub(super) name: Option<S<String>>,
+    pub(super) heard_by: Option<S<Vec<S<String>>>>,
+    pub(super) record: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,
     pub(super) reason: Option<S<String>>,
 }

@@ -2,15 +2,17 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Announcement, App, Extension, Pattern, Route, Trunk};
+use super::{Announcement, App, Conference, Extension, Pattern, Route, Trunk};
 use std::ops::Range;
 
-const APPS: [&str; 6] = ["extension", "trunk", "tone", "echo", "announcement", "reject"];
+const APPS: [&str; 7] = ["extension", "trunk", "tone", "echo", "announcement", "conference", "reject"];
 
 /// What there is to route to.
 struct Known<'a> {
     extensions: &'a [Extension],
     trunks: &'a [Trunk],
+    /// Whether there is a place for recordings.
+    records: bool,
 }
 
 impl Reader<'_> {
@@ -19,8 +21,9 @@ impl Reader<'_> {
         raw: Vec<raw::Route>,
         extensions: &[Extension],
         trunks: &[Trunk],
+        records: bool,
     ) -> Result<Vec<Route>> {
-        let known = Known { extensions, trunks };
+        let known = Known { extensions, trunks, records };
         let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
         for raw in raw {
             let span = raw.name.span();
@@ -73,6 +76,7 @@ impl Reader<'_> {
                 },
             }),
             "announcement" => self.to_announcement(span, params),
+            "conference" => self.to_conference(span, params, known),
             "reject" => Ok(App::Reject {
                 status: self.number(params.status, 403, 400..=699)? as u16,
                 reason: params.reason.map(|text| self.text(&text, "a reason phrase")).transpose()?,
@@ -102,6 +106,18 @@ impl Reader<'_> {
             times: (times > 0).then_some(times),
             then: params.then.map(|number| self.user(&number)).transpose()?,
             until_key: params.until_key.is_some_and(S::into_inner),
+        }))
+    }
+
+    fn to_conference(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        let Some(name) = params.name else {
+            return Err(self.wrong(span, "expected `app_params = { name = \"NAME\" }`"));
+        };
+        let numbers = |list: S<Vec<S<String>>>| list.into_inner().iter().map(|n| self.user(n)).collect();
+        Ok(App::Conference(Conference {
+            name: self.user(&name)?,
+            heard_by: params.heard_by.map(numbers).transpose()?,
+            record: self.records(params.record, known.records)?,
         }))
     }
 
@@ -135,6 +151,9 @@ impl Reader<'_> {
             ("announcement", "times", params.times.as_ref().map(S::span)),
             ("announcement", "then", params.then.as_ref().map(S::span)),
             ("announcement", "until_key", params.until_key.as_ref().map(S::span)),
+            ("conference", "name", params.name.as_ref().map(S::span)),
+            ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),
+            ("conference", "record", params.record.as_ref().map(S::span)),
             ("reject", "status", params.status.as_ref().map(S::span)),
             ("reject", "reason", params.reason.as_ref().map(S::span)),
         ];

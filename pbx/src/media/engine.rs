@@ -1,6 +1,7 @@
 //! The engine: commands and datagrams in, datagrams and events out.
 
 use super::agreed::Agreed;
+use super::exchange::Exchange;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
@@ -10,6 +11,7 @@ use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, St
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -26,12 +28,13 @@ const PATIENCE: u32 = 3;
 pub struct Engine {
     settings: Settings,
     /// By slot; a slot is given away again.
-    streams: Vec<Option<Box<Stream>>>,
+    pub(super) streams: Vec<Option<Box<Stream>>>,
     slots: BTreeMap<StreamId, u32>,
     vacant: Vec<u32>,
     timers: Timers,
     waves: Waves,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
+    pub(super) exchange: Exchange,
 }
 
 impl Engine {
@@ -45,6 +48,7 @@ impl Engine {
             timers: Timers::default(),
             waves: Waves::default(),
             outbox: Outbox::default(),
+            exchange: Exchange::default(),
         }
     }
 
@@ -59,6 +63,13 @@ impl Engine {
             Command::Play { stream, source } => self.play(stream, source, now),
             Command::StopAtKey(stream) => self.stop_at_key(stream),
             Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
+            Command::Join { mix, stream, voice } => self.join(mix, stream, voice, now),
+            Command::Gain { mix, from, to, gain } => self.set_gain(mix, from, to, gain),
+            Command::Fork { from, to } => self.fork(from, to),
+            Command::Record { recording, channels } => self.record(recording, &channels, now),
+            Command::PauseRecording(recording) => self.set_recording(recording, false),
+            Command::ResumeRecording(recording) => self.set_recording(recording, true),
+            Command::StopRecording(recording) => self.stop_recording(recording),
             Command::Echo(stream) => self.echo(stream),
             Command::Stop(stream) => self.stop(stream),
             Command::Report(stream) => self.tell_statistics(stream),
@@ -106,16 +117,22 @@ impl Engine {
         let target = match stream.activity {
             Activity::Bridged(other) => Some(other),
             Activity::Echo => Some(port.slot),
-            Activity::Idle | Activity::Playing(_) => None,
+            Activity::Idle | Activity::Playing(_) | Activity::Mixed { .. } | Activity::Copying(_) => None,
         };
+        let forks = if accepted.passes { stream.forks.clone() } else { SmallVec::new() };
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
+        }
+        for fork in forks {
+            self.copy(fork, port.slot, &accepted, bytes, now);
         }
         if accepted.passes { self.pass(target?, &accepted, bytes, now) } else { None }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
+        // First what is said, then what is sent of it.
+        self.take_turns(now);
         while let Some((due, slot, kind)) = self.timers.pop(now) {
             match kind {
                 Kind::Pace => self.on_pace(slot, due, now),
@@ -127,7 +144,7 @@ impl Engine {
 
     /// The next deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.exchange.next()).min()
     }
 
     /// What is to be done or told next; ask until there is nothing.
@@ -214,6 +231,21 @@ impl Engine {
         self.start_pacing(slot, now);
     }
 
+    /// What arrives at one goes out at the other as well.
+    fn fork(&mut self, from: StreamId, to: StreamId) {
+        let (Some(from), Some(to)) = (self.slot_of(from), self.slot_of(to)) else { return };
+        if from == to {
+            return;
+        }
+        self.idle(to);
+        if let Some(stream) = self.stream_in(to) {
+            stream.activity = Activity::Copying(from);
+        }
+        if let Some(stream) = self.stream_in(from) {
+            stream.forks.push(to);
+        }
+    }
+
     fn stop_at_key(&mut self, id: StreamId) {
         let Some(&slot) = self.slots.get(&id) else { return };
         if let Some(Activity::Playing(player)) = self.stream_in(slot).map(|stream| &mut stream.activity) {
@@ -262,6 +294,9 @@ impl Engine {
     fn remove(&mut self, id: StreamId) {
         let Some(slot) = self.slots.remove(&id) else { return };
         self.idle(slot);
+        self.forget_in_exchange(slot);
+        let forks = self.stream_in(slot).map(|stream| std::mem::take(&mut stream.forks));
+        forks.into_iter().flatten().for_each(|fork| self.idle(fork));
         self.timers.clear(slot);
         if let Some(stream) = self.streams[slot as usize].take() {
             self.outbox.unbind(stream.port(Channel::Rtp));
@@ -271,11 +306,20 @@ impl Engine {
     }
 
     /// The stream does nothing; one that was bridged with it neither.
-    fn idle(&mut self, slot: u32) {
+    pub(super) fn idle(&mut self, slot: u32) {
         let Some(stream) = self.stream_in(slot) else { return };
         stream.outgoing.interrupt();
-        let before = std::mem::replace(&mut stream.activity, Activity::Idle);
-        let Activity::Bridged(other) = before else { return };
+        let other = match std::mem::replace(&mut stream.activity, Activity::Idle) {
+            Activity::Idle | Activity::Echo | Activity::Playing(_) => return,
+            Activity::Mixed { place, .. } => return self.leave_mix(place, slot),
+            Activity::Copying(from) => {
+                if let Some(from) = self.stream_in(from) {
+                    from.forks.retain(|fork| *fork != slot);
+                }
+                return;
+            }
+            Activity::Bridged(other) => other,
+        };
         if let Some(peer) = self.stream_in(other)
             && matches!(peer.activity, Activity::Bridged(back) if back == slot)
         {
@@ -313,10 +357,18 @@ impl Engine {
         Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
     }
 
+    /// Sends a copy of RTP that has arrived at the stream in slot `from` out at the one in `slot`.
+    fn copy(&mut self, slot: u32, from: u32, accepted: &Accepted, bytes: &[u8], now: Instant) {
+        let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
+        if matches!(stream.activity, Activity::Copying(source) if source == from) {
+            stream.copy(accepted, &bytes[accepted.payload.clone()], now, &mut self.outbox);
+        }
+    }
+
     /// Arms the pace of a stream that makes something itself, a packet time after the last one at the earliest.
-    fn start_pacing(&mut self, slot: u32, now: Instant) {
+    pub(super) fn start_pacing(&mut self, slot: u32, now: Instant) {
         let Some(stream) = self.stream_in(slot) else { return };
-        let makes = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
+        let makes = stream.makes_something();
         if !makes || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
             return;
         }
@@ -341,7 +393,7 @@ impl Engine {
             stream.activity = Activity::Idle;
             self.outbox.tell(Event::Finished(stream.id));
         }
-        let goes_on = matches!(stream.activity, Activity::Playing(_)) || !stream.keys.is_empty();
+        let goes_on = stream.makes_something();
         self.timers.set(slot, Kind::Pace, goes_on.then(|| due + packet_time));
     }
 
@@ -361,7 +413,11 @@ impl Engine {
         self.timers.set(slot, Kind::Silence, again);
     }
 
-    fn stream_in(&mut self, slot: u32) -> Option<&mut Stream> {
+    pub(super) fn slot_of(&self, id: StreamId) -> Option<u32> {
+        self.slots.get(&id).copied()
+    }
+
+    pub(super) fn stream_in(&mut self, slot: u32) -> Option<&mut Stream> {
         self.streams.get_mut(slot as usize)?.as_deref_mut()
     }
 

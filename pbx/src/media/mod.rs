@@ -10,11 +10,15 @@
 
 mod agreed;
 mod engine;
+mod exchange;
+mod hearing;
 mod latch;
+mod mix;
 mod outbox;
 mod outgoing;
 mod player;
 mod quality;
+mod recorder;
 mod reporting;
 #[cfg(test)]
 mod stories;
@@ -23,7 +27,7 @@ mod timers;
 
 pub use engine::Engine;
 
-use crate::audio::Clip;
+use crate::audio::{Clip, Gain};
 use crate::sdp::Agreement;
 use crate::time::{Duration, WallClock};
 use std::net::SocketAddr;
@@ -134,6 +138,23 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId(pub u64);
 
+/// Many who hear each other. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MixId(pub u64);
+
+/// What is being recorded. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordingId(pub u64);
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tap {
+    /// What this side says.
+    Leg(StreamId),
+    /// What all members of this mix say.
+    Mix(MixId),
+}
+
 /// What the core wants.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -180,6 +201,48 @@ pub enum Command {
         /// How long it is held, below 8 s.
         duration: Duration,
     },
+    /// Hears what the others in this mix say, and is heard by them; replaces what it did before. There is a mix as long as
+    /// it has a member; who stops or closes is in none.
+    Join {
+        /// The mix.
+        mix: MixId,
+        /// The stream, of the same room as all others of the mix.
+        stream: StreamId,
+        /// How loud it is for those for whom nothing else is said.
+        voice: Gain,
+    },
+    /// How loud one member of a mix is for another one. Nobody ever hears itself.
+    Gain {
+        /// The mix.
+        mix: MixId,
+        /// Who is heard.
+        from: StreamId,
+        /// Who hears.
+        to: StreamId,
+        /// How loud.
+        gain: Gain,
+    },
+    /// What arrives at `from` goes out at `to` as well, which does nothing else. Until one of the two is closed or `to`
+    /// does something else.
+    Fork {
+        /// Who is listened to.
+        from: StreamId,
+        /// Where it goes.
+        to: StreamId,
+    },
+    /// Begins a recording at 8000 Hz; its samples are told by [`Event::Recorded`].
+    Record {
+        /// The new recording.
+        recording: RecordingId,
+        /// What is in each channel, together.
+        channels: Vec<Vec<Tap>>,
+    },
+    /// Nothing is recorded until [`Command::ResumeRecording`]: no sound and no time.
+    PauseRecording(RecordingId),
+    /// It goes on.
+    ResumeRecording(RecordingId),
+    /// It ends; answered by [`Event::RecordingEnded`].
+    StopRecording(RecordingId),
     /// What arrives goes back.
     Echo(StreamId),
     /// Neither relays, plays nor echoes any longer.
@@ -259,6 +322,20 @@ pub enum Event {
         /// How much of it was sent.
         played: Duration,
     },
+    /// More of a recording.
+    Recorded {
+        /// The recording.
+        recording: RecordingId,
+        /// Samples of 16 bits, the lower byte first, one of each channel after the other.
+        samples: Vec<u8>,
+    },
+    /// A recording has ended; nothing more comes of it.
+    RecordingEnded {
+        /// The recording.
+        recording: RecordingId,
+        /// How long it is.
+        length: Duration,
+    },
     /// No RTP for the agreed time; told once until RTP arrives again.
     TimedOut(StreamId),
     /// What was counted so far.
@@ -268,8 +345,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// The stream it is about.
-    pub fn stream(&self) -> StreamId {
+    /// The stream it is about; `None` when it is about a recording.
+    pub fn stream(&self) -> Option<StreamId> {
         match self {
             Event::Opened(stream)
             | Event::OpenFailed { stream, .. }
@@ -280,7 +357,8 @@ impl Event {
             | Event::Finished(stream)
             | Event::TimedOut(stream)
             | Event::Statistics(stream, _)
-            | Event::Closed(stream, _) => *stream,
+            | Event::Closed(stream, _) => Some(*stream),
+            Event::Recorded { .. } | Event::RecordingEnded { .. } => None,
         }
     }
 }

@@ -98,7 +98,7 @@ impl Player {
     }
 
     /// Writes the next frame; what is beyond the end is silent.
-    pub(super) fn fill(&mut self, frame: &mut [u8]) {
+    pub(super) fn fill(&self, frame: &mut [u8]) {
         let Some((law, sound)) = &self.sound else { return };
         let left = self.left.map_or(frame.len(), |left| frame.len().min(left as usize));
         let (heard, beyond) = frame.split_at_mut(left);

@@ -1,18 +1,21 @@
 //! One stream: its port pair, the other side, what it hears and what it says.
 
 use super::agreed::{Agreed, Format, Meaning};
+use super::hearing::Hearing;
 use super::latch::{Admission, Latch};
+use super::mix::Ear;
 use super::outbox::Outbox;
-use super::outgoing::Outgoing;
+use super::outgoing::{Outgoing, Passing};
 use super::player::{Keys, Player, samples};
 use super::reporting::{Context, Reporting};
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
-use crate::audio::{Coding, NARROWBAND};
+use crate::audio::{Coding, NARROWBAND, Narrowband};
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
 use crate::rtp::{self, Arrival, Header, Receiver, View, event};
 use crate::time::{Duration, Instant};
 use crate::tone::dtmf::Detector;
+use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -24,6 +27,13 @@ pub(super) enum Activity {
     Bridged(u32),
     Echo,
     Playing(Player),
+    /// Hears the mix in this place.
+    Mixed {
+        place: u32,
+        ear: Ear,
+    },
+    /// What arrives at the stream in this slot goes out here as well.
+    Copying(u32),
 }
 
 #[derive(Debug)]
@@ -44,6 +54,10 @@ pub(super) struct Stream {
     pub(super) reporting: Reporting,
     /// Boxed, as it is large and seldom needed.
     pub(super) dice: Box<Rng>,
+    /// What it says, while somebody mixes or records it.
+    pub(super) hearing: Option<Box<Hearing>>,
+    /// Where what arrives goes out as well.
+    pub(super) forks: SmallVec<[u32; 2]>,
     latch: Latch,
     receiver: Option<Receiver>,
     clock_rate: u32,
@@ -102,6 +116,8 @@ impl Stream {
             silence: None,
             reporting: Reporting::default(),
             dice: Box::new(dice),
+            hearing: None,
+            forks: SmallVec::new(),
             latch: Latch::default(),
             receiver: None,
             clock_rate: NARROWBAND,
@@ -248,6 +264,10 @@ impl Stream {
                 self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
             }
             Meaning::Sound(Coding::G711(law)) => {
+                if let Some(hearing) = &mut self.hearing {
+                    let samples = payload.iter().map(|code| law.decode(*code));
+                    hearing.receive(header.ssrc, header.timestamp, samples);
+                }
                 let Some(detector) = self.detector.as_mut().filter(|_| !self.heard_event) else { return };
                 let samples = payload.iter().map(|code| law.decode(*code));
                 detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
@@ -331,11 +351,14 @@ impl Stream {
         let to = self.destination();
         let packet_time = self.packet_time();
         let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
         let port = self.port(Channel::Rtp);
-        let Activity::Playing(player) = &mut self.activity else { return false };
+        if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
+            return false;
+        }
         let length = samples(packet_time);
         let continues = self.talkspurt.take();
-        if let (Some(to), Some((format, _))) = (to, voice) {
+        if let (Some(to), Some((format, law))) = (to, voice) {
             let timestamp =
                 continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
             let marker = continues.is_none();
@@ -345,11 +368,66 @@ impl Stream {
                 bytes.extend_from_slice(&header.to_bytes());
                 let start = bytes.len();
                 bytes.resize(start + length, 0);
-                player.fill(&mut bytes[start..]);
+                match &self.activity {
+                    Activity::Playing(player) => player.fill(&mut bytes[start..]),
+                    Activity::Mixed { ear, .. } => ear.fill(law, &mut bytes[start..]),
+                    Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
+                }
             });
         }
-        player.advance(length);
-        player.is_finished()
+        match &mut self.activity {
+            Activity::Playing(player) => {
+                player.advance(length);
+                player.is_finished()
+            }
+            Activity::Mixed { ear, .. } => {
+                ear.advance(length);
+                false
+            }
+            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => false,
+        }
+    }
+
+    /// Whether it makes packets itself, and has a pace.
+    pub(super) fn makes_something(&self) -> bool {
+        matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) || !self.keys.is_empty()
+    }
+
+    /// What it is to be sent of its mix.
+    pub(super) fn hear(&mut self, frame: &Narrowband) {
+        if let Activity::Mixed { ear, .. } = &mut self.activity {
+            ear.push(frame);
+        }
+    }
+
+    /// The frame it has said last; `ahead`: one that has come already and is to be taken so many frames later.
+    pub(super) fn said(&self, ahead: u32) -> Option<Narrowband> {
+        let hearing = self.hearing.as_deref()?;
+        Some(if ahead == 0 { *hearing.frame() } else { hearing.ahead(ahead) })
+    }
+
+    /// Sends a copy of what has arrived elsewhere, in its own numbers; nothing where the other side does not know the codec.
+    pub(super) fn copy(&mut self, accepted: &Accepted, payload: &[u8], now: Instant, out: &mut Outbox) {
+        let Some(to) = self.destination() else { return self.outgoing.interrupt() };
+        let Some(agreed) = &self.agreed else { return };
+        let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
+        let Some(translation) = translation else { return self.outgoing.skip(&accepted.header) };
+        let passing = Passing {
+            header: accepted.header,
+            octets: payload.len(),
+            payload_type: translation.payload_type,
+            clock_rate: accepted.format.clock_rate,
+            event: accepted.format.meaning == Meaning::Event,
+        };
+        let Some(header) = self.outgoing.pass(&passing, packet_time, now) else { return };
+        out.send(self.port(Channel::Rtp), to, |bytes| {
+            bytes.extend_from_slice(&header.to_bytes());
+            let start = bytes.len();
+            bytes.extend_from_slice(payload);
+            if let Some(law) = translation.convert {
+                law.convert_to_other(&mut bytes[start..]);
+            }
+        });
     }
 
     /// One packet time of keys; `false` when none is pressed in it.

@@ -73,6 +73,8 @@ pub enum Decision {
     },
     /// What is in a file.
     Announcement(config::Announcement),
+    /// A room in which all hear each other.
+    Conference(config::Conference),
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -157,6 +159,7 @@ impl Router {
                 tone(&config.behavior, *frequency, *duration, *answer_delay)
             }
             App::Announcement(announcement) => Decision::Announcement(announcement.clone()),
+            App::Conference(conference) => Decision::Conference(conference.clone()),
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

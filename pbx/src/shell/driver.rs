@@ -6,6 +6,7 @@
 //! starved by somebody else's flood.
 
 use super::host::{Host, Udp};
+use super::recordings::Recordings;
 use super::records;
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
@@ -124,6 +125,7 @@ pub(super) struct Driver<H: Host, C, M> {
     media_events: mpsc::Receiver<media::Event>,
     orders: mpsc::Receiver<Order>,
     records: records::Queue,
+    recordings: Recordings,
     statistics: Statistics,
     report_at: Instant,
     resolving: usize,
@@ -151,6 +153,7 @@ enum Wake<S> {
 impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
     pub(super) fn new(parts: Parts<H, C, M>) -> Driver<H, C, M> {
         let streams = Streams::new(parts.host.clone(), parts.arrive.clone(), bounds_of(&parts.limits));
+        let recordings = Recordings::start(&parts.host, parts.arrive.clone());
         let report_at = parts.host.now() + STATISTICS_EVERY;
         Driver {
             host: parts.host,
@@ -163,6 +166,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             media_events: parts.media_events,
             orders: parts.orders,
             records: parts.records,
+            recordings,
             statistics: Statistics::default(),
             report_at,
             resolving: 0,
@@ -268,6 +272,10 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Arrival::SoundRead { file, sound } => {
                 self.core.receive(Input::SoundRead { file, sound }, now);
             }
+            Arrival::RecordingFailed { recording, reason } => {
+                self.recordings.close(recording);
+                self.core.receive(Input::RecordingFailed { recording, reason }, now);
+            }
             Arrival::Resolved { query, addresses } => {
                 self.resolving -= 1;
                 self.core.receive(Input::Resolved { query, addresses }, now);
@@ -300,7 +308,23 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
 
     fn on_media_event(&mut self, event: media::Event, now: Instant) {
         self.statistics.on_media(&event);
-        self.core.receive(Input::Media(event), now);
+        match event {
+            media::Event::Recorded { recording, samples } => {
+                let written = self.recordings.write(recording, samples);
+                self.on_recording(recording, written, now);
+            }
+            media::Event::RecordingEnded { recording, .. } => {
+                self.recordings.close(recording);
+                self.core.receive(Input::Media(event), now);
+            }
+            event => self.core.receive(Input::Media(event), now),
+        }
+    }
+
+    fn on_recording(&mut self, recording: media::RecordingId, done: Result<(), String>, now: Instant) {
+        if let Err(reason) = done {
+            self.core.receive(Input::RecordingFailed { recording, reason }, now);
+        }
     }
 
     fn on_order(&mut self, order: Order, now: Instant) {
@@ -341,6 +365,10 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 }
                 Output::Media { room, command } => self.media.send(room, command),
                 Output::Resolve { query, host, port } => self.resolve(query, host, port, now),
+                Output::OpenRecording { recording, file, channels } => {
+                    let opened = self.recordings.open(recording, file, channels);
+                    self.on_recording(recording, opened, now);
+                }
                 Output::ReadSound { file } => self.read_sound(file),
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
@@ -454,6 +482,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             }
         })
         .await;
+        self.recordings.finish().await;
         self.records.finish().await;
     }
 }

@@ -270,7 +270,10 @@ impl Core for Scripted {
             Input::PathFailed(path) => script.heard.push(format!("failed{}", on(&path))),
             Input::Resolved { query, addresses } => script.heard.push(format!("{query} is {addresses:?}")),
             Input::Drain { .. } => script.outputs.push_back(Output::Drained),
-            Input::Media(_) | Input::SoundRead { .. } | Input::Reconfigure(_) => {}
+            Input::Media(_)
+            | Input::SoundRead { .. }
+            | Input::RecordingFailed { .. }
+            | Input::Reconfigure(_) => {}
         }
     }
 

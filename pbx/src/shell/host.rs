@@ -93,6 +93,15 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// Puts `bytes` at the end, in a new file where there is none. When it fails, nothing of them stays.
     fn append(&self, path: &Path, bytes: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
 
+    /// Writes `bytes` in the place of what is at `offset`, in one piece: a crash of the program leaves all or nothing of
+    /// them. `NotFound` where there is no such file.
+    fn overwrite(
+        &self,
+        path: &Path,
+        offset: u64,
+        bytes: Vec<u8>,
+    ) -> impl Future<Output = io::Result<()>> + Send;
+
     /// Cuts off what is beyond `length`.
     fn truncate(&self, path: &Path, length: u64) -> impl Future<Output = io::Result<()>> + Send;
 

@@ -157,6 +157,15 @@ pub(super) fn event(event: &Event) {
         What::NotPlayed { file, reason } => {
             tracing::warn!(call_id, file = %file.display(), reason, "a sound cannot be played");
         }
+        What::RecordingStarted { file } => {
+            tracing::info!(call_id, file = %file.display(), "recording");
+        }
+        What::RecordingEnded { file, length } => {
+            tracing::info!(call_id, file = %file.display(), seconds = length.as_secs_f64(), "recorded");
+        }
+        What::RecordingFailed { file, reason } => {
+            tracing::error!(call_id, file = %file.display(), reason, "a recording has ended too early");
+        }
         What::Dtmf { digit, by } => tracing::info!(call_id, %digit, by, "key pressed"),
         What::Registered { extension, contact } => tracing::info!(%extension, %contact, "registered"),
         What::Unregistered { extension, contact } => tracing::info!(%extension, %contact, "unregistered"),

@@ -144,6 +144,8 @@ fn last_word_on(event: &Event) -> Option<StreamId> {
         | Event::SourceChanged { .. }
         | Event::Dtmf { .. }
         | Event::Finished(_)
+        | Event::Recorded { .. }
+        | Event::RecordingEnded { .. }
         | Event::Interrupted { .. }
         | Event::TimedOut(_)
         | Event::Statistics(..) => None,

@@ -289,6 +289,8 @@ fn is_answer(event: &Event) -> bool {
         Event::Opened(_)
         | Event::OpenFailed { .. }
         | Event::Finished(_)
+        | Event::Recorded { .. }
+        | Event::RecordingEnded { .. }
         | Event::Interrupted { .. }
         | Event::Statistics(..)
         | Event::Closed(..) => true,

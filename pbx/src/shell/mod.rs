@@ -10,6 +10,7 @@
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
 //! | [`media_loop`] | media on threads of its own |
 //! | [`media_host`] | media on the sockets of a host, in one thread |
+//! | `recordings` | what is recorded, into WAV files |
 //! | `sounds` | what calls play, from files |
 //! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
@@ -29,6 +30,7 @@ mod metrics;
 pub mod notify;
 pub mod program;
 pub mod real;
+mod recordings;
 mod records;
 mod sounds;
 mod start_error;

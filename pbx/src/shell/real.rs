@@ -269,6 +269,16 @@ impl Disk for RealDisk {
         .await
     }
 
+    async fn overwrite(&self, path: &Path, offset: u64, bytes: Vec<u8>) -> io::Result<()> {
+        let path = path.to_owned();
+        self.perform(move || {
+            let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+            file.seek(SeekFrom::Start(offset))?;
+            file.write_all(&bytes)
+        })
+        .await
+    }
+
     async fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
         let path = path.to_owned();
         self.perform(move || {

@@ -141,6 +141,8 @@ impl Statistics {
             | media::Event::SourceChanged { .. }
             | media::Event::Dtmf { .. }
             | media::Event::Finished(_)
+            | media::Event::Recorded { .. }
+            | media::Event::RecordingEnded { .. }
             | media::Event::Interrupted { .. }
             | media::Event::Statistics(..) => {}
         }

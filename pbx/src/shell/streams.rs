@@ -7,6 +7,7 @@
 use super::host::Host;
 use crate::audio::Clip;
 use crate::buggify::buggify;
+use crate::media::RecordingId;
 use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
 use crate::time::Duration;
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(super) enum Arrival<S> {
     Resolved { query: u64, addresses: Vec<SocketAddr> },
     /// A sound that was asked for, or why there is none.
     SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
+    /// The disk does not take a recording.
+    RecordingFailed { recording: RecordingId, reason: String },
 }
 
 /// Why a connection is gone.

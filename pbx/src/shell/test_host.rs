@@ -269,6 +269,11 @@ impl TestDisk {
     }
 }
 
+fn overwrite(file: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    file.resize(file.len().max(offset + bytes.len()), 0);
+    file[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
+
 impl Disk for TestDisk {
     async fn read(&self, path: &Path, offset: u64) -> io::Result<Vec<u8>> {
         let files = lock(&self.0);
@@ -288,6 +293,13 @@ impl Disk for TestDisk {
         }
         TestDisk::write(&mut files, &mut bytes, false)?;
         files.files.entry(path.to_owned()).or_default().extend(bytes);
+        Ok(())
+    }
+
+    async fn overwrite(&self, path: &Path, offset: u64, bytes: Vec<u8>) -> io::Result<()> {
+        let mut files = lock(&self.0);
+        TestDisk::write(&mut files, &mut Vec::new(), true)?;
+        overwrite(files.files.get_mut(path).ok_or(io::ErrorKind::NotFound)?, offset as usize, &bytes);
         Ok(())
     }
 

@@ -1,9 +1,12 @@
-//! Tones: sines made exactly, keys found in audio, and all that is heard in a recording. No stream, no time: samples are
-//! counted, not seconds.
+//! Tones: sines made exactly, keys found in audio, all that is heard in a recording, and whether that is what was to be
+//! heard. No stream, no time: samples are counted, not seconds.
 
 pub mod dtmf;
 pub mod scan;
+pub mod schedule;
 pub mod sine;
+pub mod verdict;
+pub mod wav;
 
 pub use crate::audio::recording;
 pub use sine::{Sine, Wave};

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) taken: BTreeSet<u16>,
     pub(crate) drained: bool,
     names: BTreeMap<String, Vec<SocketAddr>>,
+    /// The files of recordings.
+    pub(crate) recordings: Vec<PathBuf>,
     /// What is in files.
     pub(crate) sounds: BTreeMap<PathBuf, Arc<Clip>>,
 }
@@ -84,6 +86,7 @@ impl World {
             taken: BTreeSet::new(),
             drained: false,
             names: BTreeMap::new(),
+            recordings: Vec::new(),
             sounds: BTreeMap::new(),
         }
     }
@@ -335,6 +338,7 @@ impl World {
                 let sound = self.sounds.get(&file).cloned().ok_or("there is no such file".to_owned());
                 self.post(Parcel::SoundRead { file, sound });
             }
+            Output::OpenRecording { file, .. } => self.recordings.push(file),
             Output::Record(record) => self.records.push(*record),
             Output::Journal(_) => {}
             Output::Event(event) => self.events.push(event.what),

@@ -1,16 +1,30 @@
-//! What the PBX plays: announcements.
+//! What the PBX plays, mixes and records: announcements, conferences, recordings.
 
 use crate::scene::Scene;
 use crate::words::{Actor, Span, Tone};
-use cucumber::{given, then};
+use cucumber::{given, then, when};
 use pbx::audio::Law;
+use pbx::audio::recording::Recording;
 use pbx::pbx::What;
 use pbx::time::Duration;
+use simulator::ear;
+use simulator::office::Plan;
+use simulator::phone::{Phone, Sound};
 use simulator::stage::Stage;
 use simulator::tape::{self, Kind};
 
 /// The sample rate of a tape where nobody says.
 const USUAL: u32 = 8_000;
+
+/// How long somebody listens to tell voices apart.
+const LISTEN: Duration = Duration::from_millis(800);
+
+/// The share of the power that a voice among a few others has at least, and that one that is not there has at most.
+const AMONG_OTHERS: f64 = 0.1;
+const NOT_THERE: f64 = 0.02;
+
+/// By how much a recording may begin or end beside what was wanted: a packet, and the way of two messages.
+const TOLERANCE: Duration = Duration::from_millis(60);
 
 #[given(expr = "an announcement of {tone} for {span} at {string}")]
 async fn is_announced(scene: &mut Scene, tone: Tone, length: Span, number: String) {
@@ -98,6 +112,143 @@ async fn cannot_play(scene: &mut Scene, expected: String) {
     assert!(reasons.iter().any(|reason| reason.contains(&expected)), "it says {reasons:?}");
 }
 
+#[given(expr = "a conference at {string}")]
+async fn is_conference(scene: &mut Scene, number: String) {
+    come_in(scene, number, "").await;
+}
+
+#[given(expr = "a recorded conference at {string}")]
+async fn is_recorded_conference(scene: &mut Scene, number: String) {
+    plan(scene, Plan::keep_recordings).await;
+    come_in(scene, number, ", record = true").await;
+}
+
+#[given(expr = "who dials {string} comes into the conference and is heard by nobody")]
+async fn comes_in_silently(scene: &mut Scene, number: String) {
+    come_in(scene, number, ", heard_by = []").await;
+}
+
+#[given(expr = "who dials {string} comes into the conference and is heard by {actor} alone")]
+async fn comes_in_whispering(scene: &mut Scene, number: String, listener: Actor) {
+    come_in(scene, number, &format!(", heard_by = [\"{}\"]", listener.0)).await;
+}
+
+#[given(expr = "the calls of {actor} are recorded")]
+async fn is_recorded(scene: &mut Scene, actor: Actor) {
+    let record = move |plan: &mut Plan| {
+        plan.keep_recordings();
+        plan.extension(&actor.0).more.push(("record".to_owned(), "true".to_owned()));
+    };
+    plan(scene, record).await;
+}
+
+#[when(expr = "{actor} pauses the recording")]
+async fn pauses_recording(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.record(false)).await;
+}
+
+#[when(expr = "{actor} lets the recording go on")]
+async fn resumes_recording(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.record(true)).await;
+}
+
+#[then(expr = "{actor} hears {actor} among others")]
+async fn hears_among_others(scene: &mut Scene, listener: Actor, speaker: Actor) {
+    let share = share_of(scene, &listener, &speaker).await;
+    assert!(share > AMONG_OTHERS, "{} is {share:.3} of what {} hears", speaker.0, listener.0);
+}
+
+#[then(expr = "{actor} does not hear {actor}")]
+async fn does_not_hear(scene: &mut Scene, listener: Actor, speaker: Actor) {
+    let share = share_of(scene, &listener, &speaker).await;
+    assert!(share < NOT_THERE, "{} is {share:.3} of what {} hears", speaker.0, listener.0);
+}
+
+#[then(expr = "the recording is {span} long")]
+async fn is_long(scene: &mut Scene, expected: Span) {
+    let length = Duration::from_secs_f64(recording(scene).await.length() as f64 / f64::from(USUAL));
+    assert!(length.abs_diff(expected.0) < TOLERANCE, "it is {length:?} long");
+}
+
+#[then(expr = "the recording is at least {span} long")]
+async fn is_at_least_long(scene: &mut Scene, least: Span) {
+    let length = Duration::from_secs_f64(recording(scene).await.length() as f64 / f64::from(USUAL));
+    assert!(length >= least.0, "it is {length:?} long");
+}
+
+#[then(expr = "on channel {int} of the recording is {tone} from {span} to {span}, and nothing else")]
+async fn is_on_channel(scene: &mut Scene, channel: usize, tone: Tone, from: Span, to: Span) {
+    let samples = channel_of(&recording(scene).await, channel);
+    let (mut before, mut within, mut rest) = (0, Vec::new(), 0);
+    for (n, block) in samples.chunks_exact(160).enumerate() {
+        let at = Duration::from_millis(20) * n as u32;
+        if at >= from.0 + TOLERANCE && at + TOLERANCE < to.0 {
+            within.extend_from_slice(block);
+        } else if at + TOLERANCE < from.0 && !ear::is_silent(block) {
+            before += 1;
+        } else if at > to.0 + TOLERANCE && !ear::is_silent(block) {
+            rest += 1;
+        }
+    }
+    let presence = ear::presence(&within, tone.0);
+    assert!(presence > 0.9, "{} Hz are there for {presence:.2} of the time", tone.0);
+    assert_eq!((before, rest), (0, 0), "frames in which there is something before and behind");
+}
+
+#[then(expr = "{actor} is heard on channel {int} of the recording and {actor} on channel {int}")]
+async fn are_on_channels(scene: &mut Scene, one: Actor, first: usize, other: Actor, second: usize) {
+    let recording = recording(scene).await;
+    for (who, own, foreign) in [(&one, first, second), (&other, second, first)] {
+        let voice = voice_of(scene, who).await;
+        let presence = ear::presence(&channel_of(&recording, own), voice);
+        assert!(presence > 0.8, "{} is on channel {own} for {presence:.2} of the time", who.0);
+        let leak = ear::share(&channel_of(&recording, foreign), voice);
+        assert!(leak < NOT_THERE, "{} is {leak:.3} of channel {foreign}", who.0);
+    }
+}
+
+#[then(expr = "{actor} is heard in the recording")]
+async fn is_in_recording(scene: &mut Scene, actor: Actor) {
+    let samples = channel_of(&recording(scene).await, 1);
+    let share = ear::share(&samples, voice_of(scene, &actor).await);
+    assert!(share > AMONG_OTHERS, "{} is {share:.3} of the recording", actor.0);
+}
+
+async fn plan(scene: &mut Scene, change: impl FnOnce(&mut Plan) + Send + 'static) {
+    scene.world.play(async move |stage: &mut Stage| stage.replan(change).await).await;
+}
+
+/// Who dials `number` comes into the conference.
+async fn come_in(scene: &mut Scene, number: String, more: &str) {
+    let params = format!("name = \"conference\"{more}");
+    plan(scene, move |plan| plan.route(&number, "conference", &params)).await;
+}
+
+async fn recording(scene: &mut Scene) -> Recording {
+    let recordings = scene.world.with(|stage: &mut Stage| stage.office.recordings()).await;
+    let last = recordings.last().expect("there is a recording");
+    Recording::read(last).unwrap_or_else(|error| panic!("the recording is not whole: {error}"))
+}
+
+fn channel_of(recording: &Recording, channel: usize) -> Vec<i16> {
+    recording.channels[channel - 1].iter().map(|sample| (sample * 32_768.0) as i16).collect()
+}
+
+async fn voice_of(scene: &mut Scene, actor: &Actor) -> f64 {
+    match scene.phone(actor.clone(), Phone::voice).await {
+        Sound::Tone(voice) => voice,
+        _ => panic!("{} has no voice", actor.0),
+    }
+}
+
+/// The share that the voice of one has in what another hears.
+async fn share_of(scene: &mut Scene, listener: &Actor, speaker: &Actor) -> f64 {
+    let voice = voice_of(scene, speaker).await;
+    let heard = scene.phone(listener.clone(), |phone| phone.heard_lately(LISTEN)).await;
+    assert!(!ear::is_silent(&heard), "{} hears nothing at all", listener.0);
+    ear::share(&heard, voice)
+}
+
 /// Who dials `number` hears this tape.
 async fn announce(scene: &mut Scene, number: String, more: &str, tape: Vec<u8>) {
     let file = file_of(&number);
@@ -107,11 +258,8 @@ async fn announce(scene: &mut Scene, number: String, more: &str, tape: Vec<u8>) 
 
 async fn route(scene: &mut Scene, number: String, more: String) {
     let file = file_of(&number);
-    let build = async move |stage: &mut Stage| {
-        let params = format!("file = \"{file}\"{more}");
-        stage.replan(|plan| plan.route(&number, "announcement", &params)).await;
-    };
-    scene.world.play(build).await;
+    let params = format!("file = \"{file}\"{more}");
+    plan(scene, move |plan| plan.route(&number, "announcement", &params)).await;
 }
 
 fn file_of(number: &str) -> String {

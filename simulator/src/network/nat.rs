@@ -8,6 +8,7 @@ use super::state::{Due, State};
 use super::tap::{Kind, Packet};
 use super::{Fate, Network, SimHost};
 use pbx::time::{Duration, Instant};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -85,9 +86,9 @@ pub fn is_box(address: IpAddr) -> bool {
 
 /// The packets as those outside see them, for who judges what was sent and whether it arrived: without the hops inside,
 /// but a packet to a box has arrived when the hop inside has.
-pub fn seen_outside(packets: &[Packet]) -> Vec<Packet> {
+pub fn seen_outside(packets: &[Packet]) -> Cow<'_, [Packet]> {
     if !packets.iter().any(|packet| is_box(packet.from.ip()) || is_box(packet.to.ip())) {
-        return packets.to_vec();
+        return packets.into();
     }
     let is_inside = |packet: &Packet| {
         box_of(packet.from.ip()).is_some() || box_of(packet.to.ip()).is_some() && packet.arrives.is_some()

@@ -33,7 +33,7 @@ impl Hearing {
         &mut self,
         ssrc: u32,
         timestamp: u32,
-        samples: impl Iterator<Item = i16>,
+        samples: impl ExactSizeIterator<Item = i16>,
         now: Instant,
     ) {
         self.packets += 1;
@@ -46,12 +46,11 @@ impl Hearing {
         }
         // What comes before the first packet that was heard is not worth moving everything.
         let Ok(at) = usize::try_from(place - self.begins) else { return };
-        for (at, sample) in (at..).zip(samples) {
-            if at >= self.samples.len() {
-                self.samples.resize(at + 1, 0);
-            }
-            self.samples[at] = sample;
+        let end = at + samples.len();
+        if self.samples.len() < end {
+            self.samples.resize(end, 0);
         }
+        self.samples[at..end].iter_mut().zip(samples).for_each(|(place, sample)| *place = sample);
         self.forget();
     }
 

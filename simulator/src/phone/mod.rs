@@ -342,6 +342,12 @@ impl Phone {
         self.shared.act(|telephone, now| telephone.press_by_info(keys, now));
     }
 
+    /// Asks for the recording of the call to go on, or to pause: the key of desk telephones, told by INFO with a header
+    /// Record.
+    pub fn record(&self, on: bool) {
+        self.shared.act(|telephone, now| telephone.record(on, now));
+    }
+
     /// Its owner says this from now on.
     pub fn play(&self, sound: Sound) {
         self.shared.act(|telephone, now| telephone.play(sound, now));

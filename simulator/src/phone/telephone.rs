@@ -208,8 +208,16 @@ impl Telephone {
         for key in keys.chars().filter(|key| !key.is_whitespace()) {
             let body = format!("Signal={key}\r\nDuration=100\r\n");
             let body = Some(("application/dtmf-relay", body.as_bytes()));
-            self.agent.send_within(session, Method::Info, body, now);
+            self.agent.send_within(session, Method::Info, None, body, now);
         }
+        self.settle(now);
+    }
+
+    /// Asks for the recording of the call to go on, or to pause.
+    pub(super) fn record(&mut self, on: bool, now: Instant) {
+        let Some(session) = self.current().map(|line| line.session) else { return };
+        let header = Some(("Record", if on { "on" } else { "off" }));
+        self.agent.send_within(session, Method::Info, header, None, now);
         self.settle(now);
     }
 
@@ -219,7 +227,7 @@ impl Telephone {
         match self.current().filter(is_up).map(|line| line.session) {
             Some(session) => {
                 let body = Some(("text/plain", text.as_bytes()));
-                self.agent.send_within(session, Method::Message, body, now);
+                self.agent.send_within(session, Method::Message, None, body, now);
             }
             None => self.agent.send_outside(Method::Message, number, Some(text), now),
         }

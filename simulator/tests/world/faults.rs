@@ -2,7 +2,7 @@
 
 use crate::two_hosts::{ALICE, BOB, at, ip, ms, receive, world};
 use pbx::shell::host::{Host, Listener, Udp};
-use pbx::time::{Duration, Instant};
+use pbx::time::Instant;
 use simulator::network::{Dependence, Link, Nat};
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -5,7 +5,6 @@ use pbx::shell::host::{Disk, Host, Listener, Udp};
 use pbx::time::{Duration, Instant};
 use simulator::network::{Fate, Kind, Link};
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -3,6 +3,7 @@
 //! Here are the world they live in and what holds whatever happens.
 
 mod keys;
+mod mixing;
 mod playing;
 mod relay;
 mod reports;
@@ -92,6 +93,8 @@ struct World {
     next: u64,
     timeout: Option<Duration>,
     detect: bool,
+    /// Samples that were said by those who talk.
+    spoken: u64,
     bound: Vec<Port>,
     unbound: usize,
     sent: Vec<Datagram>,
@@ -122,6 +125,7 @@ impl World {
             next: 0,
             timeout: None,
             detect: false,
+            spoken: 0,
             bound: Vec::new(),
             unbound: 0,
             sent: Vec::new(),

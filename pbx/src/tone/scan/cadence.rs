@@ -1,13 +1,20 @@
 //! What exchanges say by tones that come and go: dial tone, busy, ringback (ITU-T E.180 and its supplement 2).
 
 use super::steady::Tone;
+use std::fmt;
 
-/// A tone plan's entry: where, what, its frequencies in Hz, and on, off, on, off ... in milliseconds; on alone: for ever.
-struct Entry {
-    plan: &'static str,
-    name: &'static str,
-    frequencies: &'static [f64],
-    rhythm: &'static [f64],
+/// A tone of an exchange: whose plan has it, its name, its frequencies in Hz, and its rhythm: on, off, on, off ... in
+/// milliseconds; on alone: for ever, and so long at least to be told from a voice that sings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Plan {
+    /// `us`, `uk`, `de`, ...
+    pub plan: &'static str,
+    /// `dial`, `busy`, ...
+    pub name: &'static str,
+    /// See above.
+    pub frequencies: &'static [f64],
+    /// See above.
+    pub rhythm: &'static [f64],
 }
 
 const fn entry(
@@ -15,11 +22,47 @@ const fn entry(
     name: &'static str,
     frequencies: &'static [f64],
     rhythm: &'static [f64],
-) -> Entry {
-    Entry { plan, name, frequencies, rhythm }
+) -> Plan {
+    Plan { plan, name, frequencies, rhythm }
 }
 
-const PLANS: &[Entry] = &[
+/// The special information tone: three that follow each other (E.180 section 8).
+pub const SIT: Plan = entry("itu", "sit", &SPECIAL, &[330.0, 0.0, 330.0, 0.0, 330.0, 1_000.0]);
+
+impl Plan {
+    /// The one that is written like this: `us busy`.
+    pub fn named(name: &str) -> Option<Plan> {
+        PLANS.iter().copied().chain([SIT]).find(|plan| plan.to_string() == name)
+    }
+
+    /// The tones of this rhythm within so many milliseconds: when each begins and ends, and its frequencies. A tone that
+    /// would not end in time is left out.
+    pub fn tones(&self, millis: f64) -> Vec<(f64, f64, &'static [f64])> {
+        if self.rhythm.len() == 1 {
+            return vec![(0.0, millis, self.frequencies)];
+        }
+        let (mut tones, mut at) = (Vec::new(), 0.0);
+        for (number, times) in self.rhythm.chunks_exact(2).cycle().enumerate() {
+            if at + times[0] > millis {
+                break;
+            }
+            let own = number % self.frequencies.len();
+            let frequencies = if *self == SIT { &self.frequencies[own..=own] } else { self.frequencies };
+            tones.push((at, at + times[0], frequencies));
+            at += times[0] + times[1];
+        }
+        tones
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.plan, self.name)
+    }
+}
+
+/// What is known, but for the special information tone.
+pub const PLANS: &[Plan] = &[
     entry("us", "dial", &[350.0, 440.0], &[1_000.0]),
     entry("us", "busy", &[480.0, 620.0], &[500.0, 500.0]),
     entry("us", "reorder", &[480.0, 620.0], &[250.0, 250.0]),
@@ -131,7 +174,7 @@ fn special(tones: &[Tone]) -> Vec<Cadence> {
 
 /// The entry that fits these tones best; they have the same frequencies.
 fn recognise(group: &[&Tone]) -> Option<Cadence> {
-    let fits = |entry: &&Entry| is_alike(&group[0].frequencies, entry.frequencies, OFF);
+    let fits = |entry: &&Plan| is_alike(&group[0].frequencies, entry.frequencies, OFF);
     let rated = PLANS.iter().filter(fits).filter_map(|entry| {
         let (miss, periods) = miss(entry, group)?;
         let detuned: f64 = group[0]
@@ -154,7 +197,7 @@ fn recognise(group: &[&Tone]) -> Option<Cadence> {
 }
 
 /// How far the tones are from the rhythm on the average, and how often it came; `None` when they do not keep it.
-fn miss(entry: &Entry, group: &[&Tone]) -> Option<(f64, usize)> {
+fn miss(entry: &Plan, group: &[&Tone]) -> Option<(f64, usize)> {
     let millis = |samples: usize| samples as f64 / 8.0;
     if let [least] = entry.rhythm {
         return (group.len() == 1 && millis(group[0].end - group[0].start) >= *least).then_some((0.0, 1));

@@ -7,6 +7,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `bank.rs` | how much of each key frequency there is, every 2.5 ms |
+//! | `bent.rs` | overtones that a line adds which is too small for a tone |
 //! | `fit.rs` | sines fitted to samples: strength, frequency, edges to the sample |
 //! | `highpass.rs` | dial tones and hum are taken away before keys are looked for |
 //! | `noise.rs` | noise told from voices |
@@ -16,6 +17,7 @@
 //! | `cadence.rs` | dial tone, busy, ringback: tones in a rhythm |
 
 mod bank;
+mod bent;
 mod cadence;
 mod fit;
 mod highpass;
@@ -24,7 +26,8 @@ mod noise;
 mod spectrum;
 mod steady;
 
-pub use cadence::{Cadence, cadences};
+pub use bent::distortion;
+pub use cadence::{Cadence, PLANS, Plan, SIT, cadences};
 pub use keys::{Key, Reason, keys};
 pub use spectrum::Transform;
 pub use steady::{Tone, tones};
@@ -42,11 +45,19 @@ pub struct Scan {
 
 /// Listens to all of a channel at 8000 Hz, full scale 1.
 pub fn scan(samples: &[f32]) -> Scan {
-    let keys = keys(samples);
+    let mut keys = keys(samples);
     let mut tones = tones(samples);
+    // Where a tone begins or ends it has all frequencies for a moment; nobody took that for a key.
+    keys.retain(|key| key.rejected.is_none() || !tones.iter().any(|tone| is_edge(key, tone)));
     tones.retain(|tone| !keys.iter().any(|key| key.rejected.is_none() && covers(key, tone)));
     let cadences = cadences(&tones);
     Scan { keys, tones, cadences }
+}
+
+/// Whether what is no key is a small part of the tone.
+fn is_edge(key: &Key, tone: &Tone) -> bool {
+    let overlap = key.end.min(tone.end).saturating_sub(key.start.max(tone.start));
+    2 * overlap > key.end - key.start && 3 * (key.end - key.start) < tone.end - tone.start
 }
 
 /// Whether most of the tone is the key.
@@ -157,8 +168,9 @@ mod tests {
         sound.silence(200);
         sound.sines(300, &[(1_004.0, -10.0)]);
         sound.silence(200);
-        let heard = tones(&sound.0);
-        let [tone] = heard.as_slice() else { panic!("{heard:?}") };
+        let heard = scan(&sound.0);
+        assert!(heard.keys.is_empty(), "its edges are no keys: {heard:?}");
+        let [tone] = heard.tones.as_slice() else { panic!("{heard:?}") };
         assert!(
             (tone.frequencies[0] - 1_004.0).abs() < 0.5 && (tone.levels[0] + 10.0).abs() < 0.3,
             "{tone:?}"

@@ -32,12 +32,16 @@ impl Agent {
         &mut self,
         session: SessionId,
         method: Method,
+        header: Option<(&str, &str)>,
         body: Option<(&str, &[u8])>,
         now: Instant,
     ) {
         let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
         let mut request = call.dialog.request(method);
         let path = call.dialog.path();
+        if let Some((name, value)) = header {
+            request.headers_mut().push_named(name, value);
+        }
         if let Some((kind, body)) = body {
             request.set_body(kind, body);
         }

@@ -1,0 +1,61 @@
+@CORE-10
+Feature: Recordings
+  The PBX writes down what is said, a channel a leg, in files that are whole at every moment.
+
+  Scenario: A call has a channel for each side
+    Given the calls of alice are recorded
+    And alice talks to bob
+    When 5 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then alice is heard on channel 1 of the recording and bob on channel 2
+
+  Scenario: What is said is where it was said
+    Given the calls of alice are recorded
+    And bob's telephone answers at once
+    And alice and bob have registered
+    When alice calls bob
+    And 1 second passes
+    And bob says nothing
+    And alice says, one after the other
+      | for       | tone    |
+      | 1 second  | nothing |
+      | 2 seconds | 900 Hz  |
+      | 1 second  | nothing |
+    And 5 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then the recording is 6 seconds long
+
+  Scenario: A pause leaves no gap and no sound
+    Given the calls of bob are recorded
+    And alice talks to bob
+    When 3 seconds pass
+    And bob pauses the recording
+    And 10 seconds pass
+    And bob lets the recording go on
+    And 2 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then alice is heard on channel 1 of the recording and bob on channel 2
+    And the recording is at least 5 seconds long
+
+  Scenario: The PBX is killed in the middle of a recording
+    Given the calls of alice are recorded
+    And alice talks to bob
+    When 9 seconds pass
+    And the PBX loses its power
+    Then the recording is at least 6 seconds long
+    And alice is heard on channel 1 of the recording and bob on channel 2
+
+  Scenario: A conference is recorded as one
+    Given a recorded conference at "8000"
+    And alice and bob have registered
+    When alice calls "8000"
+    And bob calls "8000"
+    And 6 seconds pass
+    And alice hangs up
+    And bob hangs up
+    And 1 second passes
+    Then alice is heard in the recording
+    And bob is heard in the recording

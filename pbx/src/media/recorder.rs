@@ -1,0 +1,145 @@
+//! Recording: what legs and mixes say, in a channel each or together, as samples of 16 bits in the order of a WAV file.
+//!
+//! What is said is heard [`LATE_BY`] frames later (`hearing.rs`), so a recording begins, pauses and goes on so much later
+//! than it was told to: what is in it is what was said in between. Nothing is kept while it pauses, not even silence.
+
+use super::hearing::LATE_BY;
+use super::mix::Mix;
+use super::outbox::Outbox;
+use super::stream::Stream;
+use super::{Event, RecordingId};
+use crate::audio::{FRAME, Gain, Narrowband, Sum};
+use smallvec::SmallVec;
+
+/// Frames that are handed over at a time: two seconds. So much is lost at most when the program is killed.
+const PORTION: usize = 100;
+/// The most channels of a recording.
+pub(super) const CHANNELS: usize = 8;
+/// Bytes of a sample.
+const WIDTH: usize = 2;
+
+/// One recording.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) id: RecordingId,
+    channels: SmallVec<[SmallVec<[Place; 2]>; 2]>,
+    runs: bool,
+    /// What changes after how many turns.
+    changes: SmallVec<[(u64, bool); 4]>,
+    turns: u64,
+    frames: u64,
+    buffer: Vec<u8>,
+}
+
+/// Where a voice comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The stream in this slot.
+    Leg(u32),
+    /// The mix in this place.
+    Mix(u32),
+}
+
+/// Everything that can be recorded.
+#[derive(Clone, Copy)]
+pub(super) struct Studio<'a> {
+    pub(super) streams: &'a [Option<Box<Stream>>],
+    pub(super) mixes: &'a [Option<Mix>],
+}
+
+impl Recorder {
+    pub(super) fn new(id: RecordingId, channels: SmallVec<[SmallVec<[Place; 2]>; 2]>) -> Recorder {
+        let buffer = Vec::with_capacity(PORTION * channels.len() * Narrowband::SILENT.0.len() * WIDTH);
+        let changes = SmallVec::from_slice(&[(u64::from(LATE_BY), true)]);
+        Recorder { id, channels, runs: false, changes, turns: 0, frames: 0, buffer }
+    }
+
+    /// Whether this stream is heard in it.
+    pub(super) fn hears(&self, slot: u32) -> bool {
+        self.channels.iter().flatten().any(|place| *place == Place::Leg(slot))
+    }
+
+    /// The streams that are heard in it.
+    pub(super) fn legs(&self) -> impl Iterator<Item = u32> {
+        self.channels.iter().flatten().filter_map(|place| match place {
+            Place::Leg(slot) => Some(*slot),
+            Place::Mix(_) => None,
+        })
+    }
+
+    /// It pauses, or goes on, from now on.
+    pub(super) fn set(&mut self, runs: bool) {
+        let at = self.turns + u64::from(LATE_BY);
+        self.changes.retain(|(change, _)| *change != at);
+        self.changes.push((at, runs));
+    }
+
+    /// 20 ms, which were said [`LATE_BY`] frames ago.
+    pub(super) fn turn(&mut self, studio: Studio<'_>, out: &mut Outbox) {
+        self.take(studio, 0, out);
+    }
+
+    /// It ends: what was said until now belongs into it.
+    pub(super) fn end(mut self, studio: Studio<'_>, out: &mut Outbox) {
+        for ahead in 1..=LATE_BY {
+            self.take(studio, ahead, out);
+        }
+        self.hand_over(out);
+        out.tell(Event::RecordingEnded { recording: self.id, length: FRAME * self.frames as u32 });
+    }
+
+    /// Somebody who is heard in it leaves: silence in its place.
+    pub(super) fn forget(&mut self, slot: u32) {
+        self.channels.iter_mut().for_each(|places| places.retain(|place| *place != Place::Leg(slot)));
+    }
+
+    fn take(&mut self, studio: Studio<'_>, ahead: u32, out: &mut Outbox) {
+        while let Some(at) = self.changes.iter().position(|(at, _)| *at <= self.turns) {
+            self.runs = self.changes.remove(at).1;
+        }
+        self.turns += 1;
+        if !self.runs {
+            return;
+        }
+        self.frames += 1;
+        let count = self.channels.len();
+        let start = self.buffer.len();
+        self.buffer.resize(start + count * Narrowband::SILENT.0.len() * WIDTH, 0);
+        for (channel, places) in self.channels.iter().enumerate() {
+            let frame = studio.together(places, ahead);
+            let own = self.buffer[start + channel * WIDTH..].chunks_mut(count * WIDTH);
+            for (bytes, sample) in own.zip(frame.0) {
+                bytes[..WIDTH].copy_from_slice(&sample.to_le_bytes());
+            }
+        }
+        if self.buffer.len() >= self.buffer.capacity() {
+            self.hand_over(out);
+        }
+    }
+
+    fn hand_over(&mut self, out: &mut Outbox) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let next = Vec::with_capacity(self.buffer.capacity());
+        let samples = std::mem::replace(&mut self.buffer, next);
+        out.tell(Event::Recorded { recording: self.id, samples });
+    }
+}
+
+impl Studio<'_> {
+    /// What these say together.
+    fn together(self, places: &[Place], ahead: u32) -> Narrowband {
+        let mut sum = Sum::EMPTY;
+        for place in places {
+            let frame = match place {
+                Place::Leg(slot) => self.streams[*slot as usize].as_deref().and_then(|leg| leg.said(ahead)),
+                Place::Mix(at) => self.mixes[*at as usize].as_ref().map(|mix| mix.all(self.streams, ahead)),
+            };
+            if let Some(frame) = frame {
+                sum.add(&frame, Gain::UNITY);
+            }
+        }
+        sum.saturate()
+    }
+}
