@@ -91,6 +91,11 @@ impl Detector {
         told
     }
 
+    /// Whether a key was heard in the latest samples, certain or not yet.
+    pub fn hears_key(&self) -> bool {
+        self.state != State::Silent
+    }
+
     fn on_block(&mut self) -> Option<char> {
         let heard = self.key_in_block();
         let (state, told) = match (self.state, heard) {

@@ -50,6 +50,7 @@ mod repeat;
 mod report;
 mod run;
 mod sdp;
+mod seal;
 mod server;
 mod session;
 mod source;
@@ -66,6 +67,7 @@ use flow::{Flow, Flows};
 use log::Log;
 use pbx::time::Instant;
 use permission::Wrong;
+use seal::Opened;
 use session::Sessions;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +110,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         port::RULES,
         relay::RULES,
         report::RULES,
+        seal::RULES,
         application::RULES,
         house::RULES,
         opinion::RULES,
@@ -188,6 +191,8 @@ impl fmt::Display for Break {
 
 /// What rules are asked about.
 pub(crate) struct Evidence<'a> {
+    /// The same packets, and what of them could not be opened.
+    opened: &'a Opened<'a>,
     log: Log,
     run: &'a Run<'a>,
     outages: Vec<Outage>,
@@ -228,17 +233,16 @@ impl Findings {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(run: &'a Run<'a>) -> Evidence<'a> {
+    fn of(run: &'a Run<'a>, mut log: Log, sessions: Sessions, opened: &'a Opened<'a>) -> Evidence<'a> {
         let was_on = run.outages.iter().all(|outage| outage.host != run.pbx);
-        let mut log = Log::of(run.packets);
         log.is_calm &= !run.stood_still;
-        let sessions = Sessions::of(&log);
-        let flows = Flows::of(run.packets, &sessions);
+        let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
         Evidence {
             run,
             outages: Evidence::outages(run),
-            packets: run.packets,
+            packets: &opened.packets,
+            opened,
             partners: relay::partners(&sessions.all, run.pbx),
             calls: calls.collect(),
             wrongs: OnceCell::new(),

@@ -97,7 +97,8 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
     for Passage { speaker, relay } in passages(evidence) {
         let damaged =
             evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
-        if damaged || !is_one_codec(evidence, speaker, relay) {
+        let is_converted = has_info(evidence, speaker.session) || has_info(evidence, relay.session);
+        if damaged || is_converted || !is_one_codec(evidence, speaker, relay) {
             continue;
         }
         let came = arrivals(evidence, speaker);
@@ -147,12 +148,36 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
 
 /// Whether both legs use one codec under one number, so that the payload passes untouched.
 fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
+    // Who once went on in another codec was told in another one from then on.
+    let epochs = |end: End| evidence.sessions.terms(end).iter().filter(|terms| !terms.over);
+    let voice = |terms: &super::session::Terms| {
+        terms.formats.iter().find(|format| !format.is_event()).map(|format| format.payload_type)
+    };
+    let voices: Vec<_> = epochs(speaker).chain(epochs(relay)).map(voice).collect();
+    if voices.iter().any(|other| *other != voices[0])
+        && has_changed(&epochs(relay).map(voice).collect::<Vec<_>>())
+    {
+        return false;
+    }
     let names = |end: End| {
         let terms = evidence.sessions.terms(end).iter().flat_map(|terms| &terms.formats);
         terms.map(|format| (format.payload_type, format.name.clone())).collect::<Vec<_>>()
     };
     let (out, into) = (names(relay), names(speaker));
-    into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+    // Where one of them knows keys as events and the other as tones, the sound is not passed on untouched.
+    let knows_events = |formats: &[(u8, String)]| formats.iter().any(|format| format.1 == "telephone-event");
+    knows_events(&into) == knows_events(&out)
+        && into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+}
+
+fn has_changed(voices: &[Option<u8>]) -> bool {
+    voices.iter().any(|voice| *voice != voices[0])
+}
+
+/// Whether keys came by INFO, which the PBX may turn into something else.
+fn has_info(evidence: &Evidence<'_>, session: usize) -> bool {
+    let call_id = &evidence.sessions.all[session].call_id;
+    evidence.log.requests().any(|request| request.method == "INFO" && request.call_id == *call_id)
 }
 
 fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -160,9 +185,14 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let listens = evidence.sessions.terms(relay).iter().all(|terms| {
             terms.over || (!terms.forbid() && terms.formats.iter().any(|format| format.is_event()))
         });
+        let tells = evidence
+            .sessions
+            .terms(speaker)
+            .iter()
+            .all(|terms| terms.formats.iter().any(|format| format.is_event()));
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
-        if !listens || is_damaged {
+        if !listens || !tells || is_damaged || has_info(evidence, speaker.session) {
             continue;
         }
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);

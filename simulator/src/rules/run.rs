@@ -1,6 +1,8 @@
 //! What is judged: the packets of a world that has come to rest, and what it saw beside them.
 
-use super::{Break, Evidence, rules};
+use super::log::Log;
+use super::session::Sessions;
+use super::{Break, Evidence, rules, seal};
 use crate::network::{Binding, Books, Outage, Packet};
 use pbx::time::{Duration, Instant, WallClock};
 use serde_json::Value;
@@ -46,7 +48,10 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Every rule that was broken, the first break of each, in the order of time.
     pub fn judge(&self) -> Vec<Break> {
-        let evidence = Evidence::of(self);
+        let log = Log::of(self.packets);
+        let sessions = Sessions::of(&log);
+        let opened = seal::open(self.packets, &sessions);
+        let evidence = Evidence::of(self, log, sessions, &opened);
         let mut breaks: Vec<Break> = rules().filter_map(|rule| evidence.first_break(rule)).collect();
         breaks.sort_by_key(|broken| broken.at);
         breaks

@@ -97,6 +97,8 @@ pub(super) struct Terms {
     /// What the other side says of packet times.
     pub(super) ptime: Option<u32>,
     pub(super) maxptime: Option<u32>,
+    /// What this side seals with, where both have a key.
+    pub(super) key: Option<String>,
     /// The session is over.
     pub(super) over: bool,
 }
@@ -117,6 +119,12 @@ impl Sessions {
         let claims = self.ends.get(&address)?;
         let claimed = claims.partition_point(|(since, _)| *since <= at);
         claims[..claimed].last().map(|(_, end)| *end)
+    }
+
+    /// Whether packets of any are sealed.
+    pub(super) fn are_sealed(&self) -> bool {
+        let terms = self.all.iter().flat_map(|session| session.terms.iter().flatten().flatten());
+        terms.into_iter().any(|terms| terms.key.is_some())
     }
 
     pub(super) fn terms(&self, end: End) -> &[Terms] {
@@ -571,6 +579,7 @@ impl Terms {
             own: own.formats.clone(),
             ptime: theirs.ptime,
             maxptime: theirs.maxptime,
+            key: own.keys_with(theirs),
             over: false,
         }
     }

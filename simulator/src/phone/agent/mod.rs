@@ -99,6 +99,8 @@ pub(super) enum Event {
     OfferRefused { session: SessionId, status: StatusCode },
     /// A text has come.
     Text(Vec<u8>),
+    /// A key has come by INFO.
+    Key(char),
     /// Somebody asks us to call somebody else: [`Agent::invite`], and [`Agent::report`] on it.
     Referred { session: SessionId, to: String, replaces: Option<String> },
     /// How a transfer of ours comes along.

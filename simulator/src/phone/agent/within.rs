@@ -108,7 +108,12 @@ impl Agent {
             _ if is_leaving => self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now),
             Method::Invite | Method::Update => self.take_change(session, server, request, now),
             Method::Prack => self.on_prack(session, server, request, now),
-            Method::Info => self.respond(server, StatusCode::OK, now),
+            Method::Info => {
+                let body = String::from_utf8_lossy(request.body());
+                let key = body.lines().find_map(|line| line.strip_prefix("Signal=")?.chars().next());
+                key.into_iter().for_each(|key| self.tell(Event::Key(key)));
+                self.respond(server, StatusCode::OK, now);
+            }
             Method::Message => {
                 self.tell(Event::Text(request.body().to_vec()));
                 self.respond(server, StatusCode::OK, now);
