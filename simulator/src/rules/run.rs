@@ -57,12 +57,12 @@ impl Run<'_> {
         breaks
     }
 
-    /// Whether somebody listened there then. Who opens or closes in this very instant does.
-    pub(super) fn is_bound(&self, address: SocketAddr, at: Instant) -> bool {
+    /// Whether somebody listened there at any time between two moments. Who opens or closes in this very instant does.
+    pub(super) fn was_bound(&self, address: SocketAddr, from: Instant, to: Instant) -> bool {
         let Some(bindings) = self.bindings else { return true };
-        let begun = bindings.partition_point(|binding| binding.since <= at);
+        let begun = bindings.partition_point(|binding| binding.since <= to);
         let holds =
-            |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= at);
+            |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= from);
         bindings[..begun].iter().rev().any(holds)
     }
 

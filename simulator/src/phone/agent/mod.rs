@@ -248,7 +248,11 @@ impl Agent {
                 break;
             }
         }
-        let Agent { transactions, acknowledged, calls, .. } = self;
+        let Agent { transactions, acknowledged, calls, pending, .. } = self;
+        for call in calls.iter().filter(|call| call.is_over()) {
+            let is_its = |pending: &&Pending| matches!(pending.purpose, Purpose::Change { session, .. } if session == call.id);
+            pending.iter().filter(is_its).for_each(|pending| transactions.expire(pending.client, now));
+        }
         acknowledged.retain(|ack| transactions.client(ack.client).is_some());
         calls.retain(|call| !call.is_over());
     }

@@ -57,6 +57,15 @@ impl Agent {
             self.transactions.ignore(server);
         }
         let Some(call) = self.call(session) else { return };
+        // What the other side has asked meanwhile ends with the call (RFC 3261 section 15.1.2).
+        let open = match &call.gate.exchange {
+            super::offers::Exchange::Theirs { server } => Some(*server),
+            _ => None,
+        };
+        if let Some(open) = open {
+            self.respond(open, StatusCode::REQUEST_TERMINATED, now);
+        }
+        let Some(call) = self.call(session) else { return };
         let bye = call.dialog.request(Method::Bye);
         let path = call.dialog.path();
         self.send(bye, path, Purpose::Bye(session), now);
