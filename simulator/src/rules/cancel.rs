@@ -50,7 +50,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 /// When a program looks at what has come: at the next whole millisecond, and in the order in which it came.
 fn handled(arrived: Instant) -> Instant {
-    let nanos = arrived.as_nanos() as u64;
+    let nanos = arrived.as_nanos();
     Instant::from_nanos(nanos.next_multiple_of(1_000_000))
 }
 

@@ -206,7 +206,7 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         let told = text(evidence.flows.from(relay), |_| true);
         // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
-        let certain = pressed(evidence.flows.from(speaker), &during);
+        let certain = pressed(evidence.flows.from(speaker), during);
         let perhaps = text(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
         if !is_within(&certain, &told) || !is_within(&told, &perhaps) {
             let at = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
