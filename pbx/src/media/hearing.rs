@@ -123,7 +123,7 @@ impl Noise {
     fn sample(&mut self) -> i16 {
         // The numbers of a linear congruential generator as of Numerical Recipes.
         self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (((self.state >> 16) as i16 as i32 * self.amplitude) >> 15) as i16
+        ((i32::from((self.state >> 16) as i16) * self.amplitude) >> 15) as i16
     }
 }
 
