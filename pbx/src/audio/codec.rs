@@ -73,7 +73,7 @@ pub struct Decoder(Decoding);
 enum Decoding {
     G711(Law),
     #[cfg(feature = "g722")]
-    G722(super::g722::Decoder),
+    G722(Box<super::g722::Decoder>),
 }
 
 impl Decoder {
@@ -82,7 +82,7 @@ impl Decoder {
         Decoder(match coding {
             Coding::G711(law) => Decoding::G711(law),
             #[cfg(feature = "g722")]
-            Coding::G722 => Decoding::G722(super::g722::Decoder::default()),
+            Coding::G722 => Decoding::G722(Box::default()),
         })
     }
 
@@ -104,7 +104,7 @@ pub struct Encoder(Encoding);
 enum Encoding {
     G711(Law),
     #[cfg(feature = "g722")]
-    G722(super::g722::Encoder),
+    G722(Box<super::g722::Encoder>),
 }
 
 impl Encoder {
@@ -113,7 +113,7 @@ impl Encoder {
         Encoder(match coding {
             Coding::G711(law) => Encoding::G711(law),
             #[cfg(feature = "g722")]
-            Coding::G722 => Encoding::G722(super::g722::Encoder::default()),
+            Coding::G722 => Encoding::G722(Box::default()),
         })
     }
 

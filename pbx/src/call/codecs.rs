@@ -77,6 +77,20 @@ impl Context {
         codecs
     }
 
+    /// The same for a leg that has said before what it can: where it knows something of `remote`, that alone, lest it stays with
+    /// what it has and everything has to be converted.
+    pub(super) fn codecs_reoffered(&self, remote: &RemoteAudio, known: Option<&RemoteAudio>) -> Vec<Codec> {
+        let is_known =
+            |codec: &Codec| known.is_some_and(|known| known.codecs.iter().any(|own| own.matches(codec)));
+        let mut codecs = self.codecs_offered(remote);
+        if remote.codecs.iter().any(|codec| codec.is_audio() && is_known(codec)) {
+            codecs.retain(|codec| {
+                !codec.is_audio() || remote.codecs.iter().any(|listed| listed.matches(codec))
+            });
+        }
+        codecs
+    }
+
     /// What a leg that has listed `remote` is answered or offered where the other one has agreed: the same; only where
     /// nothing of it is in common, what we can make of it.
     pub(super) fn codecs_answered(&self, agreed: &Agreement, remote: Option<&RemoteAudio>) -> Vec<Codec> {

@@ -137,7 +137,8 @@ impl Call {
     }
 
     fn forward_offer(&mut self, from: Side, remote: &RemoteAudio, context: &mut Context) {
-        let codecs = context.codecs_offered(remote);
+        let known = self.leg(other(from)).and_then(|leg| leg.negotiation.remote());
+        let codecs = context.codecs_reoffered(remote, known);
         self.reoffer = Some(Reoffer::Forwarded { from });
         self.offer_to(other(from), codecs, remote.direction, context);
     }
