@@ -1,12 +1,17 @@
-//! Media costs no allocation: neither a packet that is passed on nor one that is made.
+//! Media costs no allocation: neither a packet that is passed on or copied, nor one that is made or mixed; a recording one
+//! for every portion it hands over.
 
-use pbx::media::{Command, Engine, Latching, Output, Port, Settings, Source, StreamId};
+use pbx::audio::{Clip, Gain};
+use pbx::media::{
+    Command, Engine, Latching, MixId, Output, Port, RecordingId, Settings, Source, StreamId, Tap,
+};
 use pbx::rtp::Header;
 use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
 use pbx::time::{Duration, Instant, WallClock};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 #[test]
 fn a_relayed_packet_allocates_nothing() {
@@ -62,6 +67,73 @@ fn a_tone_allocates_nothing() {
     assert_eq!(allocated, 0, "for {sent} packets");
 }
 
+#[test]
+fn a_prompt_allocates_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    let clip = Arc::new(Clip::new((0..8_000).map(|n| n as i16).collect()).expect("there are samples"));
+    for port in &ports {
+        let source = Source::Clip { clip: clip.clone(), times: None };
+        engine.command(Command::Play { stream: port.stream(), source }, Instant::START);
+    }
+    assert_eq!(allocations_of_ten_seconds(&mut engine, &ports), 0);
+}
+
+#[test]
+fn a_conference_allocates_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    for port in &ports {
+        let (mix, stream, voice) = (MixId(1), port.stream(), Gain::UNITY);
+        engine.command(Command::Join { mix, stream, voice }, Instant::START);
+    }
+    assert_eq!(allocations_of_ten_seconds(&mut engine, &ports), 0);
+}
+
+#[test]
+fn a_recording_allocates_a_portion_every_two_seconds() {
+    let (mut engine, ports) = engine_with(100);
+    for (n, pair) in ports.chunks(2).enumerate() {
+        let (one, other) = (pair[0].stream(), pair[1].stream());
+        engine.command(Command::Bridge(one, other), Instant::START);
+        let (recording, channels) = (RecordingId(n as u64), vec![vec![Tap::Leg(one)], vec![Tap::Leg(other)]]);
+        engine.command(Command::Record { recording, channels }, Instant::START);
+    }
+    let allocated = allocations_of_ten_seconds(&mut engine, &ports);
+    assert!(allocated <= 5 * 50, "{allocated} for five portions of fifty recordings");
+}
+
+#[test]
+fn a_copy_allocates_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    for trio in ports.chunks_exact(3) {
+        engine.command(Command::Bridge(trio[0].stream(), trio[1].stream()), Instant::START);
+        engine.command(Command::Fork { from: trio[0].stream(), to: trio[2].stream() }, Instant::START);
+    }
+    assert_eq!(allocations_of_ten_seconds(&mut engine, &ports), 0);
+}
+
+/// What is allocated in ten seconds in which everybody talks, after ten others.
+fn allocations_of_ten_seconds(engine: &mut Engine, ports: &[Port]) -> usize {
+    talk(engine, ports, 0..500);
+    let before = allocations();
+    talk(engine, ports, 500..1000);
+    allocations() - before
+}
+
+fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) {
+    for n in packets {
+        let now = Instant::from_millis(n * 20);
+        while engine.poll_timeout().is_some_and(|at| at <= now) {
+            engine.handle_timeout(now);
+        }
+        for port in ports {
+            let mut packet = [0x55; 172];
+            packet[..12].copy_from_slice(&header(n as u16).to_bytes());
+            engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+        }
+        while engine.poll_output().is_some() {}
+    }
+}
+
 /// An engine with so many streams that have agreed, and their RTP ports.
 fn engine_with(streams: u64) -> (Engine, Vec<Port>) {
     let settings = Settings { clock: WallClock { epoch_micros: 0 }, latching: Latching::default() };
@@ -107,6 +179,7 @@ fn agreement(stream: StreamId) -> Agreement {
         direction: Direction::SendRecv,
         ptime: None,
         maxptime: None,
+        sealing: Default::default(),
     };
     Agreement {
         remote,
@@ -115,6 +188,7 @@ fn agreement(stream: StreamId) -> Agreement {
         renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
+        protection: None,
     }
 }
 

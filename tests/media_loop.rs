@@ -228,6 +228,7 @@ fn agreement(phone: &Phone) -> Agreement {
         direction: Direction::SendRecv,
         ptime: Some(20),
         maxptime: None,
+        sealing: Default::default(),
     };
     Agreement {
         remote,
@@ -236,5 +237,6 @@ fn agreement(phone: &Phone) -> Agreement {
         renumbered: Vec::new(),
         direction: Direction::SendRecv,
         ptime: 20,
+        protection: None,
     }
 }

@@ -22,7 +22,7 @@ const BUDGET: usize = 2_000;
 const SEEDS: u64 = 400;
 
 #[test]
-#[ignore = "rules T1 and T12 take a damaged or late packet for a mistake of who sent it"]
+#[ignore = "of a thousand cases about ten break a rule, mostly T12 and T14 over connections that were lost"]
 fn fresh_cases_break_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES - 1);
@@ -30,11 +30,11 @@ fn fresh_cases_break_no_rule() {
 }
 
 #[test]
-#[ignore = "rules T1 and T12 take a damaged or late packet for a mistake of who sent it"]
+#[ignore = "of a thousand cases about ten break a rule, mostly T12 and T14 over connections that were lost"]
 fn a_pbx_with_a_hard_life_breaks_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES / 4 - 1);
-    find_nothing(first, CASES / 4, &Wishes { buggify: true, bugs: Vec::new() });
+    find_nothing(first, CASES / 4, &Wishes { buggify: true, ..Wishes::default() });
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_call_that_is_recorded_twice_is_found() {
 /// trace, and the feature, which breaks the same rule by the same packets.
 fn plant(bug: &str) -> Found {
     quiet();
-    let wishes = Wishes { buggify: false, bugs: vec![bug.to_owned()] };
+    let wishes = Wishes { bugs: vec![bug.to_owned()], ..Wishes::default() };
     let mut failed: Vec<Verdict> = Vec::new();
     Swarm { enough: 6, ..swarm(1, SEEDS, wishes.clone(), (0, 1)) }.fly(|verdict| {
         if verdict.first_break().is_some() {
@@ -119,7 +119,7 @@ fn plant(bug: &str) -> Found {
         }
     });
     // What breaks a rule without the bug too is not its doing.
-    let healthy = Wishes { buggify: false, bugs: Vec::new() };
+    let healthy = Wishes::default();
     failed.retain(|verdict| play(&draw(verdict.seed, &healthy)).is_ok_and(|run| run.broken.is_empty()));
     failed.sort_by_key(|verdict| verdict.seed);
     let verdict = failed.first().unwrap_or_else(|| panic!("nobody found: {bug}"));

@@ -12,7 +12,7 @@ Feature: Announcements
     And alice's call is over
 
   Scenario Outline: A file of <rate> samples a second in <kind>
-    Given an announcement of 1000 Hz for 2 seconds at "9100", from a file of <rate> samples a second in <kind>
+    Given an announcement of 1000 Hz for 2 seconds at "9100", of <rate> samples a second in <kind>
     And alice's telephone knows only <codec>
     And alice has registered
     When alice calls "9100"

@@ -61,6 +61,7 @@ fn open(media: &Media, room: RoomId, stream: StreamId, local: u16, peer: u16) {
         direction: Direction::SendRecv,
         ptime: Some(20),
         maxptime: None,
+        sealing: Default::default(),
     };
     let direction = Direction::SendRecv;
     let agreement = Agreement {
@@ -70,6 +71,7 @@ fn open(media: &Media, room: RoomId, stream: StreamId, local: u16, peer: u16) {
         renumbered: Vec::new(),
         direction,
         ptime: 20,
+        protection: None,
     };
     media.send(
         room,

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`time`], [`rng`] | the time as a value, seeded dice |
 //! | [`buggify`] | where a simulated world may make life harder; nothing in a program that is for real |
-//! | [`sip`], [`sdp`], [`rtp`], [`audio`], [`tone`] | values and text: no time, no state between calls |
+//! | [`sip`], [`srtp`], [`sdp`], [`rtp`], [`audio`], [`tone`] | values and text: no time, no state between calls |
 //! | [`transaction`] | RFC 3261 section 17 with RFC 6026: four machines, one timer table |
 //! | [`dialog`] | RFC 3261 sections 12 to 15, PRACK, UPDATE, session timers |
 //! | [`config`], [`registrar`], [`auth`], [`route`] | what was wished, who is where, who may, who is meant |
@@ -30,6 +30,7 @@ pub mod audio;
 pub mod rtp;
 pub mod sdp;
 pub mod sip;
+pub mod srtp;
 pub mod tone;
 
 pub mod transaction;

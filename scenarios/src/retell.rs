@@ -2,7 +2,7 @@
 
 use pbx::time::Duration;
 use simulator::faults::write_span;
-use simulator::swarm::{Action, Answers, Case, Deed, Person, Setting};
+use simulator::swarm::{Action, Answers, Case, Deed, Person, Setting, Way};
 use std::fmt::Write as _;
 
 /// A feature with this one scenario.
@@ -83,10 +83,11 @@ fn told(setting: &Setting) -> String {
 }
 
 fn manners(person: &Person) -> Vec<String> {
-    let Person { name, extension, tcp, talks, offers_late, answers } = person;
+    let Person { name, extension, tcp, router, talks, offers_late, answers } = person;
+    let behind = if *router { " behind a router" } else { "" };
     let mut texts = vec![match (name == extension, tcp) {
-        (true, false) => format!("{name} has a telephone"),
-        (true, true) => format!("{name} has a telephone that speaks TCP"),
+        (true, false) => format!("{name} has a telephone{behind}"),
+        (true, true) => format!("{name} has a telephone that speaks TCP{behind}"),
         (false, _) => format!("{name} is another telephone of {extension}"),
     }];
     texts.extend((!talks).then(|| format!("{name}'s microphone is off")));
@@ -117,6 +118,12 @@ fn deed(action: &Action) -> String {
         Deed::PressByInfo(keys) => format!("{who} presses {keys:?} by INFO"),
         Deed::LoseNetwork => format!("{who}'s network is gone"),
         Deed::FindNetwork => format!("{who}'s network is back"),
+        Deed::Cut(Way::Both) => format!("{who} is cut off from the PBX"),
+        Deed::Cut(Way::Up) => format!("nothing that {who} sends reaches the PBX"),
+        Deed::Cut(Way::Down) => format!("nothing that the PBX sends reaches {who}"),
+        Deed::Mend => format!("{who} is no longer cut off"),
+        Deed::BreakConnection(bytes) => format!("{who}'s connection breaks after {bytes} more bytes"),
+        Deed::Transfer(number) => format!("{who} sends the other side to {number:?}"),
         Deed::Send(text) => format!("{who} sends\n\"\"\"\n{text}\n\"\"\""),
         Deed::Crash => "the PBX loses its power".to_owned(),
         Deed::Start => "the PBX starts again".to_owned(),

@@ -175,9 +175,9 @@ impl FromStr for TrunkReaction {
     }
 }
 
-/// Who sends or receives: a person, or the PBX.
+/// Who sends or receives: a person, the router of one, or the PBX.
 #[derive(Clone, Debug, PartialEq, Eq, Parameter)]
-#[param(name = "party", regex = "(?:the PBX|[a-z]+)")]
+#[param(name = "party", regex = "(?:the PBX|[a-z]+(?:'s router)?)")]
 pub struct Party(pub String);
 
 impl FromStr for Party {

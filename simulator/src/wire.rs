@@ -23,6 +23,8 @@ const LONGEST_LINE: usize = 8_192;
 pub struct Message<'a> {
     /// When its first byte was sent.
     pub sent: Instant,
+    /// When its sender may have wanted to send it: while a connection is opened, what is to go over it waits.
+    pub meant: Instant,
     /// When all of it had arrived, as it was sent; `None` when it never did.
     pub arrived: Option<Instant>,
     /// When a copy arrived that the network made.
@@ -31,6 +33,8 @@ pub struct Message<'a> {
     pub from: SocketAddr,
     /// Whom it is for.
     pub to: SocketAddr,
+    /// When its stream was closed or broken; `None` for a datagram.
+    pub over: Option<Instant>,
     /// How it was found.
     pub form: Form,
     /// What it says.
@@ -92,6 +96,10 @@ struct Wire<'a> {
 #[derive(Default)]
 struct Stream<'a> {
     segments: Vec<Segment<'a>>,
+    /// When its first SYN was sent, if its sender has opened it.
+    opened: Option<Instant>,
+    /// From when on its receiver reads nothing: it has closed its end, or the flow is broken.
+    closed: Option<Instant>,
 }
 
 /// A segment at its place in the stream.
@@ -108,8 +116,7 @@ impl<'a> Wire<'a> {
         match packet.kind {
             Kind::Datagram if is_media(packet) => {}
             Kind::Datagram => self.datagram(at, packet),
-            // A flow begins: what had these ends before is over.
-            Kind::Syn => [key, (packet.to, packet.from)].iter().for_each(|key| self.end_of(key)),
+            Kind::Syn => self.begin(key, packet.at),
             Kind::Data if !packet.bytes.is_empty() => {
                 let segment = Segment {
                     sent: packet.at,
@@ -128,9 +135,33 @@ impl<'a> Wire<'a> {
                     segment.packets.push(at);
                 }
             }
-            Kind::Reset => self.refused(packet),
-            Kind::SynAck | Kind::Data | Kind::Fin => {}
+            Kind::Reset => {
+                self.refused(packet);
+                self.close((packet.to, packet.from), packet.at);
+                if let Some(broken) = packet.arrives {
+                    self.close(key, broken);
+                }
+            }
+            Kind::Fin => self.close((packet.to, packet.from), packet.at),
+            Kind::SynAck | Kind::Data => {}
         }
+    }
+
+    /// A flow begins: what had these ends before is over. A SYN may go out more than once.
+    fn begin(&mut self, key: (SocketAddr, SocketAddr), at: Instant) {
+        let is_asked_again = |stream: &Stream<'_>| stream.segments.is_empty() && stream.closed.is_none();
+        let goes_on =
+            self.streams.get(&key).is_some_and(|stream| stream.opened.is_some() && is_asked_again(stream));
+        if !goes_on {
+            [key, (key.1, key.0)].iter().for_each(|key| self.end_of(key));
+            self.streams.insert(key, Stream { opened: Some(at), ..Stream::default() });
+        }
+    }
+
+    /// The receiver of a stream reads nothing more.
+    fn close(&mut self, key: (SocketAddr, SocketAddr), at: Instant) {
+        let closed = &mut self.streams.entry(key).or_default().closed;
+        *closed = Some(closed.map_or(at, |closed| closed.min(at)));
     }
 
     fn datagram(&mut self, at: usize, packet: &'a Packet) {
@@ -140,10 +171,12 @@ impl<'a> Wire<'a> {
         }
         self.messages.push(Message {
             sent: packet.at,
+            meant: packet.at,
             arrived,
             again: arrived.zip(packet.fate.duplicate).map(|(arrived, later)| arrived + later),
             from: packet.from,
             to: packet.to,
+            over: None,
             form: Form::Datagram,
             bytes: Cow::Borrowed(&packet.bytes),
             damaged: packet.arrives.zip(packet.fate.flip).map(|(at, bit)| (at, flipped(&packet.bytes, bit))),
@@ -183,12 +216,15 @@ fn arrival(packet: &Packet) -> Option<Instant> {
 impl<'a> Stream<'a> {
     fn cut(mut self, from: SocketAddr, to: SocketAddr, messages: &mut Vec<Message<'a>>) {
         self.wait_in_sequence();
+        let (opened, closed) = (self.opened, self.closed);
         let whole = Message {
             sent: Instant::START,
+            meant: Instant::START,
             arrived: None,
             again: None,
             from,
             to,
+            over: closed,
             form: Form::Foreign,
             bytes: Cow::Borrowed(&[]),
             damaged: None,
@@ -196,16 +232,23 @@ impl<'a> Stream<'a> {
         };
         if !self.is_sip() {
             messages.extend(self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| {
-                Message { sent, arrived, bytes: bytes.into(), packets, ..whole.clone() }
+                Message { sent, meant: sent, arrived, bytes: bytes.into(), packets, ..whole.clone() }
             }));
             return;
         }
+        for segment in &mut self.segments {
+            segment.arrived = segment.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
+        }
         let (frames, rest) = self.frames();
         let mut reader = Reader { segments: &self.segments, at: 0, within: 0 };
+        // What is sent first, all at once, has waited for the connection.
+        let first = self.segments.first().map(|segment| segment.sent);
+        let meant = |sent| opened.filter(|_| first == Some(sent)).unwrap_or(sent);
         for frame in frames {
             let (sent, arrived, packets) = reader.advance(frame.len());
             messages.push(Message {
                 sent,
+                meant: meant(sent),
                 arrived,
                 packets,
                 form: Form::Framed,
@@ -217,6 +260,7 @@ impl<'a> Stream<'a> {
             let (sent, arrived, packets) = reader.advance(rest.len());
             messages.push(Message {
                 sent,
+                meant: sent,
                 arrived,
                 packets,
                 form: Form::Broken,
@@ -348,6 +392,30 @@ mod tests {
         let packets = [data(0, &BYE[..20]), syn, data(9, BYE)];
         let forms: Vec<_> = messages(&packets).iter().map(|message| message.form).collect();
         assert_eq!(forms, [Form::Broken, Form::Framed]);
+    }
+
+    #[test]
+    fn what_comes_when_its_receiver_has_closed_is_read_by_nobody() {
+        let other = |at, kind| {
+            let Packet { from, to, .. } = data(0, "");
+            Packet { kind, from: to, to: from, ..data(at, "") }
+        };
+        let arrived = |packets: &[Packet]| -> Vec<_> {
+            messages(packets).iter().map(|message| message.arrived.is_some()).collect()
+        };
+        assert_eq!(arrived(&[data(0, BYE), data(4, BYE), other(4, Kind::Fin)]), [true, false]);
+        assert_eq!(arrived(&[data(0, BYE), data(4, BYE), other(5, Kind::Reset)]), [true, false]);
+        assert_eq!(arrived(&[data(0, BYE), data(4, BYE), other(6, Kind::Fin)]), [true, true]);
+    }
+
+    #[test]
+    fn what_goes_out_first_has_waited_for_its_connection() {
+        let syn = |at| Packet { kind: Kind::Syn, ..data(at, "") };
+        let meant: Vec<_> = messages(&[syn(0), syn(1), data(4, BYE), data(9, BYE)])
+            .iter()
+            .map(|message| message.meant.as_nanos() / 1_000_000)
+            .collect();
+        assert_eq!(meant, [0, 9]);
     }
 
     #[test]

@@ -242,6 +242,29 @@ pub(crate) const MUTANTS: &[Mutant] = &[
             });
         },
     },
+    Mutant {
+        rule: "R25",
+        wrong: "the PBX sends a packet twice that it has sealed",
+        scene: Scene::Sealed,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, sent| {
+                // Of two packets one is to bob.
+                let again = (20..22).contains(&number) && sent.to.ip() == BOB;
+                if again { vec![sent.clone(), sent] } else { vec![sent] }
+            });
+        },
+    },
+    Mutant {
+        rule: "R25",
+        wrong: "the PBX sends a packet that nobody can open",
+        scene: Scene::Sealed,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, mut sent| {
+                sent.bytes[40] ^= u8::from((20..22).contains(&number) && sent.to.ip() == BOB);
+                vec![sent]
+            });
+        },
+    },
     Mutant { rule: "R23", wrong: "the PBX forgets to close a port", scene: Scene::Call, plant: keep_a_port },
     Mutant {
         rule: "R24",

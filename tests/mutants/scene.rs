@@ -2,6 +2,7 @@
 //!
 //! In each of them alice is at 10.0.0.2 and bob at 10.0.0.3.
 
+use pbx::sdp::Srtp;
 use pbx::sip::{StatusCode, Transport};
 use pbx::time::Duration;
 use simulator::network::Link;
@@ -69,6 +70,8 @@ pub(crate) enum Scene {
     Registration,
     /// A call between telephones that speak TCP.
     TcpCall,
+    /// A call of which bob's leg is encrypted.
+    Sealed,
     /// A call in a network that loses every fifth packet.
     LossyCall,
     /// alice puts bob on hold and takes him back.
@@ -101,6 +104,7 @@ impl Scene {
         Scene::Dead,
         Scene::Registration,
         Scene::TcpCall,
+        Scene::Sealed,
         Scene::LossyCall,
         Scene::Hold,
         Scene::Lost,
@@ -116,10 +120,18 @@ impl Scene {
 
     pub(crate) async fn play(self, stage: &mut Stage) {
         let transport = if self == Scene::TcpCall { Transport::Tcp } else { Transport::Udp };
+        if self == Scene::Sealed {
+            stage.replan(|plan| plan.extend("bob", "srtp", "required")).await;
+        }
         let alice = stage.phone_over("alice", transport).await;
         let bob = stage.phone_over("bob", transport).await;
         match self {
             Scene::Call | Scene::TcpCall => {
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::Sealed => {
+                bob.habits(|habits| habits.srtp = Srtp::Required);
                 talk(stage, &alice, &bob).await;
                 alice.hang_up();
             }

@@ -3,19 +3,20 @@
 
 mod clip;
 pub mod codec;
+pub mod conceal;
 mod frame;
 #[cfg(feature = "g722")]
 mod g722;
+mod laws;
 pub mod recording;
+pub mod resample;
 pub mod wav;
 
 pub use clip::{Clip, Conversion};
 pub use codec::{Coding, Decoder, Encoder, FRAME};
 pub use frame::{Frame, Gain, Narrowband, Sum};
 
-use audio_codec_algorithms::{
-    convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
-};
+use audio_codec_algorithms::{decode_alaw, decode_ulaw, encode_alaw, encode_ulaw};
 
 /// Samples a second of everything narrowband.
 pub const NARROWBAND: u32 = 8000;
@@ -85,8 +86,8 @@ impl Law {
     /// Rewrites codes of this law as codes of the other one (G.711 tables 3 and 4).
     pub fn convert_to_other(self, codes: &mut [u8]) {
         match self {
-            Law::Mu => codes.iter_mut().for_each(|code| *code = convert_ulaw_to_alaw(*code)),
-            Law::A => codes.iter_mut().for_each(|code| *code = convert_alaw_to_ulaw(*code)),
+            Law::Mu => codes.iter_mut().for_each(|code| *code = laws::a_of_mu(*code)),
+            Law::A => codes.iter_mut().for_each(|code| *code = laws::mu_of_a(*code)),
         }
     }
 }

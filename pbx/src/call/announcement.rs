@@ -108,6 +108,7 @@ impl Call {
         }
         let status = StatusCode::SESSION_PROGRESS;
         context.agent.ring(session, status, self.answer.clone(), true, Vec::new(), context.now);
+        self.is_ringing(context);
         context.play(stream, clip, announcement.times, announcement.until_key);
         self.stage = Stage::Announcing(announcement);
     }

@@ -8,7 +8,7 @@ use crate::cdr::EndedBy;
 use crate::config;
 use crate::dialog::Reply;
 use crate::media::{Command, Source};
-use crate::sdp::{Codec, Direction};
+use crate::sdp::Direction;
 use crate::sip::StatusCode;
 use crate::time::Duration;
 use std::sync::Arc;
@@ -149,23 +149,5 @@ impl Call {
             }
             Application::Echo => context.media(Command::Echo(stream)),
         }
-    }
-}
-
-impl Context {
-    /// The codecs that the PBX can make and understand itself, in order of preference.
-    pub(super) fn own_codecs(&self) -> Vec<Codec> {
-        let mut codecs: Vec<_> = self
-            .config
-            .media
-            .preferred_codecs
-            .iter()
-            .filter_map(|name| Codec::by_name(name))
-            .filter(|codec| codec.matches(&Codec::pcmu()) || codec.matches(&Codec::pcma()))
-            .collect();
-        if self.config.media.enable_dtmf {
-            codecs.push(Codec::telephone_event(101));
-        }
-        codecs
     }
 }

@@ -207,7 +207,8 @@ impl Call {
                 self.on_played(context);
             }
             media::Event::TimedOut(stream) => self.on_media_timeout(stream, context),
-            media::Event::Dtmf { digit, as_event, .. } => {
+            media::Event::Dtmf { stream, digit, as_event, .. } => {
+                self.tell_key_by_info(stream, digit, context);
                 let by = if as_event { "rfc4733" } else { "inband" };
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
             }

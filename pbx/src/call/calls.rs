@@ -10,7 +10,6 @@ use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
 use crate::route::{Caller, Decision, Routed};
-use crate::sdp::Negotiation;
 use crate::sip::{Path, Request};
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -58,7 +57,8 @@ impl Calls {
         let room = RoomId(self.last_room);
         context.room = room;
         context.own_session(incoming.session);
-        let mut negotiation = Negotiation::new(context.rng.u64() >> 2, "-");
+        let manners = context.manners_of(&incoming.caller);
+        let mut negotiation = context.new_negotiation(manners);
         let understood = match &incoming.offer {
             Some(offer) => negotiation.receive_offer(offer).map(drop),
             None => Ok(()),
@@ -78,7 +78,7 @@ impl Calls {
             answered: None,
             end: None,
         };
-        let caller = Leg::new("caller".into(), Some(incoming.session), incoming.path, negotiation);
+        let caller = Leg::new("caller".into(), Some(incoming.session), incoming.path, negotiation, manners);
         let invitation = Invitation {
             from: from_for_callees(&incoming.invite, &incoming.caller, context),
             max_forwards: max_forwards(&incoming.invite).saturating_sub(1),

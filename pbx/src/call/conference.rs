@@ -63,6 +63,9 @@ impl Context {
             conferences.last_mix += 1;
             Conference { mix: MixId(conferences.last_mix), room, members: Vec::new(), recording: None }
         });
+        if conference.members.iter().any(|member| member.stream == stream) {
+            return;
+        }
         let mix = conference.mix;
         let heard_by = wanted.heard_by.clone();
         let voice = if heard_by.is_some() { Gain::NOTHING } else { Gain::UNITY };

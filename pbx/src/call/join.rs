@@ -54,8 +54,7 @@ impl Call {
         branch.leg.agree(&agreement, Carries::Early, context);
         let callee = branch.leg.stream()?;
         if answered.is_none() {
-            let mut codecs = agreement.codecs.clone();
-            codecs.extend(agreement.telephone_event.clone());
+            let codecs = context.codecs_answered(&agreement, self.caller.negotiation.remote());
             let local = self.caller.local_audio(codecs, agreement.remote.direction, context.advertised());
             let (description, own) = self.caller.negotiation.answer(&local).ok()?;
             self.caller.agree(&own, Carries::Early, context);
@@ -75,8 +74,7 @@ impl Call {
             return;
         };
         let name = callee.name.clone();
-        let mut codecs = agreement.codecs.clone();
-        codecs.extend(agreement.telephone_event.clone());
+        let codecs = context.codecs_answered(&agreement, self.caller.negotiation.remote());
         let local = self.caller.local_audio(codecs, agreement.remote.direction, context.advertised());
         let description = match (&self.answer, self.invitation.has_offer) {
             (Some(answer), _) => answer.clone(),

@@ -1,8 +1,10 @@
 //! A leg: one session seen from a call, with its media.
 
 use super::Context;
+use super::codecs::Manners;
 use crate::buggify::buggify;
-use crate::cdr::MediaRecord;
+use crate::cdr::{MediaRecord, QualityRecord};
+use crate::config::Dtmf;
 use crate::dialog::SessionId;
 use crate::media::{Command, Statistics, StreamId};
 use crate::sdp::{Agreement, Codec, Direction, LocalAudio, Negotiation};
@@ -20,6 +22,8 @@ pub(super) struct Leg {
     pub(super) path: Path,
     /// Who offered what to whom.
     pub(super) negotiation: Negotiation,
+    /// What was configured for its media.
+    pub(super) manners: Manners,
     /// Its RTP.
     pub(super) port: Port,
     /// What was counted when its port was closed, or reported last.
@@ -56,8 +60,15 @@ pub(super) enum Carries {
 
 impl Leg {
     /// A leg without a port.
-    pub(super) fn new(name: String, session: Option<SessionId>, path: Path, negotiation: Negotiation) -> Leg {
-        Leg { name, session, path, negotiation, port: Port::Unbound, statistics: Statistics::default() }
+    pub(super) fn new(
+        name: String,
+        session: Option<SessionId>,
+        path: Path,
+        negotiation: Negotiation,
+        manners: Manners,
+    ) -> Leg {
+        let statistics = Statistics::default();
+        Leg { name, session, path, negotiation, manners, port: Port::Unbound, statistics }
     }
 
     /// The stream, while it is open or being opened.
@@ -155,6 +166,8 @@ impl Leg {
             Port::Opening { port, .. } | Port::Open { port, .. } => port,
             Port::Unbound | Port::Closing { .. } | Port::Closed => 0,
         };
+        let takes_events = matches!(self.manners.dtmf, Dtmf::Auto | Dtmf::Events);
+        let codecs = codecs.into_iter().filter(|codec| takes_events || !codec.is_telephone_event()).collect();
         // An address of the other family would be of no use to the other side.
         let local = self.path.local.ip();
         let ip = advertised.filter(|ip| ip.is_ipv4() == local.is_ipv4()).unwrap_or(local);
@@ -175,8 +188,9 @@ impl Leg {
         let receives = matches!(agreement.direction, Direction::SendRecv | Direction::RecvOnly);
         let is_watched = matches!(carries, Carries::Talk | Carries::Echo);
         let timeout = (is_watched && receives).then_some(context.config.media.rtp_timeout);
-        // Keys within the audio are listened for where an application may want them; in a talk they pass by.
-        let is_listened_to = matches!(carries, Carries::Echo | Carries::Tone);
+        // Keys within the audio are listened for where an application may want them, or the other leg may know only events.
+        let by_info = self.manners.dtmf == Dtmf::Info;
+        let is_listened_to = carries != Carries::Early && !by_info;
         let can_send_events = agreement.telephone_event.is_some();
         let detect_dtmf = context.config.media.enable_dtmf && is_listened_to && !can_send_events;
         context.media(Command::Agree {
@@ -185,6 +199,9 @@ impl Leg {
             timeout,
             detect_dtmf,
         });
+        if by_info {
+            context.media(Command::KeepKeys(stream));
+        }
     }
 
     /// Ends the SIP side, whatever its state.
@@ -216,6 +233,13 @@ impl Leg {
             packets_lost: self.statistics.packets_lost,
             jitter_ms: self.statistics.jitter.as_secs_f64() * 1_000.0,
             mos: self.statistics.mos,
+            quality: self.statistics.quality.map(|quality| QualityRecord {
+                loss_percent: quality.loss * 100.0,
+                delay_ms: quality.delay.as_secs_f64() * 1_000.0,
+                delay_impairment: quality.delay_impairment,
+                loss_impairment: quality.loss_impairment,
+                rating: quality.rating,
+            }),
         }
     }
 }

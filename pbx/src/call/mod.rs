@@ -15,6 +15,7 @@
 //! | `conference.rs` | many who hear each other |
 //! | `recording.rs` | what is recorded, and where |
 //! | `sounds.rs` | files that are read or played |
+//! | `codecs.rs` | what a leg is offered in view of the other one |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
 //! | `mapping.rs` | what of a message on one side is told on the other |
 //! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
@@ -26,6 +27,7 @@ mod announcement;
 mod application;
 mod call;
 mod calls;
+mod codecs;
 mod conference;
 mod context;
 mod dial;

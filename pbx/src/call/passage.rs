@@ -3,8 +3,14 @@
 use super::Context;
 use super::call::{Call, Side, Stage};
 use crate::boundary::What;
+use crate::config::Dtmf;
 use crate::dialog::{Body, ExtraHeaders, Reply, RequestId, SessionId};
+use crate::media::{Command, StreamId};
 use crate::sip::{Method, Name, Request, Response, StatusCode};
+use crate::time::Duration;
+
+/// How long a key is held that was told by INFO.
+const KEY: Duration = Duration::from_millis(100);
 
 /// How many may be under way at a time in one call.
 const LIMIT: usize = 16;
@@ -52,6 +58,13 @@ impl Call {
         {
             return context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
         }
+        let key = Some(request).filter(|request| *request.method() == Method::Info).and_then(dtmf_of_info);
+        if let Some(key) = key
+            && let Some(stream) = self.peer_wants_keys_in_media(session)
+        {
+            context.media(Command::Press { stream, digit: key, duration: KEY });
+            return context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
+        }
         match (request.method(), self.peer_of(session)) {
             (Method::Options, _) => context.agent.reply(id, super::mapping::options_reply(), context.now),
             (Method::Info | Method::Message, Some(peer)) if self.passages.0.len() < LIMIT => {
@@ -91,6 +104,28 @@ impl Call {
             Err(_) => StatusCode::SERVER_TIME_OUT,
         };
         context.agent.reply(passage.received, Reply::new(status), context.now);
+    }
+
+    /// A key was heard at a stream: who wants keys by messages is told of it by INFO.
+    pub(super) fn tell_key_by_info(&mut self, heard_at: StreamId, key: char, context: &mut Context) {
+        let Stage::Talking(callee) = &self.stage else { return };
+        let peer = if self.caller.has_stream(heard_at) { callee } else { &self.caller };
+        if let (Dtmf::Info, Some(session)) = (peer.manners.dtmf, peer.session) {
+            let text = format!("Signal={key}\r\nDuration={}\r\n", KEY.as_millis());
+            let body = Body { content_type: "application/dtmf-relay".into(), bytes: text.into_bytes() };
+            // Whatever is answered, there is nothing to be done about it.
+            let _ = context.agent.request_within(session, Method::Info, Vec::new(), Some(body), context.now);
+        }
+    }
+
+    /// The stream of the one who talks to this one, when it is to be told keys as events or tones.
+    fn peer_wants_keys_in_media(&self, session: SessionId) -> Option<StreamId> {
+        let Stage::Talking(callee) = &self.stage else { return None };
+        let peer = match self.side_of(session)? {
+            Side::Caller => callee,
+            Side::Callee => &self.caller,
+        };
+        peer.stream().filter(|_| matches!(peer.manners.dtmf, Dtmf::Events | Dtmf::Inband))
     }
 
     /// The session of the one who talks to this one.

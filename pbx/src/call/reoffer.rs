@@ -5,9 +5,10 @@
 
 use super::Context;
 use super::call::{Call, Side, Stage};
+use super::codecs::in_line;
 use super::leg::Carries;
 use crate::dialog::SessionId;
-use crate::sdp::{Codec, Direction, RemoteAudio, offerable};
+use crate::sdp::{Codec, Direction, RemoteAudio};
 use crate::sip::StatusCode;
 
 /// A change that is under way; there is one at a time.
@@ -136,8 +137,7 @@ impl Call {
     }
 
     fn forward_offer(&mut self, from: Side, remote: &RemoteAudio, context: &mut Context) {
-        let media = &context.config.media;
-        let codecs = offerable(remote, &media.preferred_codecs, media.enable_dtmf);
+        let codecs = context.codecs_offered(remote);
         self.reoffer = Some(Reoffer::Forwarded { from });
         self.offer_to(other(from), codecs, remote.direction, context);
     }
@@ -147,8 +147,10 @@ impl Call {
         let Some(agreement) = self.leg(other(from)).and_then(|leg| leg.negotiation.agreed()).cloned() else {
             return;
         };
-        let mut codecs = agreement.codecs;
-        codecs.extend(agreement.telephone_event);
+        let codecs = match self.leg(from) {
+            Some(leg) => context.codecs_answered(&agreement, leg.negotiation.remote()),
+            None => return,
+        };
         self.answer_offer(from, codecs, agreement.remote.direction, context);
         self.join(context);
     }
@@ -226,7 +228,11 @@ impl Call {
 
     /// What we can offer to `side`: what the other one has agreed on; for an application what we can do ourselves.
     fn codecs_for(&mut self, side: Side, context: &Context) -> Vec<Codec> {
-        self.leg(other(side)).and_then(|leg| leg.agreed_codecs()).unwrap_or_else(|| context.own_codecs())
+        let remote = self.leg(side).and_then(|leg| leg.negotiation.remote()).cloned();
+        match self.leg(other(side)).and_then(|leg| leg.negotiation.agreed()) {
+            Some(agreed) => context.codecs_answered(agreed, remote.as_ref()),
+            None => context.own_codecs(),
+        }
     }
 
     fn on_unusable_answer(&mut self, reoffer: &Reoffer, status: StatusCode, context: &mut Context) {
@@ -253,7 +259,7 @@ impl Call {
             return true;
         };
         match (self.caller.negotiation.agreed(), callee.negotiation.agreed()) {
-            (Some(a), Some(b)) => a.codecs.first().zip(b.codecs.first()).is_none_or(|(a, b)| a.matches(b)),
+            (Some(a), Some(b)) => in_line(&a.codecs, &b.codecs),
             _ => true,
         }
     }

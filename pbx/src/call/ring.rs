@@ -9,7 +9,7 @@ use super::leg::{Leg, Port};
 use crate::dialog::{Description, SessionId};
 use crate::media::StreamId;
 use crate::route::{self, Callee, Outcome};
-use crate::sdp::{Direction, Negotiation};
+use crate::sdp::Direction;
 use crate::sip::{Name, Path, Response, StatusCode};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -70,10 +70,8 @@ impl Call {
 
     /// A branch has its port: the INVITE goes out.
     pub(super) fn on_branch_opened(&mut self, stream: StreamId, context: &mut Context) {
-        let dtmf = context.config.media.enable_dtmf;
-        let preferred = context.config.media.preferred_codecs.clone();
         let codecs = match self.caller.negotiation.remote() {
-            Some(remote) if self.invitation.has_offer => crate::sdp::offerable(remote, &preferred, dtmf),
+            Some(remote) if self.invitation.has_offer => context.codecs_offered(remote),
             _ => context.own_codecs(),
         };
         let invitation = self.invitation.clone();
@@ -212,8 +210,9 @@ impl Call {
     }
 
     fn open_branch(&mut self, name: String, target: Target, context: &mut Context) -> bool {
-        let negotiation = Negotiation::new(context.rng.u64() >> 2, "-");
-        let mut leg = Leg::new(name, None, target.path, negotiation);
+        let manners = context.manners_named(&name);
+        let negotiation = context.new_negotiation(manners);
+        let mut leg = Leg::new(name, None, target.path, negotiation, manners);
         if !leg.open(context, 0) {
             return false;
         }

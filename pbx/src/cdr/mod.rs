@@ -89,6 +89,23 @@ pub struct MediaRecord {
     pub jitter_ms: f64,
     /// 1.0 to 4.5.
     pub mos: Option<f64>,
+    /// How that came about.
+    pub quality: Option<QualityRecord>,
+}
+
+/// The inputs of the mean opinion score (E-model, ITU-T G.107), and the rating in between.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct QualityRecord {
+    /// Packets that were lost, in percent.
+    pub loss_percent: f64,
+    /// From mouth to ear, in milliseconds.
+    pub delay_ms: f64,
+    /// What the delay takes off the rating.
+    pub delay_impairment: f64,
+    /// What the loss takes off it.
+    pub loss_impairment: f64,
+    /// The transmission rating R.
+    pub rating: f64,
 }
 
 /// What a call that is still up would leave behind if the PBX were killed now; a journal for the next start.

@@ -2,7 +2,8 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Extension, Sip, Trunk, TrunkTarget};
+use super::{Dtmf, Extension, Sip, Trunk, TrunkTarget};
+use crate::sdp::Srtp;
 use crate::sip::Transport;
 
 impl Reader<'_> {
@@ -43,6 +44,8 @@ impl Reader<'_> {
             forward_busy: raw.forward_busy.map(|text| self.user(&text)).transpose()?,
             forward_no_answer: raw.forward_no_answer.map(|text| self.user(&text)).transpose()?,
             max_calls: self.maybe_count(raw.max_calls, 10_000)?,
+            srtp: self.srtp(raw.srtp)?,
+            dtmf: self.dtmf(raw.dtmf)?,
             record: self.records(raw.record, records)?,
         })
     }
@@ -81,6 +84,8 @@ impl Reader<'_> {
             credentials,
             try_timeout: self.millis(raw.try_timeout_ms, 4_000, 100..=32_000)?,
             max_calls: self.maybe_count(raw.max_calls, 1_000_000)?,
+            srtp: self.srtp(raw.srtp)?,
+            dtmf: self.dtmf(raw.dtmf)?,
         })
     }
 
@@ -97,6 +102,26 @@ impl Reader<'_> {
             priority: self.number(raw.priority, 1, 0..=65_535)? as u16,
             weight: self.number(raw.weight, 1, 0..=65_535)? as u16,
         })
+    }
+
+    fn srtp(&self, raw: Option<S<String>>) -> Result<Srtp> {
+        self.one_of(raw, [("off", Srtp::Off), ("optional", Srtp::Optional), ("required", Srtp::Required)])
+    }
+
+    fn dtmf(&self, raw: Option<S<String>>) -> Result<Dtmf> {
+        let all =
+            [("auto", Dtmf::Auto), ("rfc4733", Dtmf::Events), ("info", Dtmf::Info), ("inband", Dtmf::Inband)];
+        self.one_of(raw, all)
+    }
+
+    /// One of these words; the default where nothing is written.
+    fn one_of<T: Default, const N: usize>(&self, raw: Option<S<String>>, all: [(&str, T); N]) -> Result<T> {
+        let Some(raw) = raw else { return Ok(T::default()) };
+        let words = all.each_ref().map(|(word, _)| format!("`{word}`")).join(", ");
+        let found = all.into_iter().find(|(word, _)| *word == raw.as_ref());
+        found
+            .map(|(_, value)| value)
+            .ok_or_else(|| self.wrong(raw.span(), format!("expected one of {words}")))
     }
 
     fn password(&self, text: &S<String>) -> Result<String> {

@@ -17,6 +17,7 @@ mod properties;
 pub use error::ConfigError;
 pub use values::Pattern;
 
+use crate::sdp::Srtp;
 use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -201,6 +202,24 @@ pub struct Extension {
     pub max_calls: Option<usize>,
     /// Whether its calls are recorded.
     pub record: bool,
+    /// Whether its calls are encrypted.
+    pub srtp: Srtp,
+    /// How keys travel to and from it.
+    pub dtmf: Dtmf,
+}
+
+/// How keys travel on a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Dtmf {
+    /// As events (RFC 4733) where the other side knows them, else as tones in the audio. INFO passes as it comes.
+    #[default]
+    Auto,
+    /// The same, but what the other leg tells by INFO becomes an event or a tone.
+    Events,
+    /// By INFO (`application/dtmf-relay`); events are neither offered nor taken.
+    Info,
+    /// As tones in the audio; events are neither offered nor taken.
+    Inband,
 }
 
 /// `[[trunks]]`: another SIP system, known by its addresses.
@@ -218,6 +237,10 @@ pub struct Trunk {
     pub try_timeout: Duration,
     /// Calls at a time.
     pub max_calls: Option<usize>,
+    /// Whether its calls are encrypted.
+    pub srtp: Srtp,
+    /// How keys travel to and from it.
+    pub dtmf: Dtmf,
 }
 
 /// One address of a trunk.

@@ -110,6 +110,8 @@ pub(super) struct Extension {
     pub(super) forward_busy: Option<S<String>>,
     pub(super) forward_no_answer: Option<S<String>>,
     pub(super) max_calls: Option<S<i64>>,
+    pub(super) srtp: Option<S<String>>,
+    pub(super) dtmf: Option<S<String>>,
     pub(super) record: Option<S<bool>>,
 }
 
@@ -123,6 +125,8 @@ pub(super) struct Trunk {
     pub(super) password: Option<S<String>>,
     pub(super) try_timeout_ms: Option<S<i64>>,
     pub(super) max_calls: Option<S<i64>>,
+    pub(super) srtp: Option<S<String>>,
+    pub(super) dtmf: Option<S<String>>,
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,7 @@
 //! This outlives the session: copies come for 64*T1 after the first, whatever has become of the call.
 
 use super::dialog::Branches;
-use crate::sip::Name;
+use crate::sip::{ConnectionId, Name, Path};
 use crate::time::Instant;
 use crate::transaction::{ClientId, Sent};
 use std::collections::{BTreeMap, VecDeque};
@@ -34,6 +34,8 @@ struct Branch {
     tag: String,
     /// `None`: the 2xx carries an offer, and our answer is still being thought of.
     ack: Option<Sent>,
+    /// Where the ACK goes when its connection is gone.
+    detour: Option<Path>,
 }
 
 /// What is to be done with a 2xx.
@@ -75,11 +77,22 @@ impl Acks {
     }
 
     /// A branch is known, and acknowledged when `ack` is given.
-    pub(super) fn keep(&mut self, invite: ClientId, tag: &str, ack: Option<Sent>) {
+    pub(super) fn keep(&mut self, invite: ClientId, tag: &str, ack: Option<Sent>, detour: Option<Path>) {
         let Some(answered) = self.invites.get_mut(&invite) else { return };
         match answered.branches.iter_mut().find(|branch| branch.tag == tag) {
-            Some(branch) => branch.ack = ack,
-            None => answered.branches.push(Branch { tag: tag.to_owned(), ack }),
+            Some(branch) => (branch.ack, branch.detour) = (ack, detour),
+            None => answered.branches.push(Branch { tag: tag.to_owned(), ack, detour }),
+        }
+    }
+
+    /// A connection is gone: what was to go over it again takes the detour.
+    pub(super) fn forget_connection(&mut self, connection: ConnectionId) {
+        for branch in self.invites.values_mut().flat_map(|answered| &mut answered.branches) {
+            if let (Some(ack), Some(detour)) = (&mut branch.ack, branch.detour)
+                && ack.path.connection == Some(connection)
+            {
+                ack.path = detour;
+            }
         }
     }
 

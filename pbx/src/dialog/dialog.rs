@@ -184,6 +184,11 @@ impl Dialog {
         }
     }
 
+    /// The way when the connection is gone over which the peer's messages come.
+    pub(super) fn detour(&self) -> Path {
+        target::without_connection(&self.remote_target, self.next_hop())
+    }
+
     /// The stream is gone: the next request opens one to where the peer says it listens.
     pub(super) fn forget_connection(&mut self) {
         self.path = target::without_connection(&self.remote_target, self.path);

@@ -372,7 +372,7 @@ impl Established {
         match (peer.gate.turn(), description) {
             (Turn::Asking, Some(offer)) => {
                 peer.gate.owe(Owed::Ack { client, cseq }, Some(offer.clone()));
-                cx.ua.acks.keep(client, peer.dialog.remote_tag(), None);
+                cx.ua.acks.keep(client, peer.dialog.remote_tag(), None, None);
                 cx.emit(Event::Offered { session, offer: Some(offer) });
                 return Fate::GoesOn;
             }

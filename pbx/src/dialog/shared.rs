@@ -183,7 +183,7 @@ impl Shared {
         }
         compose::describe_request(&mut ack, answer);
         let sent = self.transactions.transmit(ack, dialog.next_hop());
-        self.acks.keep(invite, dialog.remote_tag(), Some(sent));
+        self.acks.keep(invite, dialog.remote_tag(), Some(sent), Some(dialog.detour()));
     }
 
     /// Sends BYE; nobody waits for what comes back.

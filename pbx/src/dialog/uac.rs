@@ -275,7 +275,7 @@ impl Calling {
             }
             (Turn::Asking, Some(offer)) => {
                 peer.gate.owe(Owed::Ack { client, cseq }, Some(offer.clone()));
-                cx.ua.acks.keep(client, peer.dialog.remote_tag(), None);
+                cx.ua.acks.keep(client, peer.dialog.remote_tag(), None, None);
                 cx.emit(Event::Answered { session, response, description: Some(Description::Offer(offer)) });
                 return Stage::Established(Box::new(Established::answered(peer)));
             }

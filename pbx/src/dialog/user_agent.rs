@@ -272,6 +272,7 @@ impl UserAgent {
     }
 
     fn forget_connection(&mut self, connection: ConnectionId) {
+        self.shared.acks.forget_connection(connection);
         let all = (connection, SessionId(0))..=(connection, SessionId(u64::MAX));
         let over_it: Vec<SessionId> = self.by_connection.range(all).map(|(_, id)| *id).collect();
         for id in over_it {

@@ -1,7 +1,7 @@
 //! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
 
-use crate::audio::{Coding, Law};
-use crate::sdp::{Agreement, Codec, Direction};
+use crate::audio::{Coding, Law, NARROWBAND};
+use crate::sdp::{Agreement, Codec, Direction, Protection};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub(super) enum Meaning {
     Sound(Coding),
     /// Keys (RFC 4733).
     Event,
+    /// The noise of a pause (RFC 3389).
+    Noise,
     /// A codec we only pass on; equal when name, clock rate and channels are.
     Other(u64),
 }
@@ -44,6 +46,10 @@ pub(super) struct Agreed {
     /// Whether it may send.
     pub(super) receives: bool,
     pub(super) packet_time: Duration,
+    /// The longest packets it takes.
+    pub(super) longest: Option<Duration>,
+    /// What packets are sealed with.
+    pub(super) protection: Option<Protection>,
     /// Its codecs, best first, then telephone-event.
     formats: SmallVec<[Format; 4]>,
     /// What it may send besides: ours, where we had given them other numbers.
@@ -63,6 +69,8 @@ impl Agreed {
             receives: matches!(direction, Direction::SendRecv | Direction::RecvOnly),
             // G.711 has a sample in 125 µs; 1 to 200 ms keep a packet below any MTU.
             packet_time: Duration::from_millis(u64::from(agreement.ptime).clamp(1, 200)),
+            longest: agreement.remote.maxptime.map(|most| Duration::from_millis(most.into())),
+            protection: agreement.protection.clone(),
             formats: codecs.chain(event).collect(),
             renumbered: agreement.renumbered.iter().map(Format::of_codec).collect(),
         }
@@ -83,8 +91,19 @@ impl Agreed {
     pub(super) fn voice(&self) -> Option<(Format, Coding)> {
         self.formats.iter().find_map(|format| match format.meaning {
             Meaning::Sound(coding) => Some((*format, coding)),
-            Meaning::Event | Meaning::Other(_) => None,
+            Meaning::Event | Meaning::Noise | Meaning::Other(_) => None,
         })
+    }
+
+    /// From which codec into which something of `format` is turned for this side; `None` where nobody here understands it.
+    pub(super) fn interprets(&self, format: Format) -> Option<(Coding, Coding)> {
+        let Meaning::Sound(from) = format.meaning else { return None };
+        Some((from, self.voice()?.1))
+    }
+
+    /// Whether a packet of so many bytes is longer than this side takes. All that is made here has eight in a millisecond.
+    pub(super) fn is_too_long(&self, octets: usize) -> bool {
+        self.longest.is_some_and(|most| Duration::from_micros(octets as u64 * 125) > most)
     }
 
     /// What we send keys with; never anything the other side did not list (RFC 4733 section 2.5.1.1).
@@ -111,6 +130,7 @@ impl Format {
         let meaning = match Coding::named(&codec.name, codec.clock_rate, codec.channels) {
             Some(coding) => Meaning::Sound(coding),
             None if codec.is_telephone_event() => Meaning::Event,
+            None if codec.name.eq_ignore_ascii_case("CN") && codec.clock_rate == NARROWBAND => Meaning::Noise,
             None => Meaning::Other(fingerprint(codec)),
         };
         Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }

@@ -1,17 +1,18 @@
 //! The engine: commands and datagrams in, datagrams and events out.
 
-use super::agreed::Agreed;
+use super::agreed::{Agreed, Meaning};
 use super::exchange::Exchange;
+use super::interpreter::Interpreter;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
-use super::stream::{Accepted, Activity, Stream};
+use super::stream::{Accepted, Activity, Key, Stream};
 use super::timers::{Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
+use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
-use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -19,6 +20,8 @@ use std::net::SocketAddr;
 const GRID: u64 = 1_000_000;
 /// Packet times that a tone may be late before its schedule is given up for a new one.
 const PATIENCE: u32 = 3;
+/// How long a key is held that came in another way: when it is told nobody knows yet for how long.
+const CONVERTED: Duration = Duration::from_millis(100);
 
 /// All streams of some rooms.
 ///
@@ -63,6 +66,7 @@ impl Engine {
             Command::Play { stream, source } => self.play(stream, source, now),
             Command::StopAtKey(stream) => self.stop_at_key(stream),
             Command::Press { stream, digit, duration } => self.press(stream, digit, duration, now),
+            Command::KeepKeys(stream) => self.keep_keys(stream),
             Command::Join { mix, stream, voice } => self.join(mix, stream, voice, now),
             Command::Gain { mix, from, to, gain } => self.set_gain(mix, from, to, gain),
             Command::Fork { from, to } => self.fork(from, to),
@@ -119,12 +123,16 @@ impl Engine {
             Activity::Echo => Some(port.slot),
             Activity::Idle | Activity::Playing(_) | Activity::Mixed { .. } | Activity::Copying(_) => None,
         };
-        let forks = if accepted.passes { stream.forks.clone() } else { SmallVec::new() };
+        let forks = if accepted.passes { stream.forks.len() } else { 0 };
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
         }
-        for fork in forks {
-            self.copy(fork, port.slot, &accepted, bytes, now);
+        if let (Activity::Bridged(other), Some(key)) = (&stream.activity, accepted.key) {
+            let other = *other;
+            self.convert_key(other, key, now);
+        }
+        for n in 0..forks {
+            self.copy(n, port.slot, &accepted, bytes, now);
         }
         if accepted.passes { self.pass(target?, &accepted, bytes, now) } else { None }
     }
@@ -261,6 +269,23 @@ impl Engine {
         }
     }
 
+    fn keep_keys(&mut self, id: StreamId) {
+        let Some(&slot) = self.slots.get(&id) else { return };
+        if let Some(stream) = self.stream_in(slot) {
+            stream.keeps_keys = true;
+        }
+    }
+
+    /// A key that came in one way goes out in the other, where the two sides know different ones.
+    fn convert_key(&mut self, slot: u32, key: Key, now: Instant) {
+        let Some(stream) = self.stream_in(slot).filter(|stream| stream.converts(key.as_event)) else {
+            return;
+        };
+        if stream.keys.press(key.digit, key.held.max(CONVERTED)) {
+            self.start_pacing(slot, now);
+        }
+    }
+
     fn echo(&mut self, id: StreamId) {
         let Some(&slot) = self.slots.get(&id) else { return };
         self.idle(slot);
@@ -309,6 +334,7 @@ impl Engine {
     pub(super) fn idle(&mut self, slot: u32) {
         let Some(stream) = self.stream_in(slot) else { return };
         stream.outgoing.interrupt();
+        stream.interpreter = None;
         let other = match std::mem::replace(&mut stream.activity, Activity::Idle) {
             Activity::Idle | Activity::Echo | Activity::Playing(_) => return,
             Activity::Mixed { place, .. } => return self.leave_mix(place, slot),
@@ -324,6 +350,7 @@ impl Engine {
             && matches!(peer.activity, Activity::Bridged(back) if back == slot)
         {
             peer.outgoing.interrupt();
+            peer.interpreter = None;
             peer.activity = Activity::Idle;
         }
     }
@@ -337,7 +364,18 @@ impl Engine {
         };
         let agreed = stream.agreed.as_ref()?;
         let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
-        let Some(translation) = translation.filter(|_| !stream.keys.is_pressed()) else {
+        if (translation.is_none() || agreed.is_too_long(accepted.payload.len()))
+            && let Some((from, to)) = agreed.interprets(accepted.format)
+        {
+            if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
+                stream.interpreter = Interpreter::new(from, to).map(Box::new);
+            }
+            let interpreter = stream.interpreter.as_mut()?;
+            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()]);
+            self.start_pacing(slot, now);
+            return None;
+        }
+        let Some(translation) = translation.filter(|_| !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
             return None;
         };
@@ -346,19 +384,38 @@ impl Engine {
             octets: accepted.payload.len(),
             payload_type: translation.payload_type,
             clock_rate: accepted.format.clock_rate,
-            event: accepted.format.meaning == super::agreed::Meaning::Event,
+            event: accepted.format.meaning == Meaning::Event,
         };
         let header = stream.outgoing.pass(&passing, packet_time, now)?;
+        let payload = &mut bytes[accepted.payload.clone()];
+        match accepted.format.meaning {
+            Meaning::Sound(Coding::G711(law)) if accepted.sounds_of_key && stream.wants_no_tones() => {
+                payload.fill(law.silence());
+            }
+            _ => {}
+        }
         if let Some(law) = translation.convert {
-            law.convert_to_other(&mut bytes[accepted.payload.clone()]);
+            law.convert_to_other(payload);
         }
         let start = accepted.payload.start - Header::LENGTH;
         bytes[start..accepted.payload.start].copy_from_slice(&header.to_bytes());
+        if stream.seal.is_on() {
+            // Sealed it is longer than it came.
+            let (port, seal) = (stream.port(Channel::Rtp), &mut stream.seal);
+            self.outbox.send(port, to, |out| {
+                let begin = out.len();
+                out.extend_from_slice(&bytes[start..accepted.payload.end]);
+                seal.seal(out, begin);
+            });
+            return None;
+        }
         Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
     }
 
-    /// Sends a copy of RTP that has arrived at the stream in slot `from` out at the one in `slot`.
-    fn copy(&mut self, slot: u32, from: u32, accepted: &Accepted, bytes: &[u8], now: Instant) {
+    /// Sends the nth copy of RTP that has arrived at the stream in slot `from`.
+    fn copy(&mut self, n: usize, from: u32, accepted: &Accepted, bytes: &[u8], now: Instant) {
+        let fork = self.stream_in(from).and_then(|stream| stream.forks.get(n).copied());
+        let Some(slot) = fork else { return };
         let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
         if matches!(stream.activity, Activity::Copying(source) if source == from) {
             stream.copy(accepted, &bytes[accepted.payload.clone()], now, &mut self.outbox);
@@ -368,12 +425,13 @@ impl Engine {
     /// Arms the pace of a stream that makes something itself, a packet time after the last one at the earliest.
     pub(super) fn start_pacing(&mut self, slot: u32, now: Instant) {
         let Some(stream) = self.stream_in(slot) else { return };
-        let makes = stream.makes_something();
-        if !makes || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
+        if !stream.makes_something() || stream.agreed.is_none() || self.timers.is_set(slot, Kind::Pace) {
             return;
         }
         let Some(stream) = self.stream_in(slot) else { return };
-        let free = stream.paced.map_or(now, |paced| now.max(paced + stream.packet_time()));
+        let relayed = stream.outgoing.at().filter(|_| !stream.keys.is_empty() && stream.is_bridged());
+        let last = stream.paced.max(relayed);
+        let free = last.map_or(now, |last| now.max(last + stream.packet_time()));
         let due = Instant::from_nanos(free.as_nanos().next_multiple_of(GRID));
         self.timers.set(slot, Kind::Pace, Some(due));
     }

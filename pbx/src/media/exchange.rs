@@ -80,6 +80,7 @@ impl Engine {
             mix.leave(slot);
             if mix.is_empty() {
                 *kept = None;
+                self.forget_in_recordings(Place::Mix(place));
             }
         }
         self.listen_no_longer_to(slot);
@@ -124,7 +125,11 @@ impl Engine {
 
     /// The stream in this slot is gone: nobody hears it any longer.
     pub(super) fn forget_in_exchange(&mut self, slot: u32) {
-        self.exchange.recorders.iter_mut().for_each(|recorder| recorder.forget(slot));
+        self.forget_in_recordings(Place::Leg(slot));
+    }
+
+    fn forget_in_recordings(&mut self, place: Place) {
+        self.exchange.recorders.iter_mut().for_each(|recorder| recorder.forget(place));
     }
 
     /// Does what is due.

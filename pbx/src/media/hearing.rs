@@ -1,6 +1,7 @@
 //! What somebody says, as frames in time: packets are put where their timestamps say, and taken a frame every 20 ms.
 //!
-//! A packet waits for [`DELAY`], so that one that comes a little late is still in time. What does not come is silence.
+//! A packet waits for [`DELAY`], so that one that comes a little late is still in time. What does not come is silence, or the
+//! noise that was announced for the pause (RFC 3389).
 
 use crate::audio::Narrowband;
 
@@ -20,7 +21,17 @@ pub(super) struct Hearing {
     /// The place of the next sample that is taken.
     next: u64,
     source: Option<Source>,
+    /// Behind the last sample that has come.
+    end: u64,
+    noise: Option<Noise>,
     frame: Narrowband,
+}
+
+/// The noise of a pause.
+#[derive(Clone, Copy, Debug)]
+struct Noise {
+    amplitude: i32,
+    state: u32,
 }
 
 /// Where the timestamps of a source have their place.
@@ -36,7 +47,8 @@ impl Hearing {
     pub(super) fn new() -> Hearing {
         // So that no place is before the first.
         let next = RING as u64;
-        Hearing { ring: Box::new([0; RING]), next, source: None, frame: Narrowband::SILENT }
+        let ring = Box::new([0; RING]);
+        Hearing { ring, next, source: None, end: next, noise: None, frame: Narrowband::SILENT }
     }
 
     /// A packet has come.
@@ -53,10 +65,20 @@ impl Hearing {
             None => self.next + DELAY,
         };
         self.source = Some(Source { ssrc, timestamp, place });
-        let end = self.next + RING as u64;
-        for (place, sample) in (place..end).zip(samples) {
+        self.noise = None;
+        let last = self.next + RING as u64;
+        for (place, sample) in (place..last).zip(samples) {
             self.ring[place as usize % RING] = sample;
+            self.end = self.end.max(place + 1);
         }
+    }
+
+    /// A pause begins, with noise so many dB below the loudest there is (RFC 3389 section 3.1).
+    pub(super) fn receive_noise(&mut self, level: u8) {
+        // Even noise is softer than its peaks by the root of three.
+        let amplitude = 32_767.0 * 10f64.powf(-f64::from(level & 0x7f) / 20.0) * 3f64.sqrt();
+        let state = self.noise.map_or(1, |noise| noise.state);
+        self.noise = Some(Noise { amplitude: amplitude.min(32_767.0) as i32, state });
     }
 
     /// The next frame; it can be looked at until the next one is taken.
@@ -65,6 +87,10 @@ impl Hearing {
         // A frame may go over the end of the ring.
         for (n, sample) in self.frame.0.iter_mut().enumerate() {
             *sample = std::mem::take(&mut self.ring[(start + n) % RING]);
+        }
+        if let Some(noise) = &mut self.noise {
+            let said = self.end.saturating_sub(self.next).min(FRAME) as usize;
+            self.frame.0[said..].fill_with(|| noise.sample());
         }
         self.next += FRAME;
     }
@@ -89,6 +115,15 @@ impl Hearing {
         if let Some(source) = &mut self.source {
             source.place += FRAME;
         }
+    }
+}
+
+impl Noise {
+    /// The same noise each time: a run can be repeated.
+    fn sample(&mut self) -> i16 {
+        // The numbers of a linear congruential generator as of Numerical Recipes.
+        self.state = self.state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((i32::from((self.state >> 16) as i16) * self.amplitude) >> 15) as i16
     }
 }
 
@@ -162,6 +197,22 @@ mod tests {
         assert_eq!([take(&mut hearing), take(&mut hearing), take(&mut hearing)], [0, 0, 5]);
         hearing.receive(2, 7_000_000, packet(7));
         assert_eq!([take(&mut hearing), take(&mut hearing), take(&mut hearing)], [0, 0, 8]);
+    }
+
+    #[test]
+    fn a_pause_with_noise_has_its_level_until_somebody_speaks() {
+        let mut hearing = Hearing::new();
+        hearing.receive(1, 0, packet(0));
+        hearing.receive_noise(40);
+        let heard: Vec<i16> = (0..50).flat_map(|_| (hearing.take(), hearing.frame().0).1).collect();
+        assert!(heard[320..480].iter().all(|sample| *sample == 1), "what was said before goes first");
+        let noise = &heard[480..];
+        let power = noise.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / noise.len() as f64;
+        let level = 20.0 * (power.sqrt() / 32_767.0).log10();
+        assert!((level + 40.0).abs() < 1.0, "{level:.1} dB");
+        hearing.receive(1, 8_000, packet(7));
+        let heard: Vec<i16> = (0..3).map(|_| take(&mut hearing)).collect();
+        assert_eq!(heard[2], 8);
     }
 
     fn packet(n: u32) -> impl Iterator<Item = i16> {

@@ -12,6 +12,7 @@ mod agreed;
 mod engine;
 mod exchange;
 mod hearing;
+mod interpreter;
 mod latch;
 mod mix;
 mod outbox;
@@ -20,6 +21,7 @@ mod player;
 mod quality;
 mod recorder;
 mod reporting;
+mod seal;
 #[cfg(test)]
 mod stories;
 mod stream;
@@ -191,8 +193,8 @@ pub enum Command {
     },
     /// What is played now ends at the next key that is heard; told by [`Event::Interrupted`].
     StopAtKey(StreamId),
-    /// Presses a key as telephone event (RFC 4733), behind those that wait; nothing else is sent meanwhile. Nothing
-    /// happens when the other side did not list telephone events.
+    /// Presses a key behind those that wait, as telephone event (RFC 4733) where the other side listed these, else as tone in
+    /// the audio. Nothing else is sent meanwhile.
     Press {
         /// The stream.
         stream: StreamId,
@@ -201,6 +203,8 @@ pub enum Command {
         /// How long it is held, below 8 s.
         duration: Duration,
     },
+    /// The keys for this stream travel by messages: what is pressed at the one it is bridged with is not pressed here.
+    KeepKeys(StreamId),
     /// Hears what the others in this mix say, and is heard by them; replaces what it did before. There is a mix as long as
     /// it has a member; who stops or closes is in none.
     Join {
@@ -386,4 +390,23 @@ pub struct Statistics {
     pub remote_loss: Option<f64>,
     /// Mean opinion score by the E-model (G.107), 1.0 to 4.5; `None` before anything was received.
     pub mos: Option<f64>,
+    /// How that score came about.
+    pub quality: Option<Quality>,
+}
+
+/// What a listener would say, and why: the E-model (ITU-T G.107), its inputs first, then what it makes of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quality {
+    /// The share of packets that were lost, 0.0 to 1.0 (Ppl is a hundred times that).
+    pub loss: f64,
+    /// From mouth to ear (Ta): half the round trip, the wait that smooths the jitter, what both ends take.
+    pub delay: Duration,
+    /// What the delay takes off the rating (Id).
+    pub delay_impairment: f64,
+    /// What codec and loss take off it (Ie,eff).
+    pub loss_impairment: f64,
+    /// The transmission rating (R), 0 to 93.2.
+    pub rating: f64,
+    /// The mean opinion score of that rating, 1.0 to 4.5.
+    pub mos: f64,
 }

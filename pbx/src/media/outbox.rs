@@ -33,9 +33,19 @@ impl Outbox {
 
     /// A packet that `write` appends to the buffer.
     pub(super) fn send(&mut self, port: Port, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len() as u32;
-        write(&mut self.bytes);
-        let end = self.bytes.len() as u32;
+        self.send_some(port, to, |bytes| {
+            write(bytes);
+            true
+        });
+    }
+
+    /// The same, when `write` says that there is one.
+    pub(super) fn send_some(&mut self, port: Port, to: SocketAddr, write: impl FnOnce(&mut Vec<u8>) -> bool) {
+        let start = self.bytes.len();
+        if !write(&mut self.bytes) {
+            return self.bytes.truncate(start);
+        }
+        let (start, end) = (start as u32, self.bytes.len() as u32);
         self.queue.push_back(Queued::Send { port, to, start, end });
     }
 

@@ -7,6 +7,8 @@ use crate::time::{Duration, Instant};
 
 /// Sequence numbers so far behind the highest are not passed on any longer.
 const OLDEST: u16 = 100;
+/// The least distance between the end of one source and the beginning of the next.
+const LITTLE: Duration = Duration::from_millis(1);
 /// The latest sequence numbers of ours by which a loop of our own packets is known.
 const LOOP: u16 = 256;
 
@@ -23,6 +25,10 @@ pub(super) struct Outgoing {
     timestamp: u32,
     at: Option<Instant>,
     mapping: Option<Mapping>,
+    /// Something was left out since the last packet.
+    left_out: bool,
+    /// The last packet was the tone of a key in the middle of somebody's sound.
+    sounded: bool,
 }
 
 /// How the numbers of another source become ours. What the network lost stays a gap; what we leave out does not.
@@ -61,6 +67,8 @@ impl Outgoing {
             timestamp: dice.u32(),
             at: None,
             mapping: None,
+            left_out: false,
+            sounded: false,
         }
     }
 
@@ -68,6 +76,11 @@ impl Outgoing {
     pub(super) fn timestamp_at(&self, now: Instant, step: Duration, clock_rate: u32) -> u32 {
         let Some(at) = self.at else { return self.timestamp };
         self.timestamp.wrapping_add(rtp::units(now.since(at).max(step), clock_rate))
+    }
+
+    /// Whether this timestamp goes on where the newest packet, of so many units, has ended: no talkspurt begins here.
+    pub(super) fn goes_on_at(&self, timestamp: u32, length: u32) -> bool {
+        self.at.is_some() && timestamp == self.timestamp.wrapping_add(length)
     }
 
     /// The header of a packet that we make ourselves.
@@ -108,18 +121,50 @@ impl Outgoing {
             self.next_sequence = sequence.wrapping_add(1);
         }
         self.mapping = Some(mapping);
+        let marker =
+            theirs.marker || self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
         self.count(timestamp, passing.octets, now);
-        let marker = theirs.marker || fresh;
         Some(Header { marker, payload_type: passing.payload_type, sequence, timestamp, ssrc: self.ssrc })
+    }
+
+    /// Whether what is passed on is the beginning of something to hear.
+    fn begins_anew(&mut self, fresh: bool, timestamp: u32, step: u32) -> bool {
+        let (sounded, left_out) = (std::mem::take(&mut self.sounded), std::mem::take(&mut self.left_out));
+        let goes_on = self.goes_on(timestamp, step);
+        (fresh && !(sounded && goes_on)) || (left_out && !goes_on)
+    }
+
+    /// Whether a packet with this timestamp goes on where the last one ended, which was so long.
+    pub(super) fn goes_on(&self, timestamp: u32, step: u32) -> bool {
+        self.at.is_some() && timestamp.wrapping_sub(self.timestamp) == step
+    }
+
+    /// The last packet was the tone of a key.
+    pub(super) fn has_sounded(&mut self) {
+        self.sounded = true;
+    }
+
+    /// When the last packet went out.
+    pub(super) fn at(&self) -> Option<Instant> {
+        self.at
     }
 
     /// A packet that could be passed on is left out: the ones behind it close up.
     pub(super) fn skip(&mut self, header: &Header) {
+        self.left_out = true;
         let Some(mapping) = &mut self.mapping else { return };
         if mapping.ssrc == header.ssrc && header.sequence.wrapping_sub(mapping.highest).cast_signed() > 0 {
             mapping.highest = header.sequence;
             mapping.oldest = header.sequence.wrapping_add(1);
             mapping.sequence_offset = mapping.sequence_offset.wrapping_sub(1);
+        }
+    }
+
+    /// The count of a seal starts at zero and both sides have to guess the same: numbers that soon begin again would make the
+    /// first loss fatal (RFC 3711 section 3.3.1).
+    pub(super) fn start_low(&mut self) {
+        if self.packets == 0 {
+            self.next_sequence &= 0x7fff;
         }
     }
 
@@ -146,6 +191,10 @@ impl Outgoing {
 
     fn map_from(&self, passing: &Passing, step: Duration, now: Instant) -> Mapping {
         let theirs = &passing.header;
+        let elapsed = self.at.map_or(step, |at| now.since(at));
+        // Who is heard in the middle of a packet of the one before begins behind it, and a little later: nobody is to take
+        // both for one talkspurt that was sent in a burst.
+        let step = if elapsed < step { step + elapsed.max(LITTLE) } else { step };
         let timestamp = self.timestamp_at(now, step, passing.clock_rate);
         Mapping {
             ssrc: theirs.ssrc,
@@ -228,7 +277,7 @@ mod tests {
         assert_eq!(tone.sequence, talk.sequence.wrapping_add(1));
         assert_eq!(tone.timestamp, talk.timestamp.wrapping_add(8000), "a second later");
         let again = out.pass(&passing(501, 237), STEP, now).unwrap();
-        assert_eq!(again.timestamp, tone.timestamp.wrapping_add(160), "at least one packet later");
+        assert_eq!(again.timestamp, tone.timestamp.wrapping_add(168), "one packet and a little later");
         assert!(again.marker && again.sequence == tone.sequence.wrapping_add(1));
     }
 

@@ -5,7 +5,7 @@ use crate::audio::{Clip, Law, NARROWBAND};
 use crate::rtp;
 use crate::rtp::event;
 use crate::time::Duration;
-use crate::tone::Wave;
+use crate::tone::{Sine, Wave, dtmf};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ const WAVES_KEPT: usize = 64;
 const KEYS_WAITING: usize = 64;
 /// Packet times between two keys (Q.24 asks for 40 ms).
 const PAUSE: u8 = 4;
+/// The shortest key that is surely heard as one, with room for a receiver that is slow.
+const LEAST_TONE: Duration = Duration::from_millis(60);
 
 /// The waves that streams play, so that 500 streams with one tone hold one table.
 #[derive(Debug, Default)]
@@ -137,8 +139,20 @@ fn fill(samples: &[i16], from: u64, law: Law, out: &mut [u8]) {
 pub(super) struct Keys {
     waiting: VecDeque<(char, Duration)>,
     pressed: Option<Pressed>,
+    tone: Option<KeyTone>,
     pause: u8,
 }
+
+/// A key as it sounds, sample by sample.
+#[derive(Clone, Copy, Debug)]
+struct KeyTone {
+    sines: [Sine; 2],
+    position: u64,
+    end: u64,
+}
+
+/// The level of each of the two sines of a key, in dBm0 (ITU-T Q.24 has -3 to -24 as the levels that are heard).
+const KEY_LEVEL: f64 = -9.0;
 
 #[derive(Clone, Debug)]
 struct Pressed {
@@ -165,12 +179,40 @@ impl Keys {
 
     /// Whether a key is being pressed: nothing else is heard meanwhile (RFC 4733 section 3.1 wants no key twice).
     pub(super) fn is_pressed(&self) -> bool {
-        self.pressed.is_some()
+        self.pressed.is_some() || self.tone.is_some()
+    }
+
+    /// Whether nothing else is to be sent: a key is being pressed, or the next packet is the first of one.
+    pub(super) fn take_over(&self) -> bool {
+        self.is_pressed() || (self.pause <= 1 && !self.waiting.is_empty())
     }
 
     /// Whether there is nothing to do.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.pressed.is_none()
+        self.waiting.is_empty() && !self.is_pressed()
+    }
+
+    /// The sound of a key in this packet time, if any: fills the frame. A key is held for at least 40 ms (Q.24).
+    pub(super) fn poll_tone(&mut self, law: Law, frame: &mut [u8]) -> bool {
+        // Its last packet has the whole packet time for itself.
+        if self.tone.is_some_and(|tone| tone.position >= tone.end) {
+            self.tone = None;
+            self.pause = PAUSE;
+        }
+        if self.tone.is_none() {
+            self.pause = self.pause.saturating_sub(1);
+            if self.pause > 0 {
+                return false;
+            }
+            let Some((key, held)) = self.waiting.pop_front() else { return false };
+            self.tone = KeyTone::new(key, held.max(LEAST_TONE));
+        }
+        let Some(tone) = &mut self.tone else { return false };
+        for code in frame {
+            *code = if tone.position < tone.end { law.encode(tone.sample()) } else { law.silence() };
+            tone.position += 1;
+        }
+        true
     }
 
     /// What to send in this packet time, if anything; a press that begins has the timestamp `now`.
@@ -191,6 +233,22 @@ impl Keys {
         let report = sender.poll()?;
         self.pressed = Some(Pressed { sender, timestamp: now });
         Some(Press { report, timestamp: now })
+    }
+}
+
+impl KeyTone {
+    fn new(key: char, held: Duration) -> Option<KeyTone> {
+        let (row, column) = dtmf::frequencies(key)?;
+        let sine = |frequency| Sine::new(frequency, KEY_LEVEL, NARROWBAND);
+        Some(KeyTone {
+            sines: [sine(row)?, sine(column)?],
+            position: 0,
+            end: rtp::units(held, NARROWBAND).into(),
+        })
+    }
+
+    fn sample(&self) -> i16 {
+        self.sines.iter().map(|sine| sine.sample(self.position)).sum::<f64>().round() as i16
     }
 }
 

@@ -88,9 +88,9 @@ impl Recorder {
         out.tell(Event::RecordingEnded { recording: self.id, length: FRAME * self.frames as u32 });
     }
 
-    /// Somebody who is heard in it leaves: silence in its place.
-    pub(super) fn forget(&mut self, slot: u32) {
-        self.channels.iter_mut().for_each(|places| places.retain(|place| *place != Place::Leg(slot)));
+    /// Who is heard in it leaves: silence in its place.
+    pub(super) fn forget(&mut self, left: Place) {
+        self.channels.iter_mut().for_each(|places| places.retain(|place| *place != left));
     }
 
     fn take(&mut self, studio: Studio<'_>, ahead: u32, out: &mut Outbox) {

@@ -2,12 +2,14 @@
 
 use super::agreed::{Agreed, Format, Meaning};
 use super::hearing::Hearing;
+use super::interpreter::Interpreter;
 use super::latch::{Admission, Latch};
 use super::mix::Ear;
 use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Passing};
 use super::player::{Keys, Player, samples};
 use super::reporting::{Context, Reporting};
+use super::seal::Seal;
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
 use crate::audio::{Coding, NARROWBAND, Narrowband};
 use crate::rng::Rng;
@@ -18,6 +20,9 @@ use crate::tone::dtmf::Detector;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
+
+/// Samples of the longest packet, 200 ms.
+const LONGEST: usize = 1600;
 
 /// What is done with the media of a stream.
 #[derive(Clone, Debug)]
@@ -46,12 +51,17 @@ pub(super) struct Stream {
     pub(super) activity: Activity,
     pub(super) outgoing: Outgoing,
     pub(super) keys: Keys,
+    /// Turns what the other one says into what is understood here, where that is needed.
+    pub(super) interpreter: Option<Box<Interpreter>>,
+    /// Keys travel by messages.
+    pub(super) keeps_keys: bool,
     /// When the last packet of our own making was due.
     pub(super) paced: Option<Instant>,
     /// The timestamp of the next packet of a talkspurt of our own making.
     pub(super) talkspurt: Option<u32>,
     pub(super) silence: Option<Silence>,
     pub(super) reporting: Reporting,
+    pub(super) seal: Seal,
     /// Boxed, as it is large and seldom needed.
     pub(super) dice: Box<Rng>,
     /// What it says, while somebody mixes or records it.
@@ -68,6 +78,14 @@ pub(super) struct Stream {
     rtcp: Option<SocketAddr>,
     cname: String,
     counted: Counted,
+}
+
+/// A key that was heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) digit: char,
+    pub(super) held: Duration,
+    pub(super) as_event: bool,
 }
 
 /// How long RTP may be missing.
@@ -92,6 +110,10 @@ pub(super) struct Accepted {
     pub(super) header: Header,
     pub(super) format: Format,
     pub(super) payload: Range<usize>,
+    /// The key that it is the first to tell.
+    pub(super) key: Option<Key>,
+    /// A key is heard in it.
+    pub(super) sounds_of_key: bool,
     /// Fit to be passed on: the other side may send, and this is no duplicate.
     pub(super) passes: bool,
     /// RTP is back after it was told missing: this is when it would be missing again.
@@ -111,10 +133,13 @@ impl Stream {
             activity: Activity::Idle,
             outgoing,
             keys: Keys::default(),
+            interpreter: None,
+            keeps_keys: false,
             paced: None,
             talkspurt: None,
             silence: None,
             reporting: Reporting::default(),
+            seal: Seal::default(),
             dice: Box::new(dice),
             hearing: None,
             forks: SmallVec::new(),
@@ -153,6 +178,10 @@ impl Stream {
         if detect != self.detector.is_some() {
             self.detector = detect.then(Box::default);
         }
+        self.seal.agree(agreed.protection.as_ref());
+        if self.seal.is_on() {
+            self.outgoing.start_low();
+        }
         self.agreed = Some(agreed);
     }
 
@@ -165,16 +194,17 @@ impl Stream {
         self.agreed.as_ref().map_or(Duration::from_millis(20), |agreed| agreed.packet_time)
     }
 
-    /// A datagram on the RTP port. Whatever is not taken is counted as refused.
+    /// A datagram on the RTP port, which is opened in place where it is sealed. Whatever is not taken is counted as refused.
     pub(super) fn receive_rtp(
         &mut self,
-        bytes: &[u8],
+        bytes: &mut [u8],
         from: SocketAddr,
         now: Instant,
         settings: &Settings,
         out: &mut Outbox,
     ) -> Option<Accepted> {
-        let accepted = self.take(bytes, from, now, settings, out);
+        let opened = self.seal.open(bytes);
+        let accepted = opened.and_then(|length| self.take(&bytes[..length], from, now, settings, out));
         if accepted.is_none() {
             self.counted.refused += 1;
         }
@@ -210,10 +240,11 @@ impl Stream {
         }
         let missing_at = self.on_heard(now);
         let fresh = arrival != Arrival::Duplicate;
-        if receives && fresh {
-            self.listen(&header, format, &bytes[payload.clone()], out);
-        }
-        Some(Accepted { header, format, payload, passes: receives && fresh, missing_at })
+        let passes = receives && fresh;
+        let key = if passes { self.listen(&header, format, &bytes[payload.clone()], out) } else { None };
+        let listens = !self.heard_event && format.meaning != Meaning::Event;
+        let sounds_of_key = listens && self.detector.as_ref().is_some_and(|detector| detector.hears_key());
+        Some(Accepted { header, format, payload, key, sounds_of_key, passes, missing_at })
     }
 
     /// Statistics; `None` when the packet is far from its sequence.
@@ -254,11 +285,11 @@ impl Stream {
     }
 
     /// Keys, as events or in the audio. Where events come, the audio is not listened to: no key is heard twice.
-    fn listen(&mut self, header: &Header, format: Format, payload: &[u8], out: &mut Outbox) {
+    fn listen(&mut self, header: &Header, format: Format, payload: &[u8], out: &mut Outbox) -> Option<Key> {
         let told = match format.meaning {
             Meaning::Event => {
                 self.heard_event = true;
-                let Some(payload) = event::Payload::of(payload) else { return };
+                let payload = event::Payload::of(payload)?;
                 let held =
                     Duration::from_secs_f64(f64::from(payload.duration) / f64::from(format.clock_rate));
                 self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
@@ -268,19 +299,37 @@ impl Stream {
                     let samples = payload.iter().map(|code| law.decode(*code));
                     hearing.receive(header.ssrc, header.timestamp, samples);
                 }
-                let Some(detector) = self.detector.as_mut().filter(|_| !self.heard_event) else { return };
+                let detector = self.detector.as_mut().filter(|_| !self.heard_event)?;
                 let samples = payload.iter().map(|code| law.decode(*code));
                 detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
             }
             #[cfg(feature = "g722")]
             Meaning::Sound(_) => None,
+            Meaning::Noise => {
+                if let (Some(hearing), Some(level)) = (&mut self.hearing, payload.first()) {
+                    hearing.receive_noise(*level);
+                }
+                None
+            }
             Meaning::Other(_) => None,
         };
-        if let Some((digit, duration)) = told {
-            let as_event = format.meaning == Meaning::Event;
-            out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
-            self.interrupt(out);
-        }
+        let (digit, duration) = told?;
+        let as_event = format.meaning == Meaning::Event;
+        out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+        self.interrupt(out);
+        Some(Key { digit, held: duration, as_event })
+    }
+
+    /// Whether keys of the stream it is bridged with are pressed here, when they come like this: as event for whom knows no
+    /// events, or in the audio for whom does.
+    pub(super) fn converts(&self, as_event: bool) -> bool {
+        let has_events = self.agreed.as_ref().is_some_and(|agreed| agreed.event().is_some());
+        !self.keeps_keys && has_events != as_event
+    }
+
+    /// Whether a key is not to be heard here in the audio: it comes otherwise.
+    pub(super) fn wants_no_tones(&self) -> bool {
+        self.keeps_keys || self.agreed.as_ref().is_some_and(|agreed| agreed.event().is_some())
     }
 
     /// A key was heard: what is played may end with it.
@@ -294,7 +343,18 @@ impl Stream {
     }
 
     /// A datagram on the RTCP port.
-    pub(super) fn receive_rtcp(&mut self, bytes: &[u8], from: SocketAddr, now: Instant, settings: &Settings) {
+    pub(super) fn receive_rtcp(
+        &mut self,
+        bytes: &mut [u8],
+        from: SocketAddr,
+        now: Instant,
+        settings: &Settings,
+    ) {
+        let Some(length) = self.seal.open_report(bytes) else {
+            self.counted.refused += 1;
+            return;
+        };
+        let bytes = &bytes[..length];
         let expected = self.agreed.as_ref().is_some_and(|agreed| agreed.rtcp == Some(from));
         let heard = Heard::of(bytes, self.outgoing.ssrc);
         match heard {
@@ -320,7 +380,11 @@ impl Stream {
             bye,
         };
         let port = Port { stream: self.id, channel: Channel::Rtcp, slot: self.slot };
-        out.send(port, to, |bytes| self.reporting.write(context, bytes));
+        out.send(port, to, |bytes| {
+            let start = bytes.len();
+            self.reporting.write(context, bytes);
+            self.seal.seal_report(bytes, start);
+        });
     }
 
     /// Says goodbye, when we ever said anything (RFC 3550 section 6.3.7).
@@ -345,7 +409,6 @@ impl Stream {
     /// has ended.
     pub(super) fn pace(&mut self, due: Instant, out: &mut Outbox) -> bool {
         if !self.keys.is_empty() && self.press(due, out) {
-            self.talkspurt = None;
             return false;
         }
         let to = self.destination();
@@ -353,6 +416,10 @@ impl Stream {
         let voice = self.agreed.as_ref().and_then(Agreed::voice);
         let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
         let port = self.port(Channel::Rtp);
+        if let (Activity::Bridged(_), Some(_)) = (&self.activity, &self.interpreter) {
+            self.interpret(due, out);
+            return false;
+        }
         if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
             return false;
         }
@@ -361,18 +428,21 @@ impl Stream {
         if let (Some(to), Some((format, law))) = (to, voice) {
             let timestamp =
                 continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-            let marker = continues.is_none();
+            let marker = continues.is_none() && !self.outgoing.goes_on_at(timestamp, length as u32);
             let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
             self.talkspurt = Some(timestamp.wrapping_add(length as u32));
+            let seal = &mut self.seal;
             out.send(port, to, |bytes| {
-                bytes.extend_from_slice(&header.to_bytes());
                 let start = bytes.len();
-                bytes.resize(start + length, 0);
+                bytes.extend_from_slice(&header.to_bytes());
+                bytes.resize(start + Header::LENGTH + length, 0);
+                let frame = &mut bytes[start + Header::LENGTH..];
                 match &self.activity {
-                    Activity::Playing(player) => player.fill(&mut bytes[start..]),
-                    Activity::Mixed { ear, .. } => ear.fill(law, &mut bytes[start..]),
+                    Activity::Playing(player) => player.fill(frame),
+                    Activity::Mixed { ear, .. } => ear.fill(law, frame),
                     Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
                 }
+                seal.seal(bytes, start);
             });
         }
         match &mut self.activity {
@@ -390,7 +460,9 @@ impl Stream {
 
     /// Whether it makes packets itself, and has a pace.
     pub(super) fn makes_something(&self) -> bool {
-        matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) || !self.keys.is_empty()
+        matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. })
+            || !self.keys.is_empty()
+            || self.interpreter.as_ref().is_some_and(|interpreter| interpreter.is_awake())
     }
 
     /// What it is to be sent of its mix.
@@ -421,23 +493,49 @@ impl Stream {
         };
         let Some(header) = self.outgoing.pass(&passing, packet_time, now) else { return };
         out.send(self.port(Channel::Rtp), to, |bytes| {
-            bytes.extend_from_slice(&header.to_bytes());
             let start = bytes.len();
+            bytes.extend_from_slice(&header.to_bytes());
             bytes.extend_from_slice(payload);
             if let Some(law) = translation.convert {
-                law.convert_to_other(&mut bytes[start..]);
+                law.convert_to_other(&mut bytes[start + Header::LENGTH..]);
             }
+            self.seal.seal(bytes, start);
+        });
+    }
+
+    pub(super) fn is_bridged(&self) -> bool {
+        matches!(self.activity, Activity::Bridged(_))
+    }
+
+    /// One packet time of what the other one says.
+    fn interpret(&mut self, due: Instant, out: &mut Outbox) {
+        let (to, packet_time, port) = (self.destination(), self.packet_time(), self.port(Channel::Rtp));
+        let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let Some(interpreter) = &mut self.interpreter else { return };
+        let (Some(to), Some((format, _))) = (to, voice) else { return self.interpreter = None };
+        let continues = self.talkspurt.take();
+        let timestamp =
+            continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
+        let (outgoing, seal, talkspurt) = (&mut self.outgoing, &mut self.seal, &mut self.talkspurt);
+        out.send_some(port, to, |bytes| {
+            let start = bytes.len();
+            bytes.resize(start + Header::LENGTH, 0);
+            if !interpreter.say(packet_time, bytes) {
+                return false;
+            }
+            let octets = bytes.len() - start - Header::LENGTH;
+            let header = outgoing.number(continues.is_none(), format.payload_type, timestamp, octets, due);
+            bytes[start..start + Header::LENGTH].copy_from_slice(&header.to_bytes());
+            *talkspurt = Some(timestamp.wrapping_add(rtp::units(packet_time, format.clock_rate)));
+            seal.seal(bytes, start);
+            true
         });
     }
 
     /// One packet time of keys; `false` when none is pressed in it.
     fn press(&mut self, due: Instant, out: &mut Outbox) -> bool {
         let format = self.agreed.as_ref().and_then(Agreed::event);
-        let (Some(to), Some(format)) = (self.destination(), format) else {
-            // Nobody would hear them.
-            self.keys = Keys::default();
-            return false;
-        };
+        let (Some(to), Some(format)) = (self.destination(), format) else { return self.sound_key(due, out) };
         let packet_time = self.packet_time();
         let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
         let Some(press) = self.keys.poll(timestamp, packet_time, format.clock_rate) else { return false };
@@ -449,8 +547,40 @@ impl Stream {
             due,
         );
         out.send(self.port(Channel::Rtp), to, |bytes| {
+            let start = bytes.len();
             bytes.extend_from_slice(&header.to_bytes());
             bytes.extend_from_slice(&press.report.payload.to_bytes());
+            self.seal.seal(bytes, start);
+        });
+        self.talkspurt = None;
+        true
+    }
+
+    /// The same as tone in the audio, for those who know no events.
+    fn sound_key(&mut self, due: Instant, out: &mut Outbox) -> bool {
+        let voice = self.agreed.as_ref().and_then(Agreed::voice);
+        let law = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
+        let (Some(to), Some((format, law))) = (self.destination(), law) else {
+            // Nobody would hear them.
+            self.keys = Keys::default();
+            return false;
+        };
+        let packet_time = self.packet_time();
+        let mut frame = [0; LONGEST];
+        let frame = &mut frame[..samples(packet_time).min(LONGEST)];
+        if !self.keys.poll_tone(law, frame) {
+            return false;
+        }
+        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
+        let marker = !self.outgoing.goes_on(timestamp, frame.len() as u32);
+        let header = self.outgoing.number(marker, format.payload_type, timestamp, frame.len(), due);
+        self.outgoing.has_sounded();
+        self.talkspurt = Some(timestamp.wrapping_add(frame.len() as u32));
+        out.send(self.port(Channel::Rtp), to, |bytes| {
+            let start = bytes.len();
+            bytes.extend_from_slice(&header.to_bytes());
+            bytes.extend_from_slice(frame);
+            self.seal.seal(bytes, start);
         });
         true
     }
@@ -463,7 +593,8 @@ impl Stream {
             Duration::from_secs_f64(f64::from(receiver.jitter()) / f64::from(self.clock_rate))
         });
         let round_trip = self.reporting.round_trip;
-        let loss = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
+        let share = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
+        let quality = (received > 0).then(|| quality::judge(share, jitter, round_trip));
         Statistics {
             packets_sent: self.outgoing.packets,
             bytes_sent: self.outgoing.octets,
@@ -474,7 +605,8 @@ impl Stream {
             jitter,
             round_trip,
             remote_loss: self.reporting.remote_loss,
-            mos: (received > 0).then(|| quality::mean_opinion_score(loss, jitter, round_trip)),
+            mos: quality.map(|quality| quality.mos),
+            quality,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod event;
 pub mod interval;
+pub mod jitter;
 pub mod packet;
 pub mod receiver;
 pub mod report;

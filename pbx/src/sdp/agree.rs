@@ -36,7 +36,15 @@ pub(super) fn agreement(common: Vec<Codec>, remote: &RemoteAudio, wanted: Direct
     let telephone_event = events.into_iter().find(|event| event.clock_rate == first.clock_rate);
     let direction = wanted.limited_by(remote.direction);
     let (renumbered, ptime) = (Vec::new(), packet_time(remote));
-    Some(Agreement { remote: remote.clone(), codecs, telephone_event, renumbered, direction, ptime })
+    Some(Agreement {
+        remote: remote.clone(),
+        codecs,
+        telephone_event,
+        renumbered,
+        direction,
+        ptime,
+        protection: None,
+    })
 }
 
 /// What the other side asks for, in steps of 10 ms and never above its maximum (RFC 8866 section 6.4).
@@ -96,6 +104,7 @@ mod tests {
             direction: Direction::SendRecv,
             ptime: None,
             maxptime: None,
+            sealing: Default::default(),
         }
     }
 }

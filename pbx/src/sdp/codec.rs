@@ -170,6 +170,7 @@ mod tests {
             direction: Direction::SendRecv,
             ptime: None,
             maxptime: None,
+            sealing: Default::default(),
         };
         let preferred = ["PCMU".to_owned(), "pcma".to_owned()];
 

@@ -13,6 +13,10 @@ pub enum NegotiationError {
     NoAudio,
     /// There is audio, but not over plain RTP: this profile.
     Profile(String),
+    /// There is audio over secure RTP, but no key in it that we can use.
+    NoKey,
+    /// There is audio over plain RTP only, where it has to be sealed.
+    Unsealed,
     /// There is audio, but at a name, a multicast group or nowhere.
     NoAddress,
     /// There is audio, but no codec in common.
@@ -39,6 +43,8 @@ impl NegotiationError {
             NegotiationError::OfferPending => StatusCode::SERVER_INTERNAL_ERROR,
             NegotiationError::NoAudio
             | NegotiationError::Profile(_)
+            | NegotiationError::NoKey
+            | NegotiationError::Unsealed
             | NegotiationError::NoAddress
             | NegotiationError::NoCommonCodec
             | NegotiationError::NothingOffered
@@ -54,6 +60,8 @@ impl fmt::Display for NegotiationError {
             NegotiationError::Unreadable(error) => error.fmt(f),
             NegotiationError::NoAudio => f.write_str("there is no audio stream"),
             NegotiationError::Profile(profile) => write!(f, "the audio stream is {profile}, not RTP/AVP"),
+            NegotiationError::NoKey => f.write_str("the audio stream has no key that can be used"),
+            NegotiationError::Unsealed => f.write_str("the audio stream is not encrypted, and has to be"),
             NegotiationError::NoAddress => f.write_str("the audio stream has no address that can be used"),
             NegotiationError::NoCommonCodec => f.write_str("there is no common codec"),
             NegotiationError::Glare => f.write_str("our own offer waits for its answer"),

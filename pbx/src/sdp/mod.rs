@@ -5,6 +5,7 @@
 
 mod agree;
 mod codec;
+mod crypto;
 mod direction;
 mod error;
 mod negotiation;
@@ -16,6 +17,7 @@ mod write;
 mod properties;
 
 pub use codec::offerable;
+pub use crypto::{Crypto, Protection, Sealing, Srtp};
 pub use error::NegotiationError;
 pub use negotiation::Negotiation;
 pub use read::ParseError;
@@ -80,6 +82,8 @@ pub struct RemoteAudio {
     pub ptime: Option<u8>,
     /// `a=maxptime`, milliseconds.
     pub maxptime: Option<u8>,
+    /// `RTP/SAVP` and `a=crypto`.
+    pub sealing: Sealing,
 }
 
 /// What both sides have agreed on.
@@ -99,4 +103,6 @@ pub struct Agreement {
     pub direction: Direction,
     /// Packet time in milliseconds that we send with.
     pub ptime: u8,
+    /// What packets are sealed with; `None` where they go in the clear.
+    pub protection: Option<Protection>,
 }

@@ -5,10 +5,12 @@
 //! go on. What it does not forgive ends in a [`NegotiationError`] and changes nothing.
 
 use super::agree;
+use super::crypto::Security;
 use super::numbers::Numbers;
 use super::read::{Description, Stream};
 use super::write::{Line, Origin};
-use super::{Agreement, Codec, Direction, LocalAudio, NegotiationError, RemoteAudio};
+use super::{Agreement, Codec, Direction, LocalAudio, NegotiationError, RemoteAudio, Srtp};
+use crate::srtp::MasterKey;
 
 /// The offers and answers of one session, seen from us. A clone is a fork: each of several telephones that got one offer
 /// answers in a dialog of its own.
@@ -20,6 +22,7 @@ pub struct Negotiation {
     /// Which of them is the audio we talk over.
     audio: usize,
     numbers: Numbers,
+    security: Security,
     /// The codecs we asked for when we last agreed.
     wished: Vec<Codec>,
     agreed: Option<Agreement>,
@@ -45,10 +48,16 @@ impl Negotiation {
             lines: Vec::new(),
             audio: 0,
             numbers: Numbers::default(),
+            security: Security::default(),
             wished: Vec::new(),
             agreed: None,
             state: State::Stable,
         }
+    }
+
+    /// The same, sealed as `policy` says with one of these keys; nobody else seals with them.
+    pub fn sealed(self, policy: Srtp, keys: [MasterKey; 2]) -> Negotiation {
+        Negotiation { security: Security::new(policy, keys), ..self }
     }
 
     /// Our offer: `local` in the place our audio has had so far, everything else with port 0 (RFC 3264 section 8.2).
@@ -61,9 +70,11 @@ impl Negotiation {
         self.numbers.wrote(&codecs);
         let local = LocalAudio { codecs, ..local.clone() };
         let mut lines = self.lines.clone();
+        let keys = self.security.offered(self.agreed.as_ref().and_then(|agreed| agreed.protection.as_ref()));
+        let audio = |profile: &str| Line::Audio { profile: profile.to_owned(), keys, local: local.clone() };
         match lines.get_mut(self.audio) {
-            Some(line) => *line = Line::Audio { profile: line.profile().to_owned(), local: local.clone() },
-            None => lines.push(Line::Audio { profile: "RTP/AVP".to_owned(), local: local.clone() }),
+            Some(line) => *line = audio(line.profile()),
+            None => lines.push(audio(self.security.profile())),
         }
         let text = self.origin.describe(local.address.ip(), &lines);
         self.state = State::WeOffered { lines, local: Box::new(local), wish };
@@ -78,7 +89,7 @@ impl Negotiation {
             State::TheyOffered { .. } => return Err(NegotiationError::OfferPending),
         }
         let offer = Description::parse(sdp).map_err(NegotiationError::Unreadable)?;
-        let (audio, remote) = offer.audio(self.audio)?;
+        let (audio, remote) = offer.audio(self.audio, &self.security)?;
         let remote = remote.clone();
         // Also when it is going to be refused: the numbers were given (RFC 3264 section 8.3.2).
         self.numbers.read(&remote.codecs);
@@ -110,8 +121,11 @@ impl Negotiation {
         self.numbers.wrote(&local.codecs);
         let address = local.address.ip();
         let mut lines: Vec<_> = offer.streams.iter().map(Line::refusing).collect();
+        let (key, protection) = self.security.answer(remote).unzip();
+        let agreement = Agreement { protection, ..agreement };
         if !is_over {
-            lines[audio] = Line::Audio { profile: offer.streams[audio].profile.clone(), local };
+            let (profile, keys) = (offer.streams[audio].profile.clone(), key.into_iter().collect());
+            lines[audio] = Line::Audio { profile, keys, local };
         }
         let text = self.origin.describe(address, &lines);
         self.settle(lines, audio, wish, agreement.clone());
@@ -144,6 +158,8 @@ impl Negotiation {
             return Err(NegotiationError::Refused);
         }
         let remote = stream.audio.as_ref().map_err(Clone::clone)?;
+        let demanded = lines[self.audio].profile().to_ascii_uppercase().starts_with("RTP/SAVP");
+        let protection = self.security.answered(remote, demanded)?;
         // The numbers and the order are those of the answer: what we send with (RFC 3264 section 7).
         let (_, mut theirs) = agree::common(&local.codecs, &remote.codecs);
         theirs.sort_by_key(|codec| remote.codecs.iter().position(|listed| listed == codec));
@@ -154,7 +170,7 @@ impl Negotiation {
             agreed.any(|theirs| theirs.matches(ours) && theirs.payload_type != ours.payload_type)
         };
         let renumbered = local.codecs.iter().filter(other_number).cloned().collect();
-        Ok(Agreement { renumbered, ..agreement })
+        Ok(Agreement { renumbered, protection, ..agreement })
     }
 
     /// The open offer, whoever made it, was refused: everything is as before (RFC 6337 section 3.4).
@@ -318,6 +334,74 @@ mod tests {
         assert_eq!(order(&mut bob, &both).as_deref(), Some("8 0"));
         let also = [Codec::pcmu(), Codec::pcma(), Codec::telephone_event(101)];
         assert_eq!(order(&mut bob, &also).as_deref(), Some("0 8 101"));
+    }
+
+    #[test]
+    fn two_who_have_to_seal_agree_on_keys() {
+        for suite in 0..2 {
+            let mut alice = Negotiation::new(1, "-").sealed(Srtp::Required, keys(1));
+            let mut bob = Negotiation::new(2, "-").sealed(Srtp::Required, keys(3));
+            let offer = text(alice.offer(&local(&[Codec::pcmu()])));
+            assert!(offer.contains("m=audio 4000 RTP/SAVP 0\r\n"), "{offer}");
+            let cut: String =
+                offer.split_inclusive('\n').filter(|line| suite == 0 || !line.contains("_80")).collect();
+            bob.receive_offer(cut.as_bytes()).expect("an offer");
+            let (answer, of_bob) = bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+            let of_alice = alice.receive_answer(&answer).expect("an answer");
+            let (one, other) = (of_alice.protection.expect("sealed"), of_bob.protection.expect("sealed"));
+            assert_eq!((&one.ours, &one.theirs, one.suite), (&other.theirs, &other.ours, other.suite));
+            let again = text(alice.offer(&local(&[Codec::pcmu()])));
+            assert_eq!(again.matches("a=crypto:").count(), 1, "the key in use: {again}");
+            bob.receive_offer(again.as_bytes()).expect("an offer");
+            let (_, kept) = bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+            assert_eq!(kept.protection, Some(other), "nothing has changed");
+        }
+    }
+
+    #[test]
+    fn who_has_to_seal_is_not_talked_out_of_it() {
+        let sealed = |policy| Negotiation::new(1, "-").sealed(policy, keys(1));
+        let plain = offer("0", "");
+        assert_eq!(sealed(Srtp::Required).receive_offer(&plain), Err(NegotiationError::Unsealed));
+        assert!(sealed(Srtp::Optional).receive_offer(&plain).is_ok());
+        let mut alice = sealed(Srtp::Required);
+        let made = text(alice.offer(&local(&[Codec::pcmu()])));
+        assert_eq!(alice.receive_answer(&plain), Err(NegotiationError::Unsealed));
+        let keyless = text(plain).replace("RTP/AVP", "RTP/SAVP");
+        assert_eq!(alice.receive_answer(keyless.as_bytes()), Err(NegotiationError::NoKey));
+        assert_eq!(sealed(Srtp::Optional).receive_offer(keyless.as_bytes()), Err(NegotiationError::NoKey));
+        assert!(matches!(
+            sealed(Srtp::Off).receive_offer(made.as_bytes()),
+            Err(NegotiationError::Profile(_))
+        ));
+    }
+
+    #[test]
+    fn who_may_seal_does_so_with_those_who_can() {
+        let mut alice = Negotiation::new(1, "-").sealed(Srtp::Optional, keys(1));
+        let made = alice.offer(&local(&[Codec::pcmu()]));
+        let mut bob = Negotiation::new(2, "-").sealed(Srtp::Optional, keys(3));
+        bob.receive_offer(&made).expect("an offer");
+        let (answer, _) = bob.answer(&local(&[Codec::pcmu()])).expect("an answer");
+        assert!(alice.preview_answer(&answer).expect("an answer").protection.is_some());
+        let agreed = alice.receive_answer(&offer("0", "")).expect("an answer of somebody who cannot");
+        assert_eq!(agreed.protection, None);
+    }
+
+    #[test]
+    fn keys_are_not_in_what_is_printed_for_logs() {
+        let mut alice = Negotiation::new(1, "-").sealed(Srtp::Required, keys(1));
+        let made = text(alice.offer(&local(&[Codec::pcmu()])));
+        let key = made.split("inline:").nth(1).and_then(|rest| rest.lines().next()).expect("a key");
+        assert!(!format!("{alice:?}").contains(key));
+    }
+
+    fn keys(fill: u8) -> [MasterKey; 2] {
+        [fill, fill + 1].map(|fill| MasterKey::from_bytes([fill; MasterKey::LENGTH]))
+    }
+
+    fn text(description: Vec<u8>) -> String {
+        String::from_utf8(description).expect("text")
     }
 
     fn talking() -> Negotiation {

@@ -3,7 +3,8 @@
 //! Who writes SDP makes mistakes in lines that nobody here reads (`o=` with a version of thirty digits, `s=` in Latin-1,
 //! `b=` without a number). Those lines are left out before the parser sees them, so that they cost no call.
 
-use super::{Codec, Direction, NegotiationError, RemoteAudio};
+use super::crypto::Security;
+use super::{Codec, Crypto, Direction, NegotiationError, RemoteAudio, Sealing};
 use sdp_types::{Attribute, Connection, Media, Session};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -81,16 +82,25 @@ impl Description {
 
     /// The audio stream to talk over: the one in use so far if it still can be, else the first that can. One of port 0
     /// only where there is no other.
-    pub(super) fn audio(&self, in_use: usize) -> Result<(usize, &RemoteAudio), NegotiationError> {
-        let usable = |index: usize| Some((index, self.streams.get(index)?.audio.as_ref().ok()?));
+    pub(super) fn audio(
+        &self,
+        in_use: usize,
+        security: &Security,
+    ) -> Result<(usize, &RemoteAudio), NegotiationError> {
+        let readable = |index: usize| Some((index, self.streams.get(index)?.audio.as_ref().ok()?));
+        let usable = |index: usize| readable(index).filter(|(_, audio)| security.admits(audio).is_ok());
         let is_live = |(index, _): &(usize, &RemoteAudio)| self.streams[*index].port != 0;
         let all = || (0..self.streams.len()).filter_map(usable);
         let best = usable(in_use).filter(is_live).or_else(|| all().find(is_live));
-        best.or_else(|| usable(in_use)).or_else(|| all().next()).ok_or_else(|| self.why_no_audio())
+        best.or_else(|| usable(in_use)).or_else(|| all().next()).ok_or_else(|| self.why_no_audio(security))
     }
 
     /// The error that is closest to success.
-    fn why_no_audio(&self) -> NegotiationError {
+    fn why_no_audio(&self, security: &Security) -> NegotiationError {
+        let audio = self.streams.iter().filter_map(|stream| stream.audio.as_ref().ok());
+        if let Some(refused) = audio.filter_map(|audio| security.admits(audio).err()).next() {
+            return refused;
+        }
         let errors = || self.streams.iter().filter_map(|stream| stream.audio.as_ref().err());
         let address = errors().find(|error| matches!(error, NegotiationError::NoAddress));
         let profile = errors().find(|error| matches!(error, NegotiationError::Profile(_)));
@@ -113,10 +123,13 @@ fn audio(session: &Session, media: &Media) -> Result<RemoteAudio, NegotiationErr
     if !media.media.eq_ignore_ascii_case("audio") {
         return Err(NegotiationError::NoAudio);
     }
-    // RTP/AVPF is RTP/AVP with permission to send RTCP earlier (RFC 4585); nobody has to use it.
-    if !["RTP/AVP", "RTP/AVPF"].iter().any(|known| media.proto.eq_ignore_ascii_case(known)) {
-        return Err(NegotiationError::Profile(media.proto.clone()));
-    }
+    // An F is permission to send RTCP earlier (RFC 4585); nobody has to use it.
+    let demanded = match media.proto.to_ascii_uppercase().as_str() {
+        "RTP/AVP" | "RTP/AVPF" => false,
+        "RTP/SAVP" | "RTP/SAVPF" => true,
+        _ => return Err(NegotiationError::Profile(media.proto.clone())),
+    };
+    let keys = values(&media.attributes, "crypto").take(FORMATS).filter_map(Crypto::parse).collect();
     let connection = media.connections.first().or(session.connection.as_ref());
     let address = match connection.and_then(address) {
         Some(address) => address,
@@ -139,6 +152,7 @@ fn audio(session: &Session, media: &Media) -> Result<RemoteAudio, NegotiationErr
         direction,
         ptime: milliseconds(media, "ptime"),
         maxptime: milliseconds(media, "maxptime"),
+        sealing: Sealing { demanded, keys },
     })
 }
 

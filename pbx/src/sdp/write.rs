@@ -1,8 +1,8 @@
 //! Writing our descriptions.
 
 use super::read::Stream;
-use super::{Codec, LocalAudio};
-use std::fmt::Write as _;
+use super::{Codec, Crypto, LocalAudio};
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 
 /// An m-line of ours.
@@ -12,6 +12,8 @@ pub(super) enum Line {
     Audio {
         /// `RTP/AVP`, or as the other side has it.
         profile: String,
+        /// What we seal with.
+        keys: Vec<Crypto>,
         /// What it says.
         local: LocalAudio,
     },
@@ -52,13 +54,24 @@ impl Line {
 
 /// The `o=` line of one session: constant but for the version, which goes up by one when something below it is new
 /// (RFC 3264 section 8).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Origin {
     user: String,
     session_id: u64,
     version: u64,
     /// The address of the first description and what followed `o=` in the last one.
     written: Option<(IpAddr, String)>,
+}
+
+// What was written may hold keys, which no log is to show.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Origin { session_id, version, .. } = self;
+        f.debug_struct("Origin")
+            .field("session_id", session_id)
+            .field("version", version)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Origin {
@@ -93,7 +106,7 @@ fn body(address: IpAddr, lines: &[Line]) -> String {
     let mut text = format!("s=-\r\nc=IN {} {address}\r\nt=0 0\r\n", family(address));
     for line in lines {
         match line {
-            Line::Audio { profile, local } => write_audio(&mut text, profile, local),
+            Line::Audio { profile, keys, local } => write_audio(&mut text, profile, keys, local),
             Line::Refused { kind, profile, format } => {
                 line_of(&mut text, format_args!("m={kind} 0 {profile} {format}"));
             }
@@ -102,7 +115,7 @@ fn body(address: IpAddr, lines: &[Line]) -> String {
     text
 }
 
-fn write_audio(text: &mut String, profile: &str, local: &LocalAudio) {
+fn write_audio(text: &mut String, profile: &str, keys: &[Crypto], local: &LocalAudio) {
     let formats: String = local.codecs.iter().map(|codec| format!(" {}", codec.payload_type)).collect();
     line_of(text, format_args!("m=audio {} {profile}{formats}", local.address.port()));
     for codec in &local.codecs {
@@ -110,6 +123,9 @@ fn write_audio(text: &mut String, profile: &str, local: &LocalAudio) {
     }
     if let Some(ptime) = local.ptime {
         line_of(text, format_args!("a=ptime:{ptime}"));
+    }
+    for key in keys {
+        line_of(text, format_args!("a=crypto:{}", key.value()));
     }
     line_of(text, format_args!("a={}", local.direction.attribute()));
 }
@@ -125,7 +141,7 @@ fn write_codec(text: &mut String, codec: &Codec) {
     }
 }
 
-fn line_of(text: &mut String, line: std::fmt::Arguments<'_>) {
+fn line_of(text: &mut String, line: fmt::Arguments<'_>) {
     // Writing to a String does not fail.
     let _ = write!(text, "{line}\r\n");
 }

@@ -398,6 +398,7 @@ mod tests {
             direction: Direction::SendRecv,
             ptime: Some(20),
             maxptime: None,
+            sealing: Default::default(),
         };
         let agreement = Agreement {
             remote,
@@ -406,6 +407,7 @@ mod tests {
             renumbered: Vec::new(),
             direction: Direction::SendRecv,
             ptime: 20,
+            protection: None,
         };
         Command::Agree {
             stream: StreamId(stream),

@@ -283,7 +283,7 @@ where
     }
 }
 
-/// Whether somebody waits for this event: there are no more of them than commands.
+/// Whether somebody waits for this event: there are no more of them than commands, and of recordings one in two seconds.
 fn is_answer(event: &Event) -> bool {
     match event {
         Event::Opened(_)

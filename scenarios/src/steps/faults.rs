@@ -56,6 +56,11 @@ async fn hears_nothing(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |phone| phone.host().network().partition_one_way(PBX, phone.address())).await;
 }
 
+#[when(expr = "{actor} is no longer cut off")]
+async fn is_no_longer_cut_off(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.host().network().repair(phone.address(), PBX)).await;
+}
+
 #[when(expr = "the packets of {actor} are held back")]
 async fn are_held_back(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |phone| phone.host().network().hold(phone.address(), PBX)).await;

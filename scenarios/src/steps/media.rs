@@ -49,9 +49,7 @@ async fn is_announced_until_key(scene: &mut Scene, tone: Tone, length: Span, num
     announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Kind::Pcm)).await;
 }
 
-#[given(
-    expr = "an announcement of {tone} for {span} at {string}, from a file of {int} samples a second in {word}"
-)]
+#[given(expr = "an announcement of {tone} for {span} at {string}, of {int} samples a second in {word}")]
 async fn is_announced_from(
     scene: &mut Scene,
     tone: Tone,

@@ -20,6 +20,21 @@ async fn extension_takes_calls(scene: &mut Scene, number: Actor, calls: usize) {
     plan(scene, move |plan| plan.extension(&number.0).more.push(limit)).await;
 }
 
+#[given(expr = "keys reach {actor} as {string}")]
+async fn keys_reach(scene: &mut Scene, number: Actor, way: String) {
+    plan(scene, move |plan| plan.extend(&number.0, "dtmf", &way)).await;
+}
+
+#[given(expr = "calls of {actor} have to be encrypted")]
+async fn have_to_be_encrypted(scene: &mut Scene, number: Actor) {
+    plan(scene, move |plan| plan.extend(&number.0, "srtp", "required")).await;
+}
+
+#[given(expr = "calls of {actor} may be encrypted")]
+async fn may_be_encrypted(scene: &mut Scene, number: Actor) {
+    plan(scene, move |plan| plan.extend(&number.0, "srtp", "optional")).await;
+}
+
 #[given(expr = "the PBX has ports for {int} leg(s)")]
 async fn has_ports(scene: &mut Scene, legs: u16) {
     plan(scene, move |plan| plan.talk("rtp_port_range_end", 20_000 + legs * 2 - 1)).await;

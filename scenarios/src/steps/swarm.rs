@@ -50,6 +50,11 @@ async fn resumes(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, simulator::phone::Phone::resume).await;
 }
 
+#[when(expr = "{actor} sends the other side to {string}")]
+async fn sends_the_other_side(scene: &mut Scene, actor: Actor, number: String) {
+    scene.phone(actor, move |phone| phone.transfer(&number)).await;
+}
+
 #[when(expr = "the faults stop")]
 async fn faults_stop(scene: &mut Scene) {
     let stop = |stage: &mut Stage| {

@@ -5,8 +5,9 @@ use crate::words::{Actor, Span, Tone};
 use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
 use pbx::audio::Law;
-use pbx::sdp::Codec;
+use pbx::sdp::{Codec, Srtp};
 use pbx::time::Duration;
+use pbx::tone::dtmf::Detector;
 use simulator::ear;
 use simulator::phone::{Phone, Sound};
 use simulator::stage::Stage;
@@ -159,6 +160,42 @@ async fn is_on_hold(scene: &mut Scene, actor: Actor) {
 #[then(expr = "{actor} has heard the keys {string}")]
 async fn has_heard_keys(scene: &mut Scene, actor: Actor, keys: String) {
     assert_eq!(scene.phone(actor, Phone::keys_heard).await, keys);
+}
+
+#[then(expr = "{actor} has heard the keys {string} in the audio")]
+async fn has_heard_keys_in_audio(scene: &mut Scene, actor: Actor, keys: String) {
+    let hearing = scene.phone(actor, Phone::hearing).await;
+    let mut detector = Detector::default();
+    // A little at a time, as one call tells one key.
+    let heard = hearing.samples().chunks(160).filter_map(|part| detector.receive(part.iter().copied()));
+    assert_eq!(heard.collect::<String>(), keys);
+}
+
+#[then(expr = "{actor} has been told the keys {string} by INFO")]
+async fn has_been_told_keys(scene: &mut Scene, actor: Actor, keys: String) {
+    assert_eq!(scene.phone(actor, Phone::keys_told).await, keys);
+}
+
+#[given(expr = "{actor}'s telephone encrypts its calls")]
+async fn encrypts(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.habits(|habits| habits.srtp = Srtp::Required)).await;
+}
+
+#[given(expr = "{actor}'s telephone can encrypt its calls")]
+async fn can_encrypt(scene: &mut Scene, actor: Actor) {
+    scene.phone(actor, |phone| phone.habits(|habits| habits.srtp = Srtp::Optional)).await;
+}
+
+#[then(expr = "{actor}'s call is encrypted")]
+async fn is_encrypted(scene: &mut Scene, actor: Actor) {
+    let (sealed, unopened) = scene.phone(actor.clone(), |phone| (phone.is_sealed(), phone.unopened())).await;
+    assert!(sealed, "{}'s call goes in the clear", actor.0);
+    assert_eq!(unopened, 0, "packets that {} could not open", actor.0);
+}
+
+#[then(expr = "{actor}'s call is not encrypted")]
+async fn is_not_encrypted(scene: &mut Scene, actor: Actor) {
+    assert!(!scene.phone(actor, Phone::is_sealed).await);
 }
 
 #[then(expr = "{actor}'s call is in {word}")]

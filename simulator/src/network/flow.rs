@@ -152,7 +152,7 @@ struct End {
 }
 
 impl Flows {
-    /// How many ends of streams a host holds, and of how many of them the other end is closed.
+    /// How many ends of streams a host holds, and of how many of them it was told that the other end is closed.
     pub(super) fn held_by(&self, host: IpAddr) -> (usize, usize) {
         let ends = self.flows.values().flat_map(|flow| {
             [
@@ -161,7 +161,9 @@ impl Flows {
             ]
         });
         let held = ends.filter(|(address, own, _)| address.ip() == host && own.open && own.broken.is_none());
-        held.fold((0, 0), |(held, deserted), (_, _, other)| (held + 1, deserted + usize::from(!other.open)))
+        held.fold((0, 0), |(held, deserted), (_, own, other)| {
+            (held + 1, deserted + usize::from(own.finished && !other.open))
+        })
     }
 }
 

@@ -22,6 +22,7 @@ mod line;
 mod misbehaviour;
 mod reactions;
 mod registration;
+mod seal;
 mod sound;
 mod state;
 #[cfg(test)]
@@ -39,7 +40,7 @@ use crate::network::SimHost;
 use line::State;
 use pbx::audio::Law;
 use pbx::rng::Rng;
-use pbx::sdp::Codec;
+use pbx::sdp::{Codec, Srtp};
 use pbx::shell::host::Host;
 use pbx::sip::{Path, Refresher, StatusCode, Transport};
 use pbx::time::{Duration, Instant};
@@ -65,6 +66,8 @@ pub struct Habits {
     pub offers_late: bool,
     /// What callers hear before it is answered, instead of ringing.
     pub early: Option<Sound>,
+    /// Whether its calls are encrypted.
+    pub srtp: Srtp,
     /// How it lets others wait.
     pub holding: Holding,
     /// Whether it changes calls by UPDATE and not by INVITE.
@@ -157,6 +160,7 @@ impl Default for Habits {
             voice: Sound::Silence,
             offers_late: false,
             early: None,
+            srtp: Srtp::Off,
             holding: Holding::SendOnly,
             updates: false,
             takes_second_call: true,
@@ -290,6 +294,21 @@ impl Phone {
     /// Writes a text.
     pub fn write(&self, number: &str, text: &str) {
         self.shared.act(|telephone, now| telephone.write(number, text, now));
+    }
+
+    /// The keys that came by INFO.
+    pub fn keys_told(&self) -> String {
+        self.shared.look(|telephone, _| telephone.keys_told.clone())
+    }
+
+    /// Packets of its last call that it could not open, or that came in the clear where they should not.
+    pub fn unopened(&self) -> u32 {
+        self.shared.look(|telephone, _| telephone.shown().map_or(0, |line| line.voice.unopened))
+    }
+
+    /// Whether its call is encrypted.
+    pub fn is_sealed(&self) -> bool {
+        self.shared.look(|telephone, _| telephone.shown().is_some_and(|line| line.voice.is_sealed()))
     }
 
     /// The texts that came.

@@ -44,6 +44,7 @@ impl Telephone {
                     line.facts.changes_refused.push(status);
                 }
             }
+            Event::Key(key) => self.keys_told.push(key),
             Event::Text(text) => self.texts.push(String::from_utf8_lossy(&text).into_owned()),
             Event::Referred { session, to, replaces } => self.on_referred(session, &to, replaces, now),
             Event::Transferred { session, status } => self.on_transferred(session, status, now),

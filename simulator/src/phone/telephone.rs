@@ -8,8 +8,9 @@ use super::sound::Sound;
 use super::voice::Voice;
 use super::{Answering, Habits};
 use pbx::rng::Rng;
-use pbx::sdp::{Codec, Negotiation};
+use pbx::sdp::{Codec, Negotiation, Srtp};
 use pbx::sip::{Limits, Message, Method, Path, Request, StatusCode};
+use pbx::srtp::MasterKey;
 use pbx::time::Instant;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -40,6 +41,7 @@ pub(super) struct Telephone {
     pub(super) lines: Vec<Line>,
     /// Text messages that came.
     pub(super) texts: Vec<String>,
+    pub(super) keys_told: String,
     pub(super) agent: Agent,
     /// Which of the lines its owner talks on.
     pub(super) focus: usize,
@@ -61,6 +63,7 @@ impl Telephone {
             has_misbehaved: false,
             lines: Vec::new(),
             texts: Vec::new(),
+            keys_told: String::new(),
             focus: 0,
             path,
             next_port: FIRST_PORT,
@@ -350,11 +353,17 @@ impl Telephone {
         if voice.source() != local {
             self.out.push_back(Output::Open(voice.source()));
         }
+        let mut negotiation = Negotiation::new(self.rng.u64(), "-");
+        if self.habits.srtp != Srtp::Off {
+            let mut keys = [[0; MasterKey::LENGTH]; 2];
+            keys.iter_mut().for_each(|key| self.rng.fill(key));
+            negotiation = negotiation.sealed(self.habits.srtp, keys.map(MasterKey::from_bytes));
+        }
         let mut line = Line {
             session: SessionId::default(),
             with: with.to_owned(),
             state,
-            negotiation: Negotiation::new(self.rng.u64(), "-"),
+            negotiation,
             offered_first: None,
             voice,
             holds: false,

@@ -2,6 +2,7 @@
 
 use super::hearing::Hearing;
 use super::misbehaviour::{Misbehaviour, Ways};
+use super::seal::Seal;
 use super::sound::{self, Sound};
 use pbx::audio::Law;
 use pbx::rng::Rng;
@@ -39,6 +40,9 @@ pub(super) struct Voice {
     /// Whether nothing is sent while nothing is said.
     pub(super) pauses: bool,
     pub(super) ways: Ways,
+    /// Packets that could not be opened.
+    pub(super) unopened: u32,
+    seal: Option<Seal>,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -86,6 +90,8 @@ impl Voice {
             keys_heard: String::new(),
             pauses: false,
             ways: Ways::default(),
+            unopened: 0,
+            seal: None,
             ssrc: rng.u32(),
             sequence: rng.u32() as u16,
             timestamp: rng.u32(),
@@ -113,6 +119,14 @@ impl Voice {
         else {
             return;
         };
+        let is_kept = |seal: &Seal| agreement.protection.as_ref().is_some_and(|agreed| seal.is_of(agreed));
+        if !self.seal.as_ref().is_some_and(is_kept) {
+            self.seal = agreement.protection.as_ref().map(Seal::new);
+            if self.seal.is_some() && self.sent == 0 {
+                // The first numbers of a sealed stream do not begin again soon (RFC 3711 section 3.3.1).
+                self.sequence &= 0x7fff;
+            }
+        }
         self.agreed = Some(Agreed {
             remote: agreement.remote.rtp,
             law,
@@ -153,6 +167,10 @@ impl Voice {
     /// The same as tones in the audio (ITU-T Q.23).
     pub(super) fn press_in_band(&mut self, keys: &str) {
         self.tones.extend(keys.chars().filter(|key| !key.is_whitespace()));
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.agreed.is_some() && self.seal.is_some()
     }
 
     pub(super) fn law(&self) -> Option<Law> {
@@ -204,10 +222,13 @@ impl Voice {
         if !agreed.direction.sends() {
             return None;
         }
-        let packet = match self.key_packet(timestamp) {
+        let mut packet = match self.key_packet(timestamp) {
             Some(packet) => packet,
             None => self.sound_packet(!went_on, timestamp, position)?,
         };
+        if let Some(seal) = &mut self.seal {
+            seal.seal(&mut packet);
+        }
         self.goes_on = true;
         self.sent += 1;
         Some((remote, packet))
@@ -215,6 +236,15 @@ impl Voice {
 
     /// RTP has come.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
+        let opened = match &mut self.seal {
+            Some(seal) => seal.open(bytes),
+            None => Some(bytes.to_vec()),
+        };
+        let Some(bytes) = opened else {
+            self.unopened += 1;
+            return;
+        };
+        let bytes = bytes.as_slice();
         let (Some(agreed), Ok(view)) = (&self.agreed, View::of(bytes)) else { return };
         let payload = &bytes[view.payload];
         let Header { payload_type, timestamp, ssrc, .. } = view.header;

@@ -28,7 +28,8 @@ pub(super) struct Shared {
 struct Desk {
     telephone: Telephone,
     sip: Option<Arc<UdpSocket>>,
-    media: BTreeMap<SocketAddr, Media>,
+    /// Where calls are heard; `None` while there is no network.
+    media: BTreeMap<SocketAddr, Option<Media>>,
     streams: BTreeMap<SocketAddr, Stream>,
     connections: u64,
     /// What was sent as it is.
@@ -69,7 +70,13 @@ impl Shared {
     /// Listens, again after its network was gone.
     pub(super) fn plug_in(self: &Arc<Self>) {
         let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
-        self.desk().sip = Some(socket.clone());
+        {
+            let mut desk = self.desk();
+            desk.sip = Some(socket.clone());
+            // A telephone keeps its calls while its network is gone, and with them where it hears.
+            let hears: Vec<SocketAddr> = std::mem::take(&mut desk.media).into_keys().collect();
+            hears.into_iter().for_each(|local| self.open_media(&mut desk, local));
+        }
         self.host.spawn(receive_messages(self.clone(), socket));
         self.host.spawn(accept_streams(self.clone()));
         self.host.spawn(keep_time(self.clone()));
@@ -143,7 +150,7 @@ impl Shared {
             }
             Output::Message { path, bytes } => self.send_on_stream(desk, path, bytes),
             Output::Media { local, remote, bytes } => {
-                if let Some(media) = desk.media.get(&local) {
+                if let Some(Some(media)) = desk.media.get(&local) {
                     let _ = media.socket.try_send_to(&bytes, remote);
                 }
             }
@@ -155,11 +162,14 @@ impl Shared {
     }
 
     fn open_media(self: &Arc<Self>, desk: &mut Desk, local: SocketAddr) {
-        let Ok(socket) = self.host.bind(local).map(Arc::new) else { return };
-        let rtcp = self.host.bind(SocketAddr::new(local.ip(), local.port() + 1)).ok();
-        let (ends, ended) = oneshot::channel();
-        self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
-        desk.media.insert(local, Media { socket, _rtcp: rtcp, _ends: ends });
+        let socket = self.host.bind(local).map(Arc::new).ok();
+        let media = socket.map(|socket| {
+            let rtcp = self.host.bind(SocketAddr::new(local.ip(), local.port() + 1)).ok();
+            let (ends, ended) = oneshot::channel();
+            self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
+            Media { socket, _rtcp: rtcp, _ends: ends }
+        });
+        desk.media.insert(local, media);
     }
 
     fn send_on_stream(self: &Arc<Self>, desk: &mut Desk, path: Path, bytes: Vec<u8>) {

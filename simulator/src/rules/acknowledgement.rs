@@ -85,7 +85,14 @@ fn check(
     let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
     let arrivals: Vec<(Instant, &Sip)> =
         finals.flat_map(|response| response.arrivals().map(move |at| (at, response))).collect();
-    let Some(first) = arrivals.iter().map(|(at, _)| *at).min() else { return };
+    // What came damaged may have been the first for its receiver, and may have told something else.
+    let ghosts = || evidence.log.at(&transaction.ghosts).filter(|ghost| ghost.is_final());
+    let ghosts = || ghosts().filter_map(|ghost| Some((ghost.arrived?, ghost)));
+    let Some(first) = arrivals.iter().copied().chain(ghosts()).map(|(at, _)| at).min() else { return };
+    // With its connection a transaction fails (section 17.1.4).
+    if invite.over.is_some_and(|over| over < first) {
+        return;
+    }
     // After 64 * T1 nobody waits for an answer any more, nor for its copies.
     if first > invite.at + PATIENCE {
         return;
@@ -95,7 +102,11 @@ fn check(
         // A stream repeats no refusal, so nothing waits for one.
         let is_heard =
             arrived == first || response.over_udp || response.answers("INVITE", |status| status < 300);
-        if !is_awaited || !is_heard || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE) {
+        // The ACK to one that came damaged is made of what that one said.
+        let mut finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+        let is_settled = finals.any(|response| response.damaged.is_some_and(|at| at <= arrived));
+        if !is_awaited || !is_heard || is_settled || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE)
+        {
             continue;
         }
         // The ACK to an answer that has the offer waits for the description of somebody else.

@@ -88,8 +88,14 @@ struct Seen {
     answered: Option<(Instant, u16)>,
     /// When BYE or CANCEL of the caller came, when BYE of the callee came.
     left: [Option<Instant>; 2],
+    /// When CANCEL of the caller came.
+    gave_up: Option<Instant>,
     /// When the PBX hung up on either.
     hung_up: Option<Instant>,
+    /// When it hung up on the caller.
+    crossed: Option<Instant>,
+    /// Whether it is known whom the PBX has joined with the caller.
+    is_joined: bool,
 }
 
 impl Seen {
@@ -103,17 +109,25 @@ impl Seen {
             match message.status {
                 None if is_begin && message.branch != branch => {
                     branch = &message.branch;
-                    seen = Seen { invited: message.arrived, ..Seen::default() };
+                    seen = Seen { invited: message.perhaps().min(), ..Seen::default() };
                 }
-                None if is_begin => seen.invited = seen.invited.or(message.arrived),
-                None if message.to.ip() == pbx && ["BYE", "CANCEL"].contains(&message.method.as_str()) => {
+                None if is_begin => seen.invited = seen.invited.or(message.perhaps().min()),
+                None if message.to.ip() == pbx && message.asks("CANCEL") => {
+                    seen.gave_up = seen.gave_up.or(message.arrived);
+                }
+                None if message.to.ip() == pbx && message.asks("BYE") => {
                     seen.left[0] = seen.left[0].or(message.arrived);
                 }
                 None if message.from.ip() == pbx && message.method == "BYE" => {
                     seen.hung_up.get_or_insert(message.at);
+                    seen.crossed.get_or_insert(message.at);
                 }
                 Some(status) if message.from.ip() == pbx && message.branch == branch => {
-                    if (180..200).contains(&status) {
+                    if evidence.log.is_to_damaged(message) {
+                        continue;
+                    }
+                    // 181 and 182 say that it does not ring yet.
+                    if matches!(status, 180 | 183..200) {
                         seen.rang.get_or_insert(message.at);
                     } else if status >= 200 && message.method == "INVITE" {
                         seen.answered.get_or_insert((message.at, status));
@@ -122,8 +136,13 @@ impl Seen {
                 _ => {}
             }
         }
+        // A CANCEL of what is answered changes nothing.
+        let counts =
+            |came: &Instant| seen.answered.is_none_or(|(told, status)| *came < told || status >= 300);
+        seen.left[0] = seen.gave_up.filter(counts).or(seen.left[0]);
         let callee = session.and_then(|session| evidence.partner_of(session));
         let callee = callee.and_then(|callee| calls.get(evidence.sessions.all[callee].call_id.as_str()));
+        seen.is_joined = callee.is_some();
         seen.see_callee(pbx, callee.map_or(&[], Vec::as_slice));
         seen
     }
@@ -182,6 +201,11 @@ impl Seen {
         let is_then =
             |at: Option<Instant>| at.is_some_and(|at| ended.since(at).max(at.since(ended)) <= SLACK);
         let [caller, callee] = self.left.map(is_then);
+        let was_answered = self.answered.is_some_and(|(_, status)| status < 300);
+        // Where the PBX and the caller hang up on each other at once either was first.
+        if (caller && is_then(self.crossed)) || (was_answered && !self.is_joined) {
+            return None;
+        }
         let expected = match (caller, callee) {
             (true, false) => "caller",
             (false, true) => "callee",

@@ -84,10 +84,15 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
         let (transaction, invite) = bridge.caller;
         let is_answer = |response: &&Sip| response.answers("INVITE", |status| (200..300).contains(&status));
         let answered = evidence.log.at(&transaction.responses).find(is_answer);
-        let mut ends = bridge.legs.iter().filter_map(|(leg, _)| first_final(evidence, leg));
-        let mut may_answer = |at: Instant| ends.any(|(end, answer)| answer.status < Some(300) && end <= at);
-        if let Some(answer) = answered.filter(|answer| !evidence.log.damaged_to(answer.from))
-            && !may_answer(answer.at)
+        // What came damaged may have been read as an answer.
+        let told = bridge
+            .legs
+            .iter()
+            .flat_map(|(leg, _)| evidence.log.at(&leg.responses).chain(evidence.log.at(&leg.ghosts)));
+        let mut answers =
+            told.filter(|response| response.status.is_some_and(|status| (200..300).contains(&status)));
+        if let Some(answer) = answered
+            && !answers.any(|it| it.perhaps().any(|came| came <= answer.at))
         {
             findings.blame(answer.from, answer.at, "nobody had answered");
         }
@@ -95,7 +100,9 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
         let cancel = transaction.cancelled_by.map(|at| &evidence.log.transactions[at]);
         let gave_up =
             cancel.and_then(|cancel| evidence.log.at(&cancel.requests).flat_map(Sip::arrivals).min());
-        if let Some(since) = gave_up {
+        // Of what is answered nothing can be cancelled.
+        let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
+        if let Some(since) = gave_up.filter(|since| told.is_none_or(|told| told.at > *since)) {
             for leg in bridge.legs.iter().filter(|leg| leg.1.at <= since && !gives_up(evidence, **leg, since))
             {
                 findings.blame(leg.1.from, since, format!("{} still rings", leg.1.uri()));
@@ -106,9 +113,11 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
             first_final(evidence, leg).filter(|(_, it)| it.status < Some(300)).map(|(at, _)| at)
         };
         let first = bridge.legs.iter().filter_map(|(leg, _)| won(leg)).min();
+        // Of two who answer in one instant either may have won.
+        let is_tie = bridge.legs.iter().filter(|(leg, _)| won(leg) == first).count() > 1;
         for (leg, request) in &bridge.legs {
             // Who answered too late is hung up, and the caller talks to somebody else.
-            let is_winner = won(leg) == first;
+            let is_winner = won(leg) == first && !is_tie;
             let joined = evidence.log.at(&leg.responses).find(is_answer);
             let leg_over_at = joined.and_then(|answer| over(evidence, answer));
             for (one, other) in [(over_at, leg_over_at), (leg_over_at.filter(|_| is_winner), over_at)] {
@@ -200,7 +209,18 @@ fn first_final<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> 
 fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
     let within =
         evidence.log.at(&evidence.log.dialog(answer)?.messages).filter(|message| message.asks("BYE"));
-    within.filter_map(|bye| if evidence.is_pbx(bye.from) { Some(bye.at) } else { bye.arrived }).min()
+    within
+        .filter_map(|bye| {
+            let is_taken = |answer: &Sip| answer.answers("BYE", |status| (200..300).contains(&status));
+            let told = evidence.log.transaction(bye).map(|it| it.responses.as_slice()).unwrap_or_default();
+            let taken = || evidence.log.at(told).any(is_taken);
+            match evidence.is_pbx(bye.from) {
+                true => Some(bye.at),
+                // One that came damaged may have been understood.
+                false => bye.arrived.into_iter().chain(bye.damaged.filter(|_| taken())).min(),
+            }
+        })
+        .min()
 }
 
 /// Who calls.

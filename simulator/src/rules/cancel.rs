@@ -42,28 +42,37 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
         let ended = evidence.log.at(&invite.responses).filter(|response| response.is_final());
-        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| *end < cancel.at) {
+        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.at) {
             findings.blame(cancel.from, cancel.at, format!("a final one had come at {end}"));
         }
     }
 }
 
+/// When a program looks at what has come: at the next whole millisecond, and in the order in which it came.
+fn handled(arrived: Instant) -> Instant {
+    let nanos = arrived.as_nanos() as u64;
+    Instant::from_nanos(nanos.next_multiple_of(1_000_000))
+}
+
 fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, cancel) in evidence.log.transactions_of("CANCEL") {
         let arrived = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min();
-        let answer = evidence.log.at(&transaction.responses).find(|response| response.is_final());
+        let is_answer = |response: &&Sip| response.is_final() && !evidence.log.is_to_damaged(response);
+        let answer = evidence.log.at(&transaction.responses).find(is_answer);
         let (Some(arrived), Some(answer)) = (arrived, answer) else { continue };
         let server = answer.from;
         let invite = transaction.cancels.map(|at| &evidence.log.transactions[at]);
         let known_since = invite.and_then(|invite| arrival(evidence, invite, arrived));
         let code = answer.status.unwrap_or_default();
         let Some((invite, since)) = invite.zip(known_since) else {
-            if code < 300 {
+            // What came damaged may have been read as one.
+            let is_nothing = invite.is_none_or(|invite| evidence.log.at(&invite.ghosts).next().is_none());
+            if code < 300 && is_nothing {
                 findings.blame(server, answer.at, format!("the CANCEL for nothing was answered {code}"));
             }
             continue;
         };
-        let is_final = |place: &&usize| evidence.log.messages[**place].is_final();
+        let is_final = |place: &&usize| is_answer(&&evidence.log.messages[**place]);
         let (end, told) =
             (invite.responses.iter().find(is_final), transaction.responses.iter().find(is_final));
         // What was sent before the CANCEL was answered was decided before.

@@ -1,5 +1,6 @@
 //! Offers and answers, each by itself (RFC 3264).
 
+use super::log::Sip;
 use super::sdp::{Description, Format, Stream};
 use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
@@ -166,14 +167,24 @@ fn said(session: &Session) -> impl Iterator<Item = (usize, &Description, &Exchan
 
 fn origins_are_constant(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<_, (&str, &str)> = BTreeMap::new();
-    for message in evidence.log.sent() {
+    let mut sent = BTreeSet::new();
+    // A copy goes out as it was.
+    let is_new = |message: &&Sip| sent.insert((message.from, message.bytes.clone()));
+    for message in evidence.log.sent().filter(|message| message.sdp.is_some()).filter(is_new) {
         let Some((sdp, origin)) = message.sdp.as_deref().and_then(|sdp| Some((sdp, origin(sdp)?))) else {
             continue;
         };
         // Each telephone that one INVITE rings has an o= line of its own.
-        let own_tag = if message.is_request() { &message.from_tag } else { &message.to_tag };
-        let key = (message.from.ip(), &message.call_id, own_tag);
-        let Some((before, origin_before)) = last.insert(key, (sdp, origin)) else { continue };
+        let (own, other) = match message.is_request() {
+            true => (message.from_tag.as_str(), message.to_tag.as_str()),
+            false => (message.to_tag.as_str(), message.from_tag.as_str()),
+        };
+        let key = |other| (message.from.ip(), message.call_id.as_str(), own, other);
+        // Of one offer several dialogs may come, and each goes on from it.
+        let begun = last.get(&key("")).copied().filter(|_| !last.contains_key(&key(other)));
+        let Some((before, origin_before)) = begun.or(last.insert(key(other), (sdp, origin))) else {
+            continue;
+        };
         let (then, version_then) = split(origin_before);
         let (now, version) = split(origin);
         let expected = version_then + u64::from(rest(before) != rest(sdp));
@@ -203,8 +214,11 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         for stream in Description::read(sdp).streams.iter().filter(|stream| stream.target().is_some()) {
             let claimed = (message.from.ip(), stream.port).into();
-            // What is behind a box has its sockets there.
-            if !is_box(message.from.ip()) && !evidence.run.is_bound(claimed, message.at) {
+            // What is behind a box has its sockets there. With its network a host has lost them, and does not know yet.
+            let is_elsewhere =
+                is_box(message.from.ip()) || !evidence.ran(message.from, message.at, message.at);
+            // What waits for a connection says what was so when it was written.
+            if !is_elsewhere && !evidence.run.was_bound(claimed, message.meant, message.at) {
                 findings.blame(
                     message.from,
                     message.at,
@@ -328,6 +342,13 @@ mod tests {
     fn a_port_on_which_nobody_listens_breaks_s14() {
         let tale = Tale::talk().bound(Vec::new());
         assert_eq!(broken(&tale), ["S14"]);
+    }
+
+    #[test]
+    fn who_has_lost_its_network_has_no_ports_and_breaks_nothing() {
+        let gone = |from, to| Tale::talk().bound(Vec::new()).off(2, from, to).off(1, from, to);
+        assert_eq!(broken(&gone(0, 10)), [""; 0]);
+        assert_eq!(broken(&gone(6, 10)), ["S14"]);
     }
 
     fn exchange(answer: &str) -> Tale {

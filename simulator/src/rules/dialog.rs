@@ -1,10 +1,10 @@
 //! Requests within a dialog (RFC 3261 sections 12 and 15).
 
 use super::log::{Dialog, Sip};
-use super::repeat::{PATIENCE, SLACK};
+use super::repeat::{PATIENCE, SLACK, T1};
 use super::{Evidence, Findings, Rule};
 use pbx::sip::{Name, NameAddr};
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const RULES: &[Rule] = &[
@@ -73,9 +73,14 @@ pub(super) const RULES: &[Rule] = &[
 fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<_, &Sip> = BTreeMap::new();
     for (_, request) in evidence.log.asked().filter(|(_, request)| request.method != "CANCEL") {
-        match last.insert((&request.call_id, &request.from_tag), request) {
+        let key = |to_tag| (request.call_id.as_str(), request.from_tag.as_str(), to_tag);
+        // Of one INVITE several dialogs may come, and each counts on from it (section 12.1.2).
+        let begun = last.get(&key("")).copied().filter(|_| !last.contains_key(&key(&request.to_tag)));
+        match begun.or(last.insert(key(&request.to_tag), request)) {
             // The same request, sent to another place.
             Some(before) if before.cseq == request.cseq && before.method == request.method => {}
+            // One that was to go over a connection which could not be had is nowhere to be seen.
+            Some(before) if before.cseq < request.cseq && was_unreachable(evidence, before, request) => {}
             Some(before) if before.cseq + 1 != request.cseq => {
                 let what = format!("{} has {} after {}", request.method, request.cseq, before.cseq);
                 findings.blame(request.from, request.at, what);
@@ -83,6 +88,13 @@ fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings) {
             Some(_) | None => {}
         }
     }
+}
+
+/// Whether somebody tried to open a stream between two requests that were to go over one.
+fn was_unreachable(evidence: &Evidence<'_>, before: &Sip, request: &Sip) -> bool {
+    let tried = evidence.log.opened.get(&(request.from.ip(), request.to.ip()));
+    let between = |at: &Instant| *at > before.at && *at < request.at;
+    !request.over_udp && tried.is_some_and(|tried| tried.iter().any(between))
 }
 
 fn old_numbers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -184,10 +196,16 @@ fn callees_wait_with_bye(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(bye.from, bye.at, "nothing was answered yet");
             continue;
         };
-        let acked =
-            within().filter(|ack| ack.asks("ACK") && ack.cseq == invite.cseq).flat_map(Sip::arrivals).min();
-        let is_patient = bye.at + SLACK >= answer.at + PATIENCE;
-        if !is_patient && acked.is_none_or(|acked| acked > bye.at) && !evidence.log.damaged_to(bye.from) {
+        let acks = within().filter(|ack| ack.asks("ACK") && ack.cseq == invite.cseq);
+        // Who changes the session has had the 2xx, though its ACK was lost (RFC 5407 section 3.1.4).
+        let changes = within().filter(|change| {
+            change.asks("INVITE") && change.from.ip() != bye.from.ip() && change.at > answer.at
+        });
+        let acked = acks.chain(changes).flat_map(Sip::perhaps).min();
+        // On a stream that has just broken the first of them may never have been written.
+        let unseen = if answer.over_udp { Duration::ZERO } else { T1 };
+        let is_patient = bye.at + SLACK + unseen >= answer.meant + PATIENCE;
+        if !is_patient && acked.is_none_or(|acked| acked > bye.at) {
             findings.blame(bye.from, bye.at, "no ACK had come");
         }
     }

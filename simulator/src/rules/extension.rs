@@ -44,11 +44,8 @@ fn reliable_responses_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
             let waits = number.is_some()
                 || (response.answers("INVITE", |status| (200..300).contains(&status)) && first.sdp.is_some());
             let acked = pracks(evidence, first).filter(|(_, said)| *said == Some(before));
-            let acked = acked.flat_map(|(prack, _)| prack.arrivals()).min();
-            if waits
-                && acked.is_none_or(|acked| acked > response.at)
-                && !evidence.log.damaged_to(response.from)
-            {
+            let acked = acked.flat_map(|(prack, _)| prack.perhaps()).min();
+            if waits && acked.is_none_or(|acked| acked > response.at) {
                 let what = format!("{} came before the PRACK of {before}", response.name());
                 findings.blame(response.from, response.at, what);
             }

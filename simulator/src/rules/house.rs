@@ -45,7 +45,9 @@ fn nothing_is_left(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn nobody_complains(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (at, what) in evidence.run.complaints {
+    // A disk that was told to refuse is to be complained about.
+    let is_told = |what: &str| what.ends_with("error=the disk refuses");
+    for (at, what) in evidence.run.complaints.iter().filter(|(_, what)| !is_told(what)) {
         findings.add(*at, format!("it said: {what}"));
     }
 }
@@ -64,6 +66,8 @@ fn everything_heals(evidence: &Evidence<'_>, findings: &mut Findings) {
             && request.to.ip() == evidence.pbx
             && request.at > healed
             && request.at + PATIENCE < evidence.run.end
+            && evidence.ran(request.to, request.at, request.at + PATIENCE)
+            && request.over.is_none_or(|over| over > request.at + PATIENCE)
             // Who was refused often is not listened to for a while.
             && !evidence.run.unheard.contains(&request.from.ip())
     };

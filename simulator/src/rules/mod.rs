@@ -50,6 +50,7 @@ mod repeat;
 mod report;
 mod run;
 mod sdp;
+mod seal;
 mod server;
 mod session;
 mod source;
@@ -66,6 +67,7 @@ use flow::{Flow, Flows};
 use log::Log;
 use pbx::time::Instant;
 use permission::Wrong;
+use seal::Opened;
 use session::Sessions;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +110,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         port::RULES,
         relay::RULES,
         report::RULES,
+        seal::RULES,
         application::RULES,
         house::RULES,
         opinion::RULES,
@@ -188,8 +191,11 @@ impl fmt::Display for Break {
 
 /// What rules are asked about.
 pub(crate) struct Evidence<'a> {
+    /// The same packets, and what of them could not be opened.
+    opened: &'a Opened<'a>,
     log: Log,
     run: &'a Run<'a>,
+    outages: Vec<Outage>,
     packets: &'a [Packet],
     sessions: Sessions,
     flows: Flows<'a>,
@@ -227,16 +233,16 @@ impl Findings {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(run: &'a Run<'a>) -> Evidence<'a> {
+    fn of(run: &'a Run<'a>, mut log: Log, sessions: Sessions, opened: &'a Opened<'a>) -> Evidence<'a> {
         let was_on = run.outages.iter().all(|outage| outage.host != run.pbx);
-        let mut log = Log::of(run.packets);
         log.is_calm &= !run.stood_still;
-        let sessions = Sessions::of(&log);
-        let flows = Flows::of(run.packets, &sessions);
+        let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
         Evidence {
             run,
-            packets: run.packets,
+            outages: Evidence::outages(run),
+            packets: &opened.packets,
+            opened,
             partners: relay::partners(&sessions.all, run.pbx),
             calls: calls.collect(),
             wrongs: OnceCell::new(),
@@ -248,6 +254,19 @@ impl<'a> Evidence<'a> {
             sessions,
             flows,
         }
+    }
+
+    /// When hosts were off, and when the PBX did not run on its own.
+    fn outages(run: &Run<'_>) -> Vec<Outage> {
+        let own = SocketAddr::new(run.pbx, SIP_PORT);
+        let mut sockets =
+            run.bindings.into_iter().flatten().filter(|binding| binding.address == own).peekable();
+        let mut outages = run.outages.to_vec();
+        while let Some(binding) = sockets.next() {
+            let to = sockets.peek().map(|next| next.since);
+            outages.extend(binding.until.map(|from| Outage { host: run.pbx, from, to }));
+        }
+        outages
     }
 
     /// The session that the PBX has joined with this one.
@@ -275,9 +294,13 @@ impl<'a> Evidence<'a> {
         self.wrongs.get_or_init(|| permission::look(self))
     }
 
-    /// Whether somebody who was told to do wrong has a part in a session, or in the one it is joined with: the PBX
+    /// Whether a description of it came damaged, or somebody who was told to do wrong has a part in a session, or in the one it is joined with: the PBX
     /// passes on what it gets.
     fn is_misled(&self, session: usize) -> bool {
+        let is_blurred = |session: usize| self.sessions.all[session].is_blurred;
+        if is_blurred(session) || self.partner_of(session).is_some_and(is_blurred) {
+            return true;
+        }
         if self.run.excused.is_empty() {
             return false;
         }
@@ -318,7 +341,13 @@ impl<'a> Evidence<'a> {
         let overlaps = |outage: &&Outage| {
             outage.host == address.ip() && outage.from <= to && outage.to.is_none_or(|end| end >= from)
         };
-        !self.run.outages.iter().any(|outage| overlaps(&outage))
+        !self.outages.iter().any(|outage| overlaps(&outage))
+    }
+
+    /// Whether the PBX has run from when a session was answered until then.
+    fn has_kept(&self, session: usize, at: Instant) -> bool {
+        let since = self.sessions.all[session].accepted.map_or(at, |(accepted, _)| accepted);
+        self.ran(SocketAddr::new(self.run.pbx, SIP_PORT), since, at)
     }
 
     /// Whether a request was for the PBX and from somebody it did not listen to.

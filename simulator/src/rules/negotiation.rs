@@ -83,7 +83,7 @@ fn comes_back(past: &[Exchange], resume: &Exchange, findings: &mut Findings) {
     }
 }
 
-/// The direction a side last wanted: what it offered, or what it answered to somebody who allowed everything.
+/// The direction a side last wanted: what it offered, or what it answered when it might have had more.
 fn last_wish(past: &[Exchange], side: usize, place: usize) -> Option<Direction> {
     past.iter().rev().find_map(|exchange| {
         let offered = exchange.offer.streams.get(place)?.direction;
@@ -91,7 +91,10 @@ fn last_wish(past: &[Exchange], side: usize, place: usize) -> Option<Direction> 
             true => Some(offered),
             false => {
                 let answered = exchange.answer.streams.get(place)?.direction;
-                (offered == Direction::SendRecv).then_some(answered)
+                // Who takes less than was allowed wants no more.
+                let is_wish =
+                    offered == Direction::SendRecv || answered != Direction::SendRecv.limited_by(offered);
+                is_wish.then_some(answered)
             }
         }
     })

@@ -10,6 +10,7 @@ use rsip::headers::{Header, ToTypedHeader, UntypedHeader};
 use rsip::message::{HasHeaders, HeadersExt};
 use rtp_rs::RtpReader;
 use std::fmt;
+use std::str::FromStr;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -41,11 +42,15 @@ enum Unread {
     TelUri,
     /// A body that is no text.
     BinaryBody,
+    /// A method of nobody's (section 7.1).
+    OtherMethod,
 }
 
 fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
     for message in evidence.log.sent() {
-        if evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes) {
+        // What is answered to a damaged request has parts of it.
+        let is_noise = evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes);
+        if is_noise || evidence.log.may_copy_damage(message) {
             continue;
         }
         match Read::of(&message.bytes) {
@@ -161,10 +166,18 @@ impl Unread {
             Some(Unread::QuotedParameter)
         } else if std::str::from_utf8(body_of(bytes)).is_err() {
             Some(Unread::BinaryBody)
+        } else if method_of(&head).is_some_and(|method| rsip::Method::from_str(method).is_err()) {
+            Some(Unread::OtherMethod)
         } else {
             None
         }
     }
+}
+
+/// The method that CSeq names.
+fn method_of(head: &str) -> Option<&str> {
+    let line = head.lines().find_map(|line| line.strip_prefix("CSeq:"))?;
+    line.split_whitespace().nth(1)
 }
 
 fn body_of(bytes: &[u8]) -> &[u8] {
@@ -224,6 +237,8 @@ mod tests {
         }
         assert_eq!(Unread::of(b"OPTIONS sip:a SIP/2.0\r\n\r\n\xff"), Some(Unread::BinaryBody));
         assert_eq!(Unread::of(b"OPTIONS sip:a SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n"), None);
+        assert_eq!(Unread::of(b"SIP/2.0 501 x\r\nCSeq: 1 UNHEARD\r\n\r\n"), Some(Unread::OtherMethod));
+        assert_eq!(Unread::of(b"SIP/2.0 501 x\r\nCSeq: 1 REFER\r\n\r\n"), None);
     }
 
     #[test]

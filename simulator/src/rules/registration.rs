@@ -29,7 +29,13 @@ fn bindings_are_told_and_kept(evidence: &Evidence<'_>, findings: &mut Findings) 
     one_call_id(evidence, findings);
     let mut until: BTreeMap<&str, Option<Instant>> = BTreeMap::new();
     for message in evidence.log.sent() {
-        if message.answers("REGISTER", |status| (200..300).contains(&status)) {
+        // A copy tells what was so before.
+        let is_copy = || {
+            let told =
+                evidence.log.transaction(message).map(|it| it.responses.as_slice()).unwrap_or_default();
+            evidence.log.at(told).find(|first| first.is_final()).is_some_and(|first| first.at < message.at)
+        };
+        if message.answers("REGISTER", |status| (200..300).contains(&status)) && !is_copy() {
             let told = addresses(message);
             check_told(evidence, message, &told, findings);
             for contact in told {

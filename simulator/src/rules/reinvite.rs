@@ -49,11 +49,8 @@ fn check_pair(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings: &mu
     let told = final_of(evidence, before);
     if before.from.ip() == invite.from.ip() {
         let heard =
-            responses(evidence, before).filter(|response| response.is_final()).flat_map(Sip::arrivals).min();
-        if !is_over(before.at)
-            && heard.is_none_or(|heard| heard > invite.at)
-            && !evidence.log.damaged_to(invite.from)
-        {
+            responses(evidence, before).filter(|response| response.is_final()).flat_map(Sip::perhaps).min();
+        if !is_over(before.at) && heard.is_none_or(|heard| heard > invite.at) {
             findings.blame(invite.from, invite.at, "its own was not answered yet");
         }
         return;

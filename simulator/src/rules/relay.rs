@@ -87,8 +87,8 @@ fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + '
 /// The packets that came to the PBX, copies too, in the order in which they came.
 fn arrivals<'a>(evidence: &'a Evidence<'_>, speaker: End) -> Vec<(Instant, &'a Rtp<'a>)> {
     let packets = evidence.flows.from(speaker).flat_map(|flow| &flow.packets);
-    let mut arrivals: Vec<_> =
-        packets.flat_map(|packet| packet.arrivals().map(move |at| (at, packet))).collect();
+    let arrivals = packets.flat_map(|packet| packet.arrivals().map(move |at| (at, packet)));
+    let mut arrivals: Vec<_> = arrivals.filter(|(at, _)| evidence.has_kept(speaker.session, *at)).collect();
     arrivals.sort_by_key(|(at, _)| *at);
     arrivals
 }
@@ -97,7 +97,8 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
     for Passage { speaker, relay } in passages(evidence) {
         let damaged =
             evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
-        if damaged || !is_one_codec(evidence, speaker, relay) {
+        let is_converted = has_info(evidence, speaker.session) || has_info(evidence, relay.session);
+        if damaged || is_converted || !is_one_codec(evidence, speaker, relay) {
             continue;
         }
         let came = arrivals(evidence, speaker);
@@ -147,12 +148,36 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
 
 /// Whether both legs use one codec under one number, so that the payload passes untouched.
 fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
+    // Who once went on in another codec was told in another one from then on.
+    let epochs = |end: End| evidence.sessions.terms(end).iter().filter(|terms| !terms.over);
+    let voice = |terms: &super::session::Terms| {
+        terms.formats.iter().find(|format| !format.is_event()).map(|format| format.payload_type)
+    };
+    let voices: Vec<_> = epochs(speaker).chain(epochs(relay)).map(voice).collect();
+    if voices.iter().any(|other| *other != voices[0])
+        && has_changed(&epochs(relay).map(voice).collect::<Vec<_>>())
+    {
+        return false;
+    }
     let names = |end: End| {
         let terms = evidence.sessions.terms(end).iter().flat_map(|terms| &terms.formats);
         terms.map(|format| (format.payload_type, format.name.clone())).collect::<Vec<_>>()
     };
     let (out, into) = (names(relay), names(speaker));
-    into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+    // Where one of them knows keys as events and the other as tones, the sound is not passed on untouched.
+    let knows_events = |formats: &[(u8, String)]| formats.iter().any(|format| format.1 == "telephone-event");
+    knows_events(&into) == knows_events(&out)
+        && into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+}
+
+fn has_changed(voices: &[Option<u8>]) -> bool {
+    voices.iter().any(|voice| *voice != voices[0])
+}
+
+/// Whether keys came by INFO, which the PBX may turn into something else.
+fn has_info(evidence: &Evidence<'_>, session: usize) -> bool {
+    let call_id = &evidence.sessions.all[session].call_id;
+    evidence.log.requests().any(|request| request.method == "INFO" && request.call_id == *call_id)
 }
 
 fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -160,20 +185,32 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let listens = evidence.sessions.terms(relay).iter().all(|terms| {
             terms.over || (!terms.forbid() && terms.formats.iter().any(|format| format.is_event()))
         });
+        let tells = evidence
+            .sessions
+            .terms(speaker)
+            .iter()
+            .all(|terms| terms.formats.iter().any(|format| format.is_event()));
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
-        if !listens || is_damaged {
+        if !listens || !tells || is_damaged || has_info(evidence, speaker.session) {
             continue;
         }
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         let over =
             evidence.sessions.all[relay.session].over[relay.side].unwrap_or(Instant::from_nanos(u64::MAX));
-        let during = |at: &Instant| *at > joined + SLACK && *at + SLACK < over;
-        let pressed = text(evidence.flows.from(speaker), |packet| packet.arrivals().any(|at| during(&at)));
+        // An answer that comes in the ACK may come late.
+        let own = End { side: 1 - speaker.side, ..speaker };
+        let agreed = evidence.sessions.terms(own).first().map_or(joined, |terms| terms.since.max(joined));
+        let during = |at: &Instant| {
+            *at > agreed + SLACK && *at + SLACK < over && evidence.has_kept(speaker.session, *at)
+        };
         let told = text(evidence.flows.from(relay), |_| true);
-        if pressed != told {
+        // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
+        let certain = pressed(evidence.flows.from(speaker), &during);
+        let perhaps = text(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
+        if !is_within(&certain, &told) || !is_within(&told, &perhaps) {
             let at = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
-            findings.add(at, format!("{pressed:?} became {told:?}"));
+            findings.add(at, format!("{certain:?} became {told:?}"));
         }
     }
 }
@@ -187,6 +224,34 @@ fn text<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, counts: impl Fn(&Rtp<'_>)
         text.extend(counted.filter_map(|(_, number, _)| event::key(number)));
     }
     text
+}
+
+/// The keys that came in this time, each before the next.
+fn pressed<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, during: impl Fn(&Instant) -> bool) -> String {
+    let mut text = String::new();
+    for flow in flows {
+        let keys = keys_in(flow);
+        let came = |packets: &[usize]| {
+            let arrivals = packets.iter().flat_map(|at| flow.packets[*at].arrivals());
+            arrivals.collect::<Vec<_>>()
+        };
+        let begins: Vec<Option<Instant>> =
+            keys.iter().map(|(.., packets)| came(packets).into_iter().min()).collect();
+        for (place, (_, number, packets)) in keys.iter().enumerate() {
+            let next = begins[place + 1..].iter().flatten().min();
+            let counts = |at: &Instant| during(at) && next.is_none_or(|next| at < next);
+            if came(packets).iter().any(counts) {
+                text.extend(event::key(*number));
+            }
+        }
+    }
+    text
+}
+
+/// Whether the letters of one text stand in another, in their order.
+fn is_within(part: &str, whole: &str) -> bool {
+    let mut letters = whole.chars();
+    part.chars().all(|letter| letters.any(|other| other == letter))
 }
 
 fn voices_pass(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -91,42 +91,49 @@ fn streams_repeat_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (transaction, request) in evidence.log.transactions_of("INVITE") {
+    for (transaction, _) in evidence.log.transactions_of("INVITE") {
         let refusals = evidence.log.at(&transaction.responses);
         let refusals: Vec<&Sip> = refusals
             .filter(|response| response.over_udp && response.answers("INVITE", |s| s >= 300))
+            .filter(|response| response.status != Some(400) || !evidence.log.is_to_damaged(response))
             .collect();
-        let Some(first) = refusals.first() else { continue };
-        // A copy of the INVITE brings another copy of the refusal; the others are the timer's.
-        let asked: Vec<Instant> =
-            evidence.log.at(&transaction.requests).flat_map(|request| request.arrivals()).collect();
-        let is_asked_for = |refusal: &Sip| {
-            asked
-                .iter()
-                .any(|arrived| *arrived > first.at && (*arrived..*arrived + SLACK).contains(&refusal.at))
-        };
-        let timed: Vec<&Sip> = refusals.iter().copied().filter(|refusal| !is_asked_for(refusal)).collect();
-        let acks = || evidence.log.at(&transaction.acks).chain(ghosts(evidence, transaction, "ACK"));
-        // A copy that was asked for may have come in the moment of the timer, so gaps are no measure.
-        for send in timed.iter().filter(|send| !is_on_schedule(send.at.since(first.at))) {
-            let what = format!("{} was repeated {:?} after the first", send.name(), send.at.since(first.at));
-            findings.blame(send.from, send.at, what);
+        // Who was off in between has forgotten that it refused before.
+        for refusals in refusals.chunk_by(|one, next| evidence.ran(one.from, one.at, next.at)) {
+            check_refusal(evidence, transaction, refusals, findings);
         }
-        let heard = evidence.log.at(&transaction.acks).flat_map(Sip::arrivals).min();
-        check_end(&timed, 11, heard, findings);
-        let is_over = first.at + PATIENCE + SLACK <= evidence.run.end;
-        let goes_on = is_over && evidence.ran(first.from, first.at, first.at + PATIENCE);
-        // Without state there is no timer: what comes again is refused again (section 8.2.7).
-        let is_stateless = matches!(first.status, Some(400 | 503));
-        if goes_on && !is_stateless && acks().all(|ack| ack.arrived.is_none()) && refusals.len() < NEARLY_ALL
-        {
-            let (times, name) = (refusals.len(), first.name());
-            findings.blame(
-                first.from,
-                request.at + PATIENCE,
-                format!("{name} was sent {times} times and no ACK came"),
-            );
-        }
+    }
+}
+
+fn check_refusal(
+    evidence: &Evidence<'_>,
+    transaction: &Transaction,
+    refusals: &[&Sip],
+    findings: &mut Findings,
+) {
+    let first = refusals[0];
+    // A copy of the INVITE, damaged ones too, brings another copy of the refusal; the others are the timer's.
+    let asked: Vec<Instant> =
+        evidence.log.at(&transaction.requests).flat_map(|request| request.perhaps()).collect();
+    let is_asked_for = |refusal: &Sip| {
+        asked.iter().any(|arrived| *arrived > first.at && (*arrived..*arrived + SLACK).contains(&refusal.at))
+    };
+    let timed: Vec<&Sip> = refusals.iter().copied().filter(|refusal| !is_asked_for(refusal)).collect();
+    // A copy that was asked for may have come in the moment of the timer, so gaps are no measure.
+    for send in timed.iter().filter(|send| !is_on_schedule(send.at.since(first.at))) {
+        let what = format!("{} was repeated {:?} after the first", send.name(), send.at.since(first.at));
+        findings.blame(send.from, send.at, what);
+    }
+    let acks = || evidence.log.at(&transaction.acks).chain(ghosts(evidence, transaction, "ACK"));
+    let heard = evidence.log.at(&transaction.acks).flat_map(Sip::arrivals).filter(|at| *at >= first.at).min();
+    check_end(&timed, 11, heard, findings);
+    let end = first.at + PATIENCE;
+    let goes_on = end + SLACK <= evidence.run.end && evidence.ran(first.from, first.at, end);
+    let is_heard = acks().flat_map(Sip::perhaps).any(|heard| heard >= first.at && heard < end);
+    // Without state there is no timer: what comes again is refused again (section 8.2.7).
+    let is_stateless = matches!(first.status, Some(400 | 503));
+    if goes_on && !is_stateless && !is_heard && refusals.len() < NEARLY_ALL {
+        let what = format!("{} was sent {} times and no ACK came", first.name(), refusals.len());
+        findings.blame(first.from, end, what);
     }
 }
 
@@ -157,8 +164,10 @@ fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Sip], findings: &mut Findings) {
     let first = sends[0];
     let within = evidence.log.dialog(first).map(|dialog| dialog.messages.as_slice()).unwrap_or_default();
-    let is_its_ack = |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq;
-    let acked = evidence.log.at(within).filter(is_its_ack).flat_map(Sip::arrivals).min();
+    let is_its_ack =
+        |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq && ack.from.ip() != first.from.ip();
+    let acks = || evidence.log.at(within).filter(is_its_ack);
+    let acked = acks().flat_map(Sip::arrivals).min();
     // Who hangs up, or is hung up, waits no longer.
     let byes = evidence.log.at(within).filter(|message| message.asks("BYE") && message.at >= first.at);
     let over = byes
@@ -168,10 +177,13 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     check_end(sends, 11, acked, findings);
     let end = first.at + PATIENCE;
     let goes_on = end + SLACK < evidence.run.end && evidence.ran(first.from, first.at, end) && first.over_udp;
-    let is_heard = acked.is_some()
-        || over.is_some_and(|over| over < end)
-        || ghosts(evidence, transaction, "ACK").next().is_some()
-        || evidence.log.damaged_to(first.from);
+    // A change by the other side tells that the 2xx has come, too (RFC 5407 section 3.1.4).
+    let changes = evidence.log.at(within).filter(|message| {
+        message.asks("INVITE") && message.from.ip() != first.from.ip() && message.at > first.at
+    });
+    let is_heard = over.is_some_and(|over| over < end)
+        || acks().chain(changes).flat_map(Sip::perhaps).any(|heard| heard < end)
+        || ghosts(evidence, transaction, "ACK").next().is_some();
     if !goes_on || is_heard {
         return;
     }
@@ -245,9 +257,21 @@ fn check_gaps(
 ) {
     let mut expected = T1;
     for pair in sends.windows(2) {
+        let (from, start, end) = (pair[1].from, sends[0].at, pair[1].at);
+        // While a host is off a timer goes off late, and the next when it would have gone off anyway.
+        let was_off = !evidence.ran(from, start, end);
+        let is_late = !evidence.ran(from, pair[0].at, end)
+            || was_off && (is_on_schedule(end.since(start)) || !pair[1].over_udp)
+            // On a stream that breaks some of them may never have been written.
+            || pair[0].over.is_some_and(|over| over <= end);
+        if is_late {
+            expected = (expected * 2).min(longest);
+            continue;
+        }
         let gap = pair[1].at.since(pair[0].at);
-        let gap_and_grain = gap + evidence.run.grain;
-        let fits = |expected: Duration| expected <= gap_and_grain && gap < expected + SLACK;
+        let gap_and_grain = pair[1].at.since(pair[0].meant) + evidence.run.grain;
+        let gap_or_less = pair[1].meant.since(pair[0].at);
+        let fits = |expected: Duration| expected <= gap_and_grain && gap_or_less < expected + SLACK;
         // After a provisional response every gap is the longest.
         let is_long = fits(longest.min(T2)) && rang.is_some_and(|rang| rang <= pair[1].at);
         if !fits(expected) && !is_long {

@@ -1,6 +1,8 @@
 //! What is judged: the packets of a world that has come to rest, and what it saw beside them.
 
-use super::{Break, Evidence, rules};
+use super::log::Log;
+use super::session::Sessions;
+use super::{Break, Evidence, rules, seal};
 use crate::network::{Binding, Books, Outage, Packet};
 use pbx::time::{Duration, Instant, WallClock};
 use serde_json::Value;
@@ -46,18 +48,21 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Every rule that was broken, the first break of each, in the order of time.
     pub fn judge(&self) -> Vec<Break> {
-        let evidence = Evidence::of(self);
+        let log = Log::of(self.packets);
+        let sessions = Sessions::of(&log);
+        let opened = seal::open(self.packets, &sessions);
+        let evidence = Evidence::of(self, log, sessions, &opened);
         let mut breaks: Vec<Break> = rules().filter_map(|rule| evidence.first_break(rule)).collect();
         breaks.sort_by_key(|broken| broken.at);
         breaks
     }
 
-    /// Whether somebody listened there then. Who opens or closes in this very instant does.
-    pub(super) fn is_bound(&self, address: SocketAddr, at: Instant) -> bool {
+    /// Whether somebody listened there at any time between two moments. Who opens or closes in this very instant does.
+    pub(super) fn was_bound(&self, address: SocketAddr, from: Instant, to: Instant) -> bool {
         let Some(bindings) = self.bindings else { return true };
-        let begun = bindings.partition_point(|binding| binding.since <= at);
+        let begun = bindings.partition_point(|binding| binding.since <= to);
         let holds =
-            |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= at);
+            |binding: &Binding| binding.address == address && binding.until.is_none_or(|until| until >= from);
         bindings[..begun].iter().rev().any(holds)
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Stream {
     pub(super) ptime: Option<u32>,
     /// Milliseconds.
     pub(super) maxptime: Option<u32>,
+    /// What its writer seals with (RFC 4568): the tag, and the rest of the line.
+    keys: Vec<(String, String)>,
 }
 
 /// A payload type and what it stands for.
@@ -66,13 +68,25 @@ impl Stream {
         let numbers = words.skip(1).filter_map(|word| word.parse().ok());
         let direction = direction.unwrap_or_default();
         let formats = numbers.map(Format::of_static).collect();
-        Some(Stream { kind, port, address, formats, direction, ptime: None, maxptime: None })
+        Some(Stream {
+            kind,
+            port,
+            address,
+            formats,
+            direction,
+            ptime: None,
+            maxptime: None,
+            keys: Vec::new(),
+        })
     }
 
     fn take(&mut self, attribute: &str) {
         let (name, value) = attribute.split_once(':').unwrap_or((attribute, ""));
         match name {
             "rtpmap" => self.map(value),
+            "crypto" => {
+                self.keys.extend(value.split_once(' ').map(|(tag, key)| (tag.to_owned(), key.to_owned())))
+            }
             "ptime" => self.ptime = value.trim().parse().ok(),
             "maxptime" => self.maxptime = value.trim().parse().ok(),
             _ => self.direction = Direction::of_attribute(name).unwrap_or(self.direction),
@@ -95,6 +109,12 @@ impl Stream {
     pub(super) fn target(&self) -> Option<SocketAddr> {
         let address = self.address.filter(|address| !address.is_unspecified() && self.port != 0)?;
         Some(SocketAddr::new(address, self.port))
+    }
+
+    /// What its writer seals with, when the other side has taken one of its keys by the tag.
+    pub(super) fn keys_with(&self, other: &Stream) -> Option<String> {
+        let is_common = |(tag, _): &&(String, String)| other.keys.iter().any(|(theirs, _)| theirs == tag);
+        self.keys.iter().find(is_common).map(|(_, key)| key.clone())
     }
 
     /// The first codec that carries sound.

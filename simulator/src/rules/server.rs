@@ -85,11 +85,21 @@ fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_over =
             arrived + PATIENCE <= evidence.run.end && evidence.ran(request.to, arrived, evidence.run.end);
         let ends = evidence.log.at(&transaction.responses).any(Sip::is_final);
+        // Who works on it and is not done when the client gives up says nothing (RFC 4320 section 4.2).
+        let works = evidence.log.at(&transaction.responses).any(Sip::is_provisional);
+        let ends = ends || works && request.method != "INVITE";
         // Whoever never says anything is dead, or no SIP agent at all.
         if !evidence.is_pbx(request.to) && !speaking.contains(&request.to.ip()) {
             continue;
         }
-        if is_over && !ends && !evidence.log.is_noisy(request.from) && !evidence.is_unheard(request) {
+        // On a connection that breaks the answer breaks off, too.
+        let breaks = request.over.is_some_and(|over| over < arrived + PATIENCE);
+        if is_over
+            && !ends
+            && !breaks
+            && !evidence.log.is_noisy(request.from)
+            && !evidence.is_unheard(request)
+        {
             findings.blame(request.to, arrived, format!("{} had none", request.name()));
         }
     }
@@ -118,7 +128,9 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         let by = arrived + TRYING_WITHIN + SLACK;
         let is_heard = evidence.log.at(&transaction.responses).any(|response| response.at <= by);
+        let breaks = request.over.is_some_and(|over| over <= by);
         if !is_heard
+            && !breaks
             && by < evidence.run.end
             && evidence.ran(request.to, arrived, by)
             && !evidence.is_unheard(request)
@@ -131,7 +143,7 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, _) in evidence.log.transactions_of("INVITE") {
-        let asked: Vec<Instant> = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).collect();
+        let asked: Vec<Instant> = evidence.log.at(&transaction.requests).flat_map(Sip::perhaps).collect();
         let is_asked_for =
             |response: &Sip| asked.iter().any(|at| (*at..*at + AT_ONCE).contains(&response.at));
         let mut first: Option<&Sip> = None;
@@ -223,9 +235,12 @@ fn noise_begins_nothing(evidence: &Evidence<'_>, findings: &mut Findings) {
     };
     for (response, status) in evidence.log.responses().filter(|(response, _)| begins(response)) {
         let asked = evidence.log.transaction(response).and_then(|it| evidence.log.at(&it.requests).next());
+        let came =
+            evidence.log.transaction(response).is_some_and(|transaction| !transaction.ghosts.is_empty());
         let is_noise = match asked {
             Some(request) => request.call_id.is_empty() || request.from_tag.is_empty(),
-            None => evidence.log.is_noisy(response.to),
+            // What came damaged may have been a good request for its receiver.
+            None => !came && evidence.log.is_noisy(response.to),
         };
         if is_noise {
             findings.blame(response.from, response.at, format!("it was answered {status}"));

@@ -41,6 +41,8 @@ pub(super) struct Session {
     pub(super) refused: Vec<(Instant, Description)>,
     /// By side and stream: what holds, in the order of time.
     pub(super) terms: [Vec<Vec<Terms>>; 2],
+    /// Whether a description came damaged: what was agreed then, nobody knows.
+    pub(super) is_blurred: bool,
     /// What was wrong in the order of offers and answers, by rule.
     pub(super) irregular: Vec<Irregular>,
 }
@@ -95,6 +97,8 @@ pub(super) struct Terms {
     /// What the other side says of packet times.
     pub(super) ptime: Option<u32>,
     pub(super) maxptime: Option<u32>,
+    /// What this side seals with, where both have a key.
+    pub(super) key: Option<String>,
     /// The session is over.
     pub(super) over: bool,
 }
@@ -115,6 +119,12 @@ impl Sessions {
         let claims = self.ends.get(&address)?;
         let claimed = claims.partition_point(|(since, _)| *since <= at);
         claims[..claimed].last().map(|(_, end)| *end)
+    }
+
+    /// Whether packets of any are sealed.
+    pub(super) fn are_sealed(&self) -> bool {
+        let terms = self.all.iter().flat_map(|session| session.terms.iter().flatten().flatten());
+        terms.into_iter().any(|terms| terms.key.is_some())
     }
 
     pub(super) fn terms(&self, end: End) -> &[Terms] {
@@ -196,6 +206,10 @@ impl Reading {
             None => self.on_request(message),
             Some(status) => self.on_response(message, status),
         }
+        if message.damaged.is_some() && message.sdp.is_some() {
+            let session = self.by_call.get(&message.call_id);
+            session.into_iter().for_each(|session| self.sessions[*session].is_blurred = true);
+        }
     }
 
     fn on_request(&mut self, request: &Sip) {
@@ -235,6 +249,7 @@ impl Reading {
             exchanges: Vec::new(),
             refused: Vec::new(),
             terms: [Vec::new(), Vec::new()],
+            is_blurred: false,
             irregular: Vec::new(),
         });
     }
@@ -313,7 +328,7 @@ impl Reading {
     fn resolve(&mut self, session: usize, key: &(String, String), at: Instant, arrived: Option<Instant>) {
         for open in self.offers.entry(session).or_default().iter_mut().filter(|open| open.key == *key) {
             open.resolved.get_or_insert(at);
-            open.resolution_arrived = open.resolution_arrived.or(arrived);
+            open.resolution_arrived = open.resolution_arrived.into_iter().chain(arrived).min();
         }
     }
 
@@ -372,10 +387,10 @@ impl Reading {
         if is_reliable {
             transaction.only_preview = false;
         }
-        self.resolve(session, key, response.at, response.arrived);
+        self.resolve(session, key, response.at, response.perhaps().min());
         let bound = self.offers.get(&session).into_iter().flatten().find(|open| open.key == *key);
         // The first copy that comes is the one that binds.
-        if bound.and_then(|open| open.resolution_arrived) == response.arrived
+        if bound.and_then(|open| open.resolution_arrived) == response.perhaps().min()
             && let Some(arrived) = response.arrived
         {
             self.agree(session, 1 - side, &offer.description, &sdp.description, arrived);
@@ -429,7 +444,7 @@ impl Reading {
             .into_iter()
             .flatten()
             .any(|open| open.key == key && open.resolution_arrived.is_some());
-        self.resolve(session, &key, carrier.at, carrier.arrived);
+        self.resolve(session, &key, carrier.at, carrier.perhaps().min());
         if is_first {
             self.sessions[session].exchanges.push(Exchange {
                 offered_by: 1 - side,
@@ -462,7 +477,7 @@ impl Reading {
         response: &Sip,
     ) {
         let session = transaction.session;
-        self.resolve(session, key, response.at, response.arrived);
+        self.resolve(session, key, response.at, response.perhaps().min());
         if !transaction.refused
             && !transaction.initial
             && let Some(offer) = &transaction.offer
@@ -564,6 +579,7 @@ impl Terms {
             own: own.formats.clone(),
             ptime: theirs.ptime,
             maxptime: theirs.maxptime,
+            key: own.keys_with(theirs),
             over: false,
         }
     }

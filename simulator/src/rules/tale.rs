@@ -1,7 +1,7 @@
 //! Tales of packets that were never sent, to see what rules say of them.
 
 use super::Run;
-use crate::network::{Binding, Books, Fate, Kind, Packet};
+use crate::network::{Binding, Books, Fate, Kind, Outage, Packet};
 use pbx::rtp::packet::Header;
 use pbx::time::{Duration, Instant, WallClock};
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub(super) struct Tale {
     needs_record: bool,
     books: Option<Books>,
     excused: BTreeSet<IpAddr>,
+    outages: Vec<Outage>,
     left_over: Vec<String>,
     bindings: Option<Vec<Binding>>,
     complaints: Vec<(Instant, String)>,
@@ -37,6 +38,7 @@ impl Tale {
             needs_record: true,
             books: None,
             excused: BTreeSet::new(),
+            outages: Vec::new(),
             left_over: Vec::new(),
             bindings: None,
             complaints: Vec::new(),
@@ -122,6 +124,13 @@ impl Tale {
     /// Whoever has this address was told to do wrong.
     pub(super) fn excuses(mut self, last: u8) -> Tale {
         self.excused.insert(IpAddr::from([10, 0, 0, last]));
+        self
+    }
+
+    /// Whoever has this address is off for this time.
+    pub(super) fn off(mut self, last: u8, from: u64, to: u64) -> Tale {
+        let (from, to) = (Instant::from_millis(from), Some(Instant::from_millis(to)));
+        self.outages.push(Outage { host: IpAddr::from([10, 0, 0, last]), from, to });
         self
     }
 
@@ -254,7 +263,7 @@ impl Tale {
             grain: Duration::ZERO,
             packets: &self.packets,
             pbx: IpAddr::from([10, 0, 0, 1]),
-            outages: &[],
+            outages: &self.outages,
             excused: &self.excused,
             unheard: &BTreeSet::new(),
             records: Some(&records),

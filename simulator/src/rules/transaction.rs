@@ -40,7 +40,8 @@ pub(super) const RULES: &[Rule] = &[
 
 fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, request) in evidence.log.asked() {
-        let mut finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+        let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+        let mut finals = finals.filter(|response| !evidence.log.is_to_damaged(response));
         let Some(first) = finals.next() else { continue };
         for other in finals.filter(|other| other.status != first.status) {
             if evidence.ran(other.from, first.at, other.at) {
@@ -55,7 +56,8 @@ fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn nothing_provisional_after_the_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     for transaction in &evidence.log.transactions {
         let mut ended: Option<&Sip> = None;
-        for response in evidence.log.at(&transaction.responses) {
+        let told = evidence.log.at(&transaction.responses);
+        for response in told.filter(|response| !evidence.log.is_to_damaged(response)) {
             match ended {
                 Some(end)
                     if response.is_provisional() && evidence.ran(response.from, end.at, response.at) =>
@@ -90,7 +92,7 @@ fn branches_are_unique(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn responses_are_of_their_requests(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (response, _) in evidence.log.responses() {
+    for (response, _) in evidence.log.responses().filter(|(it, _)| !evidence.log.may_copy_damage(it)) {
         let what = match evidence.log.transaction(response) {
             Some(transaction) => difference(evidence, transaction, response),
             // Of what cannot be read, what can be made out is answered.
@@ -142,6 +144,9 @@ fn responses_have_tags(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let Some(transaction) = response.transaction else { continue };
+        if evidence.log.is_to_damaged(response) {
+            continue;
+        }
         let first = first.entry(transaction).or_insert(response);
         if first.to_tag != response.to_tag && evidence.ran(response.from, first.at, response.at) {
             let what = format!("{} has another than {}", response.name(), first.name());

@@ -72,7 +72,9 @@ fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn responses_go_back(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (response, _) in evidence.log.responses() {
+    for (response, _) in
+        evidence.log.responses().filter(|(response, _)| !evidence.log.may_copy_damage(response))
+    {
         let Some(transaction) = evidence.log.transaction(response) else { continue };
         let asked: Vec<&Sip> = evidence.log.at(&transaction.requests).collect();
         let wrongs: Vec<Option<String>> = asked.iter().map(|request| astray(request, response)).collect();

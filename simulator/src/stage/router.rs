@@ -37,6 +37,7 @@ impl Stage {
         let inside = self.names.keys().filter(|address| box_of(**address) == Some(router.into())).count();
         let host = self.network.host_behind(number, name, FIRST + inside as u8);
         self.names.insert(host.address(), name.to_owned());
+        self.apply_script();
         self.add_phone_on(host, name, name, transport).await
     }
 

@@ -34,6 +34,9 @@ pub struct Person {
     /// Over TCP, not UDP.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tcp: bool,
+    /// Behind a router that does NAT.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub router: bool,
     /// Its owner says something while a call is up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub talks: bool,
@@ -154,6 +157,14 @@ pub enum Deed {
     LoseNetwork,
     /// Its network is back.
     FindNetwork,
+    /// Nothing passes between it and the PBX, or one way only.
+    Cut(Way),
+    /// Everything passes again.
+    Mend,
+    /// Its connections break when it has sent so many bytes more over them, in the middle of a message perhaps.
+    BreakConnection(usize),
+    /// Sends the other side to a number.
+    Transfer(String),
     /// Sends a text as it is, lines ended by CR LF, an empty line at the end.
     Send(String),
     /// The PBX loses its power.
@@ -189,6 +200,14 @@ impl fmt::Display for CaseError {
 }
 
 impl std::error::Error for CaseError {}
+
+impl Person {
+    /// Whether the person's telephone, or the router before it, is called so.
+    pub(super) fn is_at(&self, name: &str) -> bool {
+        let router = name.strip_suffix("'s router").filter(|_| self.router);
+        router.unwrap_or(name) == self.name
+    }
+}
 
 /// Who is not a telephone.
 pub(super) const PBX: &str = "PBX";
@@ -228,7 +247,7 @@ impl Case {
     }
 
     fn check(&self) -> Result<(), CaseError> {
-        let is_known = |name: &str| name == PBX || self.people.iter().any(|person| person.name == name);
+        let is_known = |name: &str| name == PBX || self.people.iter().any(|person| person.is_at(name));
         let actors = self.actions.iter().map(|action| action.who.as_str());
         let links = self.weather.iter().map(|gust| gust.who.as_str());
         let faults = self.faults.iter().flat_map(Plan::names);

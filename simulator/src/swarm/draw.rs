@@ -13,6 +13,8 @@ use pbx::buggify::HARDSHIPS;
 pub struct Wishes {
     /// Hardships are drawn for the PBX as well.
     pub buggify: bool,
+    /// Routers are drawn, and connections that break in the middle of a message: not every rule knows them yet.
+    pub rough: bool,
     /// These bugs are planted in every case.
     pub bugs: Vec<String>,
 }
@@ -20,7 +22,7 @@ pub struct Wishes {
 /// The case of a seed.
 pub fn draw(seed: u64, wishes: &Wishes) -> Case {
     let mut draws = Draws { dice: Dice::new(seed).named("case"), count: 0 };
-    let traits = Traits::draw(&mut draws);
+    let traits = Traits::draw(&mut draws, wishes.rough);
     let people = draw_people(&traits, &mut draws);
     let office = draw_office(&traits, &people, &mut draws);
     let weather = draw_weather(&traits, &people, &mut draws);
@@ -70,12 +72,16 @@ struct Traits {
     flipped: bool,
     bursts: bool,
     lost_networks: bool,
+    routers: bool,
+    transfers: bool,
+    cuts: bool,
+    broken_streams: bool,
     power_cuts: bool,
     shut_downs: bool,
 }
 
 impl Traits {
-    fn draw(draws: &mut Draws) -> Traits {
+    fn draw(draws: &mut Draws, rough: bool) -> Traits {
         let mut even = || draws.is(50);
         Traits {
             tcp: even(),
@@ -102,6 +108,10 @@ impl Traits {
             lost_networks: even() && even(),
             power_cuts: even() && even() && even(),
             shut_downs: even() && even() && even(),
+            routers: even() && even() && rough,
+            transfers: even() && even(),
+            cuts: even() && even(),
+            broken_streams: even() && rough,
             // Sound costs a hundred times what signalling does.
             applications: even() && even() && even(),
             talks: even() && even() && even() && even() && even(),
@@ -154,11 +164,14 @@ fn draw_people(traits: &Traits, draws: &mut Draws) -> Vec<Person> {
             5 if traits.unwilling => Answers::Dead,
             _ => Answers::After(draws.moment(traits.races)),
         };
+        // Another telephone of somebody speaks UDP and is in the office.
+        let tcp = traits.tcp && !shares && draws.is(40);
+        let router = traits.routers && !shares && draws.is(50);
         people.push(Person {
             name: (*name).to_owned(),
             extension,
-            // Another telephone of somebody speaks UDP.
-            tcp: traits.tcp && !shares && draws.is(40),
+            tcp,
+            router,
             talks: traits.talks && draws.is(50),
             offers_late: traits.offers_late && draws.is(30),
             answers,
@@ -244,7 +257,7 @@ fn draw_call(begins: u64, traits: &Traits, people: &[Person], draws: &mut Draws,
     }
     let lasts = 200 + if is_short { draws.below(600) } else { draws.moment(false) };
     for _ in 0..draws.below(4) {
-        draw_change(answered + draws.below(lasts), traits, [caller, callee], draws, actions);
+        draw_change(answered + draws.below(lasts), traits, ([caller, callee], people), draws, actions);
     }
     let ends = answered + lasts;
     match draws.below(if traits.races { 4 } else { 3 }) {
@@ -259,9 +272,19 @@ fn draw_call(begins: u64, traits: &Traits, people: &[Person], draws: &mut Draws,
 }
 
 /// Something happens in a call.
-fn draw_change(at: u64, traits: &Traits, ends: [&Person; 2], draws: &mut Draws, actions: &mut Vec<Action>) {
+fn draw_change(
+    at: u64,
+    traits: &Traits,
+    (ends, people): ([&Person; 2], &[Person]),
+    draws: &mut Draws,
+    actions: &mut Vec<Action>,
+) {
     const KEYS: [&str; 4] = ["1", "42", "*9", "0#5"];
     let who = &draws.one(&ends).name;
+    if traits.transfers && draws.is(25) {
+        let number = if draws.is(80) { draws.one(people).extension.clone() } else { "nobody".to_owned() };
+        return actions.push(act(at, who, Deed::Transfer(number)));
+    }
     match draws.below(4) {
         0 | 1 if traits.hold => {
             actions.push(act(at, who, Deed::Hold));
@@ -287,6 +310,19 @@ fn draw_trouble(traits: &Traits, people: &[Person], draws: &mut Draws, actions: 
         if draws.is(70) {
             actions.push(act(at + 1 + draws.moment(false), &who, Deed::FindNetwork));
         }
+    }
+    if traits.cuts {
+        let (who, at) = (person(draws), draws.below(6_000));
+        let way = *draws.one(&[Way::Both, Way::Up, Way::Down]);
+        actions.push(act(at, &who, Deed::Cut(way)));
+        if draws.is(70) {
+            actions.push(act(at + 1 + draws.moment(false), &who, Deed::Mend));
+        }
+    }
+    let connected: Vec<&Person> = people.iter().filter(|person| person.tcp).collect();
+    if traits.broken_streams && !connected.is_empty() {
+        let (who, at) = (draws.one(&connected).name.clone(), draws.below(6_000));
+        actions.push(act(at, &who, Deed::BreakConnection(draws.below(1_500) as usize)));
     }
     if traits.leaves {
         let (who, at) = (person(draws), draws.below(6_000));
@@ -365,7 +401,8 @@ mod tests {
 
     #[test]
     fn every_deed_and_every_fault_is_drawn_some_time() {
-        let cases: Vec<Case> = (0..400).map(|seed| draw(seed, &Wishes::default())).collect();
+        let wishes = Wishes { rough: true, ..Wishes::default() };
+        let cases: Vec<Case> = (0..400).map(|seed| draw(seed, &wishes)).collect();
         let text: String = cases.iter().map(Case::write).collect();
         for deed in [
             "register",
@@ -381,6 +418,10 @@ mod tests {
             "lose_network",
             "find_network",
             "send",
+            "cut",
+            "mend",
+            "break_connection",
+            "transfer",
             "crash",
             "start",
             "shut_down",

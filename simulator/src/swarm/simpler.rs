@@ -103,7 +103,7 @@ pub(super) fn without_weather(case: &Case, run: &Run) -> Option<Case> {
 /// Without these people, whatever they do, and whatever happens on their links.
 fn without_people(case: &mut Case, from: usize, end: usize) {
     let gone: Vec<Person> = case.people.drain(from..end).collect();
-    let is_gone = |name: &str| gone.iter().any(|person| person.name == name);
+    let is_gone = |name: &str| gone.iter().any(|person| person.is_at(name));
     case.actions.retain(|action| !is_gone(&action.who));
     case.weather.retain(|gust| !is_gone(&gust.who));
     if let Some(plan) = &mut case.faults {
@@ -169,6 +169,7 @@ fn simpler_manners(case: &Case, at: usize) -> Vec<Case> {
     let person = &case.people[at];
     let mut simpler = vec![
         Person { tcp: false, ..person.clone() },
+        Person { router: false, ..person.clone() },
         Person { talks: false, ..person.clone() },
         Person { offers_late: false, ..person.clone() },
     ];
@@ -185,9 +186,22 @@ fn simpler_manners(case: &Case, at: usize) -> Vec<Case> {
     let with = |simple: Person| {
         let mut people = case.people.clone();
         people[at] = simple;
-        Case { people, ..case.clone() }
+        let mut simpler = Case { people, ..case.clone() };
+        if person.router && !simpler.people[at].router {
+            rename(&mut simpler, &format!("{}'s router", person.name), &person.name);
+        }
+        simpler
     };
     simpler.into_iter().filter(|simple| simple != person).map(with).collect()
+}
+
+/// What happened to the packets of one happens to those of another.
+fn rename(case: &mut Case, old: &str, new: &str) {
+    for fault in case.faults.iter_mut().flat_map(|plan| &mut plan.packets) {
+        for name in [&mut fault.from, &mut fault.to].into_iter().filter(|name| *name == old) {
+            new.clone_into(name);
+        }
+    }
 }
 
 /// Everything from this action on happens earlier or at a rounder time; a number becomes that of a person.

@@ -5,7 +5,7 @@ use crate::audio::Law;
 use crate::rtp::event;
 
 #[test]
-fn keys_are_not_sent_to_who_did_not_list_them() {
+fn who_did_not_list_events_hears_keys_as_tones() {
     let mut world = World::new();
     let (alice, bob) = (world.phone(), world.phone());
     world.agree(alice, |_| {});
@@ -14,15 +14,85 @@ fn keys_are_not_sent_to_who_did_not_list_them() {
     world.says(alice, 1, &[1; 160]);
     world.sends(alice, Header { payload_type: 101, ..header(alice, 2) }, &[5, 10, 0, 160]);
     world.says(alice, 3, &[3; 160]);
+    world.pass(300);
     world.order(Command::Press { stream: bob, digit: '1', duration: Duration::from_millis(100) });
     world.pass(300);
     let heard = world.heard(bob);
-    assert_eq!(heard.len(), 2);
-    assert_eq!(
-        heard[1].header.sequence,
-        heard[0].header.sequence.wrapping_add(1),
-        "what we left out is no gap"
-    );
+    assert!(heard.iter().all(|packet| packet.header.payload_type == 0));
+    for (packet, next) in heard.iter().zip(&heard[1..]) {
+        assert_eq!(
+            next.header.sequence,
+            packet.header.sequence.wrapping_add(1),
+            "what was left out is no gap"
+        );
+        assert!(next.header.timestamp.wrapping_sub(packet.header.timestamp) >= 160);
+    }
+    assert_eq!(keys_in(&heard), "51");
+}
+
+#[test]
+fn keys_in_the_audio_reach_who_knows_events_as_events_alone() {
+    let mut world = World::new();
+    let (alice, bob) = (world.phone(), world.phone());
+    world.detect = true;
+    world.agree(alice, |a| a.telephone_event = None);
+    world.agree(bob, |_| {});
+    world.order(Command::Bridge(alice, bob));
+    for (n, frame) in pressed("15#").chunks(160).enumerate() {
+        world.says(alice, n as u16, frame);
+        world.pass(20);
+    }
+    let heard = world.heard(bob);
+    let mut receiver = event::Receiver::default();
+    let events = heard.iter().filter(|packet| packet.header.payload_type == 101);
+    let told = events.filter_map(|packet| {
+        receiver.receive(packet.header.timestamp, event::Payload::of(&packet.payload).unwrap())
+    });
+    assert_eq!(told.collect::<String>(), "15#");
+    let sound: Vec<_> = heard.into_iter().filter(|packet| packet.header.payload_type == 0).collect();
+    assert_eq!(keys_in(&sound), "", "no key is heard twice");
+    assert!(sound.len() > 10, "what is no key is passed on");
+}
+
+#[test]
+fn who_has_keys_by_messages_hears_none() {
+    let mut world = World::new();
+    let (alice, bob) = (world.phone(), world.phone());
+    world.agree(alice, |_| {});
+    world.agree(bob, |a| a.telephone_event = None);
+    world.order(Command::KeepKeys(bob));
+    world.order(Command::Bridge(alice, bob));
+    world.sends(alice, Header { payload_type: 101, ..header(alice, 2) }, &[5, 10, 0, 160]);
+    world.pass(300);
+    assert!(world.heard(bob).is_empty());
+}
+
+/// Keys of 100 ms with pauses of 200 ms, as they sound.
+fn pressed(keys: &str) -> Vec<u8> {
+    let mut codes = Vec::new();
+    for key in keys.chars() {
+        let (row, column) = crate::tone::dtmf::frequencies(key).unwrap();
+        let sines = [row, column].map(|f| crate::tone::Sine::new(f, -8.0, 8000).unwrap());
+        codes.extend(
+            (0..800).map(|n| Law::Mu.encode(sines.iter().map(|sine| sine.sample(n)).sum::<f64>() as i16)),
+        );
+        codes.extend([0xff; 1600]);
+    }
+    codes
+}
+
+/// The keys that somebody hears in these packets; what is missing between them is silence.
+fn keys_in(packets: &[Sent]) -> String {
+    let mut detector = crate::tone::dtmf::Detector::default();
+    let mut keys = String::new();
+    let mut next = packets.first().map_or(0, |packet| packet.header.timestamp);
+    for packet in packets {
+        let missing = packet.header.timestamp.wrapping_sub(next).min(1600);
+        keys.extend(detector.receive((0..missing).map(|_| 0)));
+        keys.extend(detector.receive(packet.payload.iter().map(|code| Law::Mu.decode(*code))));
+        next = packet.header.timestamp.wrapping_add(packet.payload.len() as u32);
+    }
+    keys
 }
 
 #[test]

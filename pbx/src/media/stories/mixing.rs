@@ -1,7 +1,7 @@
 //! Stories of the engine: conferences, whispering, recordings, copies.
 
 use super::*;
-use crate::audio::{Gain, Law};
+use crate::audio::Law;
 use std::f64::consts::TAU;
 
 /// What everybody says, in Hz: the voice of stream n.

@@ -2,13 +2,16 @@
 //!
 //! Here are the world they live in and what holds whatever happens.
 
+mod codecs;
 mod keys;
 mod mixing;
 mod playing;
 mod relay;
 mod reports;
+mod sealed;
 
 use super::*;
+use crate::audio::Gain;
 use crate::rtp::{Header, View};
 use crate::sdp::{Agreement, Codec, Direction, RemoteAudio};
 use crate::time::Instant;
@@ -60,7 +63,7 @@ proptest! {
     }
 
     #[test]
-    fn any_order_of_commands_leaves_nothing_behind(orders in prop::collection::vec((0u8..9, 1u64..5, 1u64..5), 1..80)) {
+    fn any_order_of_commands_leaves_nothing_behind(orders in prop::collection::vec((0u8..14, 1u64..5, 1u64..5), 1..80)) {
         let mut world = World::new();
         for (order, a, b) in orders {
             let (stream, other) = (StreamId(a), StreamId(b));
@@ -72,14 +75,27 @@ proptest! {
                 5 => world.order(Command::Echo(stream)),
                 6 => world.order(Command::Close(stream)),
                 7 => world.order(Command::Press { stream, digit: '1', duration: Duration::from_millis(50) }),
-                _ => world.order(Command::Stop(stream)),
+                8 => world.order(Command::Stop(stream)),
+                9 => world.order(Command::Join { mix: MixId(b % 2), stream, voice: Gain::UNITY }),
+                10 => {
+                    let mix = MixId(a % 2);
+                    world.order(Command::Gain { mix, from: stream, to: other, gain: Gain::NOTHING });
+                }
+                11 => world.order(Command::Fork { from: stream, to: other }),
+                12 => world.order(Command::Record {
+                    recording: RecordingId(a),
+                    channels: vec![vec![Tap::Leg(other), Tap::Mix(MixId(b % 2))], vec![Tap::Leg(stream)]],
+                }),
+                _ => world.order(Command::StopRecording(RecordingId(b))),
             }
             if world.has(stream) {
                 world.says(stream, order.into(), &[1; 160]);
             }
             world.pass(33);
         }
+        (1..5).for_each(|id| world.order(Command::StopRecording(RecordingId(id))));
         (1..5).for_each(|id| world.order(Command::Close(StreamId(id))));
+        world.pass(20);
         prop_assert_eq!(world.engine.poll_timeout(), None);
         prop_assert_eq!(world.engine.streams().count(), 0);
         prop_assert_eq!(world.bound.len(), 0);
@@ -170,12 +186,14 @@ impl World {
                 direction: Direction::SendRecv,
                 ptime: None,
                 maxptime: None,
+                sealing: Default::default(),
             },
             codecs: vec![codec("PCMU", 0)],
             telephone_event: Some(codec("telephone-event", 101)),
             renumbered: Vec::new(),
             direction: Direction::SendRecv,
             ptime: 20,
+            protection: None,
         });
         change(&mut agreement);
         self.order(Command::Agree { stream, agreement, timeout: self.timeout, detect_dtmf: self.detect });

@@ -38,6 +38,9 @@ pub(super) struct Arguments {
     /// Make life harder for the PBX (needs --features buggify)
     #[arg(long)]
     buggify: bool,
+    /// Routers, and connections that break in the middle of a message: not every rule knows them yet
+    #[arg(long)]
+    rough: bool,
     /// Plant a bug in the PBX (needs --features buggify); --bug list shows what there is
     #[arg(long, value_name = "NAME")]
     bug: Vec<String>,
@@ -83,7 +86,8 @@ fn again(file: &Path) -> Result<ExitCode, String> {
 }
 
 fn swarm(arguments: &Arguments) -> Result<ExitCode, String> {
-    let wishes = Wishes { buggify: arguments.buggify, bugs: arguments.bug.clone() };
+    let Arguments { buggify, rough, .. } = *arguments;
+    let wishes = Wishes { buggify, rough, bugs: arguments.bug.clone() };
     // Whatever cannot be played at all is told once, not for every seed.
     play(&draw(arguments.seeds.0, &wishes))?;
     let swarm = Swarm {

@@ -8,6 +8,7 @@ use super::transactions::ClientId;
 use super::{Agent, Description, Event, Misbehaviour, Pending, Purpose, SessionId, T1};
 use pbx::sip::{Method, Name, Request, Response, StatusCode};
 use pbx::time::Instant;
+use std::net::IpAddr;
 
 impl Agent {
     /// Calls a number of the PBX. Without an offer the other side is to make one; `replaces` is the value of that header
@@ -205,7 +206,11 @@ impl Agent {
         } else {
             call.gate.exchange = Exchange::Free;
             let dialog = call.dialog.clone();
-            self.acknowledge(&dialog, client, number, None);
+            let refusal = match &description {
+                Some(Description::Offer(offer)) => Some(refusing(offer, self.identity.path.local.ip())),
+                Some(Description::Answer(_) | Description::Preview(_)) | None => None,
+            };
+            self.acknowledge(&dialog, client, number, refusal.as_deref());
         }
         if gave_up {
             self.bye(session, now);
@@ -237,7 +242,9 @@ impl Agent {
             return;
         }
         let mut dialog = Dialog::of_invite(&invite.request, invite.path).established(response);
-        self.acknowledge(&dialog, client, number, None);
+        let offer = description(response.headers(), response.body()).filter(|_| !self.has_offered(client));
+        let refusal = offer.map(|offer| refusing(&offer, self.identity.path.local.ip()));
+        self.acknowledge(&dialog, client, number, refusal.as_deref());
         let bye = dialog.request(Method::Bye);
         self.send(bye, dialog.path(), Purpose::Outside, now);
     }
@@ -269,4 +276,18 @@ impl Agent {
     fn has_offered(&self, client: ClientId) -> bool {
         self.transactions.client(client).is_some_and(|client| !client.request.body().is_empty())
     }
+}
+
+/// What is said to an offer that came in a 2xx and that nobody wants any more: an answer without a stream, as there has to be
+/// one (RFC 3261 section 13.2.2.4, RFC 3264 section 6).
+fn refusing(offer: &[u8], host: IpAddr) -> Vec<u8> {
+    let mut answer = format!("v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n");
+    for stream in String::from_utf8_lossy(offer).lines().filter_map(|line| line.strip_prefix("m=")) {
+        let mut words = stream.split_whitespace();
+        if let (Some(kind), Some(_)) = (words.next(), words.next()) {
+            let rest: Vec<&str> = words.collect();
+            answer.push_str(&format!("m={kind} 0 {}\r\n", rest.join(" ")));
+        }
+    }
+    answer.into_bytes()
 }

@@ -19,8 +19,8 @@ pub(super) struct Client {
 enum State {
     /// An INVITE that nobody has answered.
     Calling { again: Option<Again>, until: Instant },
-    /// An INVITE that somebody works on.
-    Proceeding,
+    /// An INVITE that somebody works on; in a call that is over nobody waits for ever.
+    Proceeding { until: Option<Instant> },
     /// An INVITE that was refused: our ACK goes out once more for every copy of the refusal.
     Refused { ack: Vec<u8>, until: Instant },
     /// An INVITE that was accepted: every 2xx goes up (RFC 6026).
@@ -54,13 +54,17 @@ impl Client {
         let status = response.status();
         let (t1, is_reliable) = (self.t1, self.path.transport.is_reliable());
         match &mut self.state {
-            State::Calling { .. } | State::Proceeding if status.is_provisional() => {
-                self.state = State::Proceeding;
+            State::Calling { .. } | State::Proceeding { .. } if status.is_provisional() => {
+                let until = match self.state {
+                    State::Proceeding { until } => until,
+                    _ => None,
+                };
+                self.state = State::Proceeding { until };
             }
-            State::Calling { .. } | State::Proceeding if status.is_success() => {
+            State::Calling { .. } | State::Proceeding { .. } if status.is_success() => {
                 self.state = State::Accepted { until: now + t1 * 64 };
             }
-            State::Calling { .. } | State::Proceeding => {
+            State::Calling { .. } | State::Proceeding { .. } => {
                 let ack = self.acknowledgement(&response);
                 out.transmit(self.path, ack.clone());
                 // Timer D is over at once where nothing comes twice.
@@ -93,7 +97,11 @@ impl Client {
 
     pub(super) fn handle_timeout(&mut self, out: &mut Out, now: Instant) {
         match &mut self.state {
-            State::Calling { until, .. } | State::Trying { until, .. } if *until <= now => {
+            State::Calling { until, .. }
+            | State::Trying { until, .. }
+            | State::Proceeding { until: Some(until) }
+                if *until <= now =>
+            {
                 self.fail(StatusCode::REQUEST_TIMEOUT, out);
             }
             State::Calling { again: Some(again), .. } | State::Trying { again: Some(again), .. } => {
@@ -106,7 +114,7 @@ impl Client {
                     self.state = State::Over;
                 }
             }
-            State::Calling { .. } | State::Trying { .. } | State::Proceeding | State::Over => {}
+            State::Calling { .. } | State::Trying { .. } | State::Proceeding { .. } | State::Over => {}
         }
     }
 
@@ -118,14 +126,15 @@ impl Client {
             State::Refused { until, .. } | State::Accepted { until } | State::Answered { until } => {
                 Some(*until)
             }
-            State::Proceeding | State::Over => None,
+            State::Proceeding { until } => *until,
+            State::Over => None,
         }
     }
 
     /// The connection is gone: who waits for an answer waits in vain (RFC 3261 section 17.1.4).
     pub(super) fn path_failed(&mut self, out: &mut Out) {
         match self.state {
-            State::Calling { .. } | State::Proceeding | State::Trying { .. } => {
+            State::Calling { .. } | State::Proceeding { .. } | State::Trying { .. } => {
                 self.fail(StatusCode::SERVICE_UNAVAILABLE, out);
             }
             State::Refused { .. } | State::Accepted { .. } | State::Answered { .. } | State::Over => {}
@@ -135,6 +144,13 @@ impl Client {
     /// The request once more, as it was.
     pub(super) fn repeat(&self, out: &mut Out) {
         out.transmit(self.path, self.bytes.clone());
+    }
+
+    /// Its call is over: a final response may come for 64 * T1 and not for ever.
+    pub(super) fn expire(&mut self, now: Instant) {
+        if let State::Proceeding { until } = &mut self.state {
+            until.get_or_insert(now + self.t1 * 64);
+        }
     }
 
     pub(super) fn end(&mut self) {
@@ -151,7 +167,7 @@ impl Client {
 
     /// Whether a provisional and no final response has come, so that a CANCEL makes sense (RFC 3261 section 9.1).
     pub(super) fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding { .. })
     }
 
     /// CANCEL for this INVITE (RFC 3261 section 9.1): all but method and CSeq's method as it was.

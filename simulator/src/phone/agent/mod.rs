@@ -99,6 +99,8 @@ pub(super) enum Event {
     OfferRefused { session: SessionId, status: StatusCode },
     /// A text has come.
     Text(Vec<u8>),
+    /// A key has come by INFO.
+    Key(char),
     /// Somebody asks us to call somebody else: [`Agent::invite`], and [`Agent::report`] on it.
     Referred { session: SessionId, to: String, replaces: Option<String> },
     /// How a transfer of ours comes along.
@@ -246,7 +248,11 @@ impl Agent {
                 break;
             }
         }
-        let Agent { transactions, acknowledged, calls, .. } = self;
+        let Agent { transactions, acknowledged, calls, pending, .. } = self;
+        for call in calls.iter().filter(|call| call.is_over()) {
+            let is_its = |pending: &&Pending| matches!(pending.purpose, Purpose::Change { session, .. } if session == call.id);
+            pending.iter().filter(is_its).for_each(|pending| transactions.expire(pending.client, now));
+        }
         acknowledged.retain(|ack| transactions.client(ack.client).is_some());
         calls.retain(|call| !call.is_over());
     }

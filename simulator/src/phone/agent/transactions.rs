@@ -152,6 +152,13 @@ impl Transactions {
         }
     }
 
+    /// The call of this request of ours is over.
+    pub(super) fn expire(&mut self, client: ClientId, now: Instant) {
+        if let Some(found) = self.clients.iter_mut().find(|found| found.id == client) {
+            found.expire(now);
+        }
+    }
+
     /// Nothing is said to this request.
     pub(super) fn ignore(&mut self, server: ServerId) {
         if let Some(found) = self.servers.iter_mut().find(|found| found.id == server) {

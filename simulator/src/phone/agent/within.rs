@@ -57,6 +57,15 @@ impl Agent {
             self.transactions.ignore(server);
         }
         let Some(call) = self.call(session) else { return };
+        // What the other side has asked meanwhile ends with the call (RFC 3261 section 15.1.2).
+        let open = match &call.gate.exchange {
+            super::offers::Exchange::Theirs { server } => Some(*server),
+            _ => None,
+        };
+        if let Some(open) = open {
+            self.respond(open, StatusCode::REQUEST_TERMINATED, now);
+        }
+        let Some(call) = self.call(session) else { return };
         let bye = call.dialog.request(Method::Bye);
         let path = call.dialog.path();
         self.send(bye, path, Purpose::Bye(session), now);
@@ -99,7 +108,12 @@ impl Agent {
             _ if is_leaving => self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now),
             Method::Invite | Method::Update => self.take_change(session, server, request, now),
             Method::Prack => self.on_prack(session, server, request, now),
-            Method::Info => self.respond(server, StatusCode::OK, now),
+            Method::Info => {
+                let body = String::from_utf8_lossy(request.body());
+                let key = body.lines().find_map(|line| line.strip_prefix("Signal=")?.chars().next());
+                key.into_iter().for_each(|key| self.tell(Event::Key(key)));
+                self.respond(server, StatusCode::OK, now);
+            }
             Method::Message => {
                 self.tell(Event::Text(request.body().to_vec()));
                 self.respond(server, StatusCode::OK, now);

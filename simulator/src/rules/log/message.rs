@@ -10,13 +10,19 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Sip {
     pub(in crate::rules) at: Instant,
+    /// When its sender may have wanted to send it: a stream has to be opened first.
+    pub(in crate::rules) meant: Instant,
     pub(in crate::rules) from: SocketAddr,
     pub(in crate::rules) to: SocketAddr,
     /// When it arrived as it was sent.
     pub(in crate::rules) arrived: Option<Instant>,
     /// When a copy arrived that the network made.
     pub(in crate::rules) again: Option<Instant>,
+    /// When it arrived damaged: its ghost came then.
+    pub(in crate::rules) damaged: Option<Instant>,
     pub(in crate::rules) over_udp: bool,
+    /// When the stream that carried it was closed or broken.
+    pub(in crate::rules) over: Option<Instant>,
     pub(in crate::rules) bytes: Arc<[u8]>,
     /// `None` for a request.
     pub(in crate::rules) status: Option<u16>,
@@ -43,7 +49,7 @@ impl Sip {
     pub(super) fn read(written: &wire::Message<'_>) -> [Option<Sip>; 2] {
         let ghost = written.damaged.as_ref().and_then(|(arrived, bytes)| {
             let ghost = Sip::of(written, bytes)?;
-            Some(Sip { arrived: Some(*arrived), again: None, is_ghost: true, ..ghost })
+            Some(Sip { arrived: Some(*arrived), again: None, damaged: None, is_ghost: true, ..ghost })
         });
         [Sip::of(written, &written.bytes), ghost]
     }
@@ -64,11 +70,14 @@ impl Sip {
         let body = String::from_utf8_lossy(message.body()).into_owned();
         Some(Sip {
             at: written.sent,
+            meant: written.meant,
             from: written.from,
             to: written.to,
             arrived: written.arrived,
             again: written.again,
+            damaged: written.damaged.as_ref().map(|(at, _)| *at),
             over_udp: written.form == Form::Datagram,
+            over: written.over,
             bytes: bytes.into(),
             status,
             method: cseq.method().to_string(),
@@ -110,6 +119,11 @@ impl Sip {
     /// Each time it arrived as it was sent.
     pub(in crate::rules) fn arrivals(&self) -> impl Iterator<Item = Instant> {
         self.arrived.into_iter().chain(self.again)
+    }
+
+    /// Each time it arrived, if perhaps not as it was sent: its receiver may have understood it or not.
+    pub(in crate::rules) fn perhaps(&self) -> impl Iterator<Item = Instant> {
+        self.arrivals().chain(self.damaged)
     }
 
     /// How people call it.

@@ -10,10 +10,11 @@ pub(super) use message::Sip;
 pub(super) use noise::{Fault, Noise};
 pub(super) use transaction::Transaction;
 
+use super::acknowledgement::AT_ONCE;
 use crate::network::{Kind, Packet};
 use crate::wire;
 use pbx::time::{Duration, Instant};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// Longer than that nothing is on its way, unless something is in it.
@@ -28,8 +29,6 @@ pub(super) struct Log {
     pub(super) by_call_id: BTreeMap<String, Vec<usize>>,
     /// What should have been a message and is none, or not quite.
     pub(super) noise: Vec<Noise>,
-    /// The hosts to which something came damaged.
-    pub(super) damaged: BTreeSet<IpAddr>,
     /// When a stream was opened from one host to another.
     pub(super) opened: BTreeMap<(IpAddr, IpAddr), Vec<Instant>>,
     /// Whether every packet arrived once, whole and in its turn.
@@ -60,7 +59,6 @@ impl Log {
         Log {
             messages,
             noise,
-            damaged: written.iter().filter(|w| w.damaged.is_some()).map(|w| w.to.ip()).collect(),
             opened: opened(packets),
             transactions,
             dialogs,
@@ -108,9 +106,21 @@ impl Log {
         self.noise.iter().any(|noise| noise.from.ip() == host.ip())
     }
 
-    /// Whether anything came damaged to this host.
-    pub(super) fn damaged_to(&self, host: SocketAddr) -> bool {
-        self.damaged.contains(&host.ip())
+    /// Whether a response answers a damaged copy of its request, which is another request for who has received it.
+    pub(super) fn is_to_damaged(&self, response: &Sip) -> bool {
+        let Some(transaction) = self.transaction(response) else { return false };
+        let damaged = self.at(&transaction.requests).filter_map(|request| request.damaged);
+        let ghosts = self.at(&transaction.ghosts).filter(|ghost| ghost.is_request());
+        let mut came = damaged.chain(ghosts.filter_map(|ghost| ghost.arrived));
+        came.any(|came| (came..came + AT_ONCE).contains(&response.at))
+    }
+
+    /// Whether a response may repeat what a damaged copy of its request said.
+    pub(super) fn may_copy_damage(&self, response: &Sip) -> bool {
+        let Some(transaction) = self.transaction(response) else { return false };
+        let damaged = self.at(&transaction.requests).filter_map(|request| request.damaged);
+        let ghosts = self.at(&transaction.ghosts).filter(|ghost| ghost.is_request());
+        damaged.chain(ghosts.filter_map(|ghost| ghost.arrived)).any(|came| came <= response.at)
     }
 
     /// All that were sent.

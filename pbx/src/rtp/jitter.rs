@@ -1,0 +1,331 @@
+//! Packets that come in any order, some twice and some not at all, taken out in order and in time: a jitter buffer.
+//!
+//! Whoever plays asks for a packet each time it needs one ([`Buffer::take`]). The buffer holds back as much as the network
+//! lately scattered packets, and no more: it grows at once when packets come too late, and shrinks by one packet at a time when
+//! it has long held more than it had to. It is bounded: what is too far ahead begins anew.
+
+use super::Header;
+
+/// Packets that are held at most; a power of two.
+const PLACES: usize = 64;
+/// Bytes of the longest payload that is held; Opus has none longer (RFC 6716 section 3.4, one frame).
+const LONGEST: usize = 1276;
+/// Packets that are held back at the beginning, and at most.
+const FIRST: u16 = 2;
+const MOST: u16 = 10;
+/// So many packets in a row have to be superfluous before one is left out.
+const PATIENCE: u16 = 100;
+
+/// What there is to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next<'a> {
+    /// This payload.
+    Packet(&'a [u8]),
+    /// It was lost, or comes too late.
+    Lost,
+    /// Nothing is there: the other side pauses, or everything is late.
+    Nothing,
+}
+
+/// What one source sent.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    places: Box<[Place]>,
+    ssrc: Option<u32>,
+    state: State,
+    /// Packets that are held back.
+    depth: u16,
+    /// How often in a row more was held than had to be.
+    superfluous: u16,
+    late: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Held back until there is enough; the first number that was ever there, and the last.
+    Filling { first: u16, last: u16, waited: u16 },
+    /// This number is next.
+    Playing { next: u16, last: u16 },
+    /// Nothing is there. What is before `next` comes too late.
+    Empty { next: Option<u16> },
+}
+
+#[derive(Clone, Debug)]
+struct Place {
+    sequence: Option<u16>,
+    length: u16,
+    payload: [u8; LONGEST],
+}
+
+impl Default for Buffer {
+    fn default() -> Buffer {
+        let place = Place { sequence: None, length: 0, payload: [0; LONGEST] };
+        let (places, state) = (vec![place; PLACES].into(), State::Empty { next: None });
+        Buffer { places, ssrc: None, state, depth: FIRST, superfluous: 0, late: 0 }
+    }
+}
+
+impl Buffer {
+    /// A packet has come. One that is longer than any codec makes them counts as lost.
+    pub fn put(&mut self, header: &Header, payload: &[u8]) {
+        if payload.len() > LONGEST {
+            return;
+        }
+        if self.ssrc != Some(header.ssrc) {
+            self.ssrc = Some(header.ssrc);
+            self.begin_anew();
+        }
+        let sequence = header.sequence;
+        if let Some(next) = self.next() {
+            let ahead = sequence.wrapping_sub(next).cast_signed();
+            if ahead < -(PLACES as i16) || ahead >= PLACES as i16 {
+                self.begin_anew();
+            } else if ahead < 0 && !self.may_precede() {
+                return self.on_late();
+            }
+        }
+        let place = &mut self.places[usize::from(sequence) % PLACES];
+        place.sequence = Some(sequence);
+        place.length = payload.len() as u16;
+        place.payload[..payload.len()].copy_from_slice(payload);
+        self.state = match self.state {
+            State::Empty { .. } => State::Filling { first: sequence, last: sequence, waited: 0 },
+            State::Filling { first, last, waited } => {
+                let first = if is_before(sequence, first) { sequence } else { first };
+                State::Filling { first, last: later(last, sequence), waited }
+            }
+            State::Playing { next, last } => State::Playing { next, last: later(last, sequence) },
+        };
+    }
+
+    /// What is to be played next.
+    pub fn take(&mut self) -> Next<'_> {
+        if let State::Filling { first, last, waited } = self.state {
+            let held = last.wrapping_sub(first).wrapping_add(1).max(waited + 1);
+            if held <= self.depth {
+                self.state = State::Filling { first, last, waited: waited + 1 };
+                return Next::Nothing;
+            }
+            self.state = State::Playing { next: first, last };
+        }
+        let State::Playing { next, last } = self.state else { return Next::Nothing };
+        let next = self.leave_out(next, last);
+        let following = next.wrapping_add(1);
+        self.state = if next == last {
+            State::Empty { next: Some(following) }
+        } else {
+            State::Playing { next: following, last }
+        };
+        let place = &mut self.places[usize::from(next) % PLACES];
+        match place.sequence.take() {
+            Some(sequence) if sequence == next => Next::Packet(&place.payload[..usize::from(place.length)]),
+            Some(_) | None => Next::Lost,
+        }
+    }
+
+    /// Packets that are held back at the moment.
+    pub fn depth(&self) -> u16 {
+        self.depth
+    }
+
+    /// Packets that came too late.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// The number that is played next, where it is known.
+    fn next(&self) -> Option<u16> {
+        match self.state {
+            State::Filling { first, .. } => Some(first),
+            State::Playing { next, .. } => Some(next),
+            State::Empty { next } => next,
+        }
+    }
+
+    /// Whether a packet before the first one is still in time: nothing was played yet.
+    fn may_precede(&self) -> bool {
+        matches!(self.state, State::Filling { .. }) && self.late == 0 && self.superfluous == 0
+    }
+
+    /// A packet has missed its turn: more is held back from now on.
+    fn on_late(&mut self) {
+        self.late += 1;
+        self.superfluous = 0;
+        self.depth = (self.depth + 1).min(MOST);
+    }
+
+    /// Leaves out one packet when too much has been held for long.
+    fn leave_out(&mut self, next: u16, last: u16) -> u16 {
+        let held = last.wrapping_sub(next).wrapping_add(1);
+        let is_too_much = held > self.depth + 1;
+        self.superfluous = if is_too_much { self.superfluous + 1 } else { 0 };
+        if self.superfluous < PATIENCE {
+            return next;
+        }
+        self.superfluous = 0;
+        self.places[usize::from(next) % PLACES].sequence = None;
+        next.wrapping_add(1)
+    }
+
+    fn begin_anew(&mut self) {
+        self.places.iter_mut().for_each(|place| place.sequence = None);
+        self.state = State::Empty { next: None };
+        self.superfluous = 0;
+    }
+}
+
+fn is_before(one: u16, other: u16) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
+}
+
+fn later(one: u16, other: u16) -> u16 {
+    if is_before(one, other) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header(sequence: u16) -> Header {
+        Header { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: 1 }
+    }
+
+    /// What is played when packets come at these times, in packet times; a packet is its own number.
+    fn played(mut arrivals: Vec<(usize, u16)>, turns: usize) -> Vec<Option<u16>> {
+        let mut buffer = Buffer::default();
+        arrivals.sort_by_key(|(at, _)| *at);
+        let mut arrivals = arrivals.into_iter().peekable();
+        let mut heard = Vec::new();
+        for turn in 0..turns {
+            while let Some((_, sequence)) = arrivals.next_if(|(at, _)| *at <= turn) {
+                buffer.put(&header(sequence), &sequence.to_be_bytes());
+            }
+            match buffer.take() {
+                Next::Packet(payload) => heard.push(Some(u16::from_be_bytes([payload[0], payload[1]]))),
+                Next::Lost => heard.push(None),
+                Next::Nothing => {}
+            }
+        }
+        heard
+    }
+
+    #[test]
+    fn what_comes_in_time_is_played_two_packets_later() {
+        let heard = played((0..100).map(|n| (n, n as u16)).collect(), 100);
+        assert_eq!(heard, (0..98).map(Some).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_was_lost_is_told_in_its_place() {
+        let arrivals = (0..20).filter(|n| n % 5 != 3).map(|n| (n, n as u16)).collect();
+        let heard = played(arrivals, 18);
+        let told = |n: u16| (n % 5 != 3).then_some(n);
+        assert_eq!(heard, (0..16).map(told).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn when_packets_come_later_more_is_held_back() {
+        let mut buffer = Buffer::default();
+        for n in 0..200u16 {
+            // From the fiftieth on every third is four packet times late.
+            if n >= 54 && (n - 4) % 3 == 0 {
+                buffer.put(&header(n - 4), &[1]);
+            }
+            if n < 50 || n % 3 != 0 {
+                buffer.put(&header(n), &[1]);
+            }
+            buffer.take();
+        }
+        assert!(buffer.late() > 0 && buffer.depth() > FIRST, "{} late", buffer.late());
+        assert!(buffer.depth() <= MOST);
+    }
+
+    #[test]
+    fn what_is_held_too_long_becomes_less() {
+        let mut buffer = Buffer::default();
+        for n in 0..20 {
+            buffer.put(&header(n), &[1]);
+        }
+        for n in 20..3020 {
+            buffer.put(&header(n), &[1]);
+            buffer.take();
+        }
+        let mut left = 0;
+        while buffer.take() != Next::Nothing {
+            left += 1;
+        }
+        assert!(left <= FIRST + 2, "{left} are still held");
+    }
+
+    #[test]
+    fn a_pause_and_another_source_begin_anew() {
+        let mut arrivals: Vec<_> = (0..10).map(|n| (n, n as u16)).collect();
+        arrivals.extend((0..10).map(|n| (100 + n, 10 + n as u16)));
+        let heard = played(arrivals, 200);
+        assert_eq!(heard, (0..20).map(Some).collect::<Vec<_>>());
+
+        let mut buffer = Buffer::default();
+        buffer.put(&header(9), &[1]);
+        buffer.put(&Header { ssrc: 2, ..header(40_000) }, &[2]);
+        let heard: Vec<_> = (0..5).map(|_| matches!(buffer.take(), Next::Packet([2]))).collect();
+        assert_eq!(heard.iter().filter(|is_it| **is_it).count(), 1);
+    }
+
+    #[test]
+    fn a_payload_of_any_length_is_taken_or_left() {
+        let mut buffer = Buffer::default();
+        buffer.put(&header(0), &[7; LONGEST]);
+        buffer.put(&header(1), &[7; LONGEST + 1]);
+        buffer.put(&header(2), &[]);
+        buffer.put(&header(3), &[1]);
+        let lengths: Vec<_> = (0..4)
+            .map(|_| match buffer.take() {
+                Next::Packet(payload) => Some(payload.len()),
+                Next::Lost | Next::Nothing => None,
+            })
+            .collect();
+        assert_eq!(lengths, [Some(LONGEST), None, Some(0), Some(1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_happens_within_its_depth_comes_out_right(
+            start: u16,
+            fates in prop::collection::vec((0u8..10, 0usize..2, any::<bool>()), 10..300),
+        ) {
+            // The first two come in time, so that it is known where the stream begins.
+            let fate = |n: usize| if n < 2 { (9, 0, false) } else { fates[n] };
+            let number = |n: usize| start.wrapping_add(n as u16);
+            let is_lost = |n: usize| fate(n).0 == 0;
+            let mut arrivals = Vec::new();
+            for n in 0..fates.len() {
+                let (_, delay, twice) = fate(n);
+                if !is_lost(n) {
+                    arrivals.push((n + delay, number(n)));
+                    arrivals.extend(twice.then_some((n + 1, number(n))));
+                }
+            }
+            let last = (0..fates.len()).rev().find(|n| !is_lost(*n)).unwrap_or(0);
+            let heard = played(arrivals, fates.len() + 20);
+            // Where so many are lost in a row that nothing is left, it waits instead of telling each.
+            let told: Vec<_> = heard.iter().flatten().copied().collect();
+            let sent: Vec<_> = (0..=last).filter(|n| !is_lost(*n)).map(number).collect();
+            prop_assert_eq!(told, sent);
+        }
+
+        #[test]
+        fn any_packets_in_any_order_never_go_back(
+            numbers in prop::collection::vec((any::<u16>(), 0u8..3), 1..400),
+        ) {
+            let mut buffer = Buffer::default();
+            for (number, takes) in numbers {
+                buffer.put(&header(number), &number.to_be_bytes());
+                for _ in 0..takes {
+                    buffer.take();
+                }
+                prop_assert!(buffer.depth() <= MOST);
+            }
+        }
+    }
+}
