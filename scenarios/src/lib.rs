@@ -19,6 +19,7 @@
 //! | [`keep`], [`results`] | what is left of a run, as files; how runs came out, for machines |
 //! | [`suite`] | all features over all cores, as `cargo test` wants it |
 
+pub mod desk;
 pub mod dictionary;
 pub mod documents;
 pub mod ground;

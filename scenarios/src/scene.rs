@@ -1,5 +1,6 @@
 //! The world of one scenario, as sentences see it.
 
+use crate::desk::Desk;
 use crate::words::Actor;
 use pbx::time::Duration;
 use simulator::network::Ground;
@@ -22,6 +23,8 @@ pub struct Scene {
     pub world: World,
     /// Why the configuration that was checked last is refused.
     pub refusal: Option<String>,
+    /// The recording that is listened to, and what it should hold.
+    pub desk: Desk,
 }
 
 impl Scene {
@@ -32,7 +35,7 @@ impl Scene {
 
     /// The same, with something else that carries the packets.
     pub fn over(ground: Ground, seed: u64) -> Scene {
-        Scene { world: World::over(ground, seed), refusal: None }
+        Scene { world: World::over(ground, seed), refusal: None, desk: Desk::default() }
     }
 
     fn usual() -> Scene {

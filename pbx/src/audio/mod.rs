@@ -1,5 +1,5 @@
 //! Samples and the bytes they travel as. Here is G.711; [`codec`] is what every codec has in common. [`recording`] reads what
-//! files hold, a [`Clip`] is played. What a stream does with samples is decided in [`crate::media`].
+//! files hold, [`wav`] writes it, a [`Clip`] is played. What a stream does with samples is decided in [`crate::media`].
 
 mod clip;
 pub mod codec;
@@ -10,6 +10,7 @@ mod g722;
 mod laws;
 pub mod recording;
 pub mod resample;
+pub mod wav;
 
 pub use clip::{Clip, Conversion};
 pub use codec::{Coding, Decoder, Encoder, FRAME};

@@ -6,7 +6,5 @@ pub mod scan;
 pub mod schedule;
 pub mod sine;
 pub mod verdict;
-pub mod wav;
 
-pub use crate::audio::recording;
 pub use sine::{Sine, Wave};

@@ -19,6 +19,7 @@ mod swarm;
 mod talking;
 mod telephones;
 mod time;
+mod tones;
 mod trunk;
 
 /// The text of every file of sentences, for the dictionary.
@@ -42,5 +43,6 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("talking.rs"),
     include_str!("telephones.rs"),
     include_str!("time.rs"),
+    include_str!("tones.rs"),
     include_str!("trunk.rs"),
 ];

@@ -13,7 +13,7 @@ mod picture;
 mod report;
 
 use clap::{Parser, Subcommand};
-use pbx::tone::recording::Recording;
+use pbx::audio::recording::Recording;
 use pbx::tone::scan::{self, Scan};
 use pbx::tone::schedule::Schedule;
 use pbx::tone::verdict::{Difference, Heard, compare};

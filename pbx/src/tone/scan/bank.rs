@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 /// Samples between two looks: 2.5 ms at 8000 Hz.
 pub(super) const HOP: usize = 20;
 /// Hops in the window of one look: 20 ms.
-const SPAN: usize = 8;
+pub(super) const SPAN: usize = 8;
 /// Samples in a window.
 pub(super) const WINDOW: usize = HOP * SPAN;
 
@@ -29,42 +29,48 @@ pub(super) struct Look {
     pub(super) energy: f32,
 }
 
-/// Looks at samples at 8000 Hz, full scale 1.
-pub(super) fn looks(samples: &[f32]) -> Vec<Look> {
-    let bank = Bank::new();
-    let hops: usize = samples.len() / HOP;
-    let mut ring = [[(0.0f32, 0.0f32); BINS]; SPAN];
-    let mut energies = [0.0f32; SPAN];
-    let mut turns = [(1.0f64, 0.0f64); BINS];
-    let mut looks = Vec::with_capacity(hops.saturating_sub(SPAN - 1));
-    for (hop, block) in samples.chunks_exact(HOP).enumerate() {
-        let place = hop % SPAN;
-        ring[place] = bank.measure(block, &turns);
-        energies[place] = block.iter().map(|sample| sample * sample).sum();
-        bank.turn(&mut turns);
-        if hop % 1_024 == 1_023 {
+/// The last hops of one stream of samples at 8000 Hz, full scale 1.
+#[derive(Clone)]
+pub(super) struct Windows {
+    ring: [[(f32, f32); BINS]; SPAN],
+    energies: [f32; SPAN],
+    turns: [(f64, f64); BINS],
+    hop: usize,
+}
+
+impl Windows {
+    pub(super) fn new() -> Windows {
+        let ring = [[(0.0, 0.0); BINS]; SPAN];
+        Windows { ring, energies: [0.0; SPAN], turns: [(1.0, 0.0); BINS], hop: 0 }
+    }
+
+    /// Takes the next hop; what is in the window that ends with it, unless it is the first ones.
+    pub(super) fn take(&mut self, bank: &Bank, block: &[f32]) -> Option<Look> {
+        let place = self.hop % SPAN;
+        self.ring[place] = bank.measure(block, &self.turns);
+        self.energies[place] = block.iter().map(|sample| sample * sample).sum();
+        bank.turn(&mut self.turns);
+        if self.hop % 1_024 == 1_023 {
             // Rounding neither shrinks nor grows what only turns.
-            turns.iter_mut().for_each(|turn| {
+            self.turns.iter_mut().for_each(|turn| {
                 let length = turn.0.hypot(turn.1);
                 *turn = (turn.0 / length, turn.1 / length);
             });
         }
-        if hop + 1 >= SPAN {
-            looks.push(look(&ring, energies.iter().sum()));
-        }
+        self.hop += 1;
+        (self.hop >= SPAN).then(|| look(&self.ring, self.energies.iter().sum()))
     }
-    looks
 }
 
 /// The waves of one hop, and how far each has turned after it.
-struct Bank {
+pub(super) struct Bank {
     cosines: Vec<[f32; BINS]>,
     sines: Vec<[f32; BINS]>,
     steps: [(f64, f64); BINS],
 }
 
 impl Bank {
-    fn new() -> Bank {
+    pub(super) fn new() -> Bank {
         let omega = |bin: usize| TAU * NOMINAL[bin / 2] * ASIDE[bin % 2] / 8_000.0;
         let wave = |f: fn(f64) -> f64| {
             (0..HOP).map(|n| std::array::from_fn(|bin| f(omega(bin) * n as f64) as f32)).collect()
@@ -122,5 +128,36 @@ fn look(ring: &[[(f32, f32); BINS]; SPAN], energy: f32) -> Look {
         share: (low + high) * scale,
         weaker: low.min(high) * scale,
         energy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use goertzel_nostd::Parameters;
+
+    #[test]
+    fn a_window_holds_what_goertzel_finds_in_it() {
+        let wave = |n: usize| {
+            let sine = |f: f64, a: f64| a * (TAU * f * n as f64 / 8_000.0 + f).sin();
+            (sine(852.0, 0.3) + sine(1_336.0, 0.2) + sine(431.0, 0.1)) as f32
+        };
+        let samples: Vec<f32> = (0..2_000).map(wave).collect();
+        let (bank, mut windows) = (Bank::new(), Windows::new());
+        let looks: Vec<Look> = samples.chunks(HOP).filter_map(|block| windows.take(&bank, block)).collect();
+        assert_eq!(looks.len(), samples.len() / HOP - SPAN + 1);
+        for (hop, look) in looks.iter().enumerate() {
+            let window = &samples[hop * HOP..hop * HOP + WINDOW];
+            assert_eq!((look.row, look.column), (2, 1));
+            let power = |tone: usize| {
+                let near = ASIDE.map(|aside| (NOMINAL[tone] * aside) as f32);
+                near.map(|f| Parameters::new(f, 8_000, WINDOW).mag_squared(window.iter()))
+                    .into_iter()
+                    .fold(0.0, f32::max)
+            };
+            let energy: f32 = window.iter().map(|sample| sample * sample).sum();
+            let share = (power(2) + power(5)) * 2.0 / WINDOW as f32 / energy;
+            assert!((look.share - share).abs() < 1e-3, "hop {hop}: {} and {share}", look.share);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Sines fitted to samples by least squares.
 
+use smallvec::SmallVec;
 use std::f64::consts::TAU;
 
 /// The most sines of one fit.
@@ -51,6 +52,25 @@ impl<const K: usize> Fit<K> {
 
 impl<const K: usize> Sines<K> {
     pub(super) fn new(samples: &[f32], frequencies: [f64; K]) -> Sines<K> {
+        let mut sines = Sines::with_room(samples.len());
+        sines.measure(samples, frequencies);
+        sines
+    }
+
+    /// Room for so many samples, which are still to come.
+    pub(super) fn with_room(samples: usize) -> Sines<K> {
+        Sines {
+            omegas: [0.0; K],
+            waves: Vec::with_capacity(samples + 1),
+            sums: Vec::with_capacity(samples + 1),
+            energy: Vec::with_capacity(samples + 1),
+            over_sum: [[(0.0, 0.0); K]; K],
+            over_difference: [[(0.0, 0.0); K]; K],
+        }
+    }
+
+    /// Prepares these samples instead of those before.
+    pub(super) fn measure(&mut self, samples: &[f32], frequencies: [f64; K]) {
         let omegas = frequencies.map(|frequency| TAU * frequency / 8_000.0);
         let steps = omegas.map(unit);
         let over = |omega: f64| {
@@ -61,19 +81,17 @@ impl<const K: usize> Sines<K> {
         let table = |f: fn(f64, f64) -> f64| {
             std::array::from_fn(|i| std::array::from_fn(|j| over(f(omegas[i], omegas[j]))))
         };
-        let mut sines = Sines {
-            omegas,
-            waves: Vec::with_capacity(samples.len() + 1),
-            sums: Vec::with_capacity(samples.len() + 1),
-            energy: Vec::with_capacity(samples.len() + 1),
-            over_sum: table(|a, b| a + b),
-            over_difference: table(|a, b| a - b),
-        };
+        self.omegas = omegas;
+        self.over_sum = table(|a, b| a + b);
+        self.over_difference = table(|a, b| a - b);
+        self.waves.clear();
+        self.sums.clear();
+        self.energy.clear();
         let (mut wave, mut sum, mut energy) = ([(1.0, 0.0); K], [(0.0, 0.0); K], 0.0);
         for sample in samples {
-            sines.waves.push(wave);
-            sines.sums.push(sum);
-            sines.energy.push(energy);
+            self.waves.push(wave);
+            self.sums.push(sum);
+            self.energy.push(energy);
             let x = f64::from(*sample);
             for k in 0..K {
                 sum[k] = (sum[k].0 + x * wave[k].0, sum[k].1 + x * wave[k].1);
@@ -81,10 +99,9 @@ impl<const K: usize> Sines<K> {
             }
             energy += x * x;
         }
-        sines.waves.push(wave);
-        sines.sums.push(sum);
-        sines.energy.push(energy);
-        sines
+        self.waves.push(wave);
+        self.sums.push(sum);
+        self.energy.push(energy);
     }
 
     /// How many samples there are.
@@ -136,6 +153,13 @@ impl<const K: usize> Sines<K> {
 
     /// What a fit leaves of samples from sample `from` on.
     pub(super) fn leave(&self, fit: &Fit<K>, samples: &[f32], from: usize) -> Vec<f32> {
+        let mut rest = Vec::with_capacity(samples.len());
+        self.leave_in(fit, samples, from, &mut rest);
+        rest
+    }
+
+    /// The same, into room that is there.
+    pub(super) fn leave_in(&self, fit: &Fit<K>, samples: &[f32], from: usize, left: &mut Vec<f32>) {
         let steps = self.omegas.map(unit);
         let mut wave = self.omegas.map(|omega| unit(omega * from as f64));
         let rest = |sample: &f32| {
@@ -146,7 +170,8 @@ impl<const K: usize> Sines<K> {
             }
             rest as f32
         };
-        samples.iter().map(rest).collect()
+        left.clear();
+        left.extend(samples.iter().map(rest));
     }
 
     /// The part that sines of constant strength explain best: its first sample and its end. First by whole hops
@@ -213,24 +238,42 @@ impl<const K: usize> Sines<K> {
     }
 }
 
-/// The power of a sine of this frequency over the samples, as |sum|^2 2 / n.
-pub(super) fn power(samples: &[f32], frequency: f64) -> f64 {
-    let coefficient = 2.0 * (TAU * frequency / 8_000.0).cos();
-    let (mut last, mut before) = (0.0f64, 0.0f64);
+/// How many frequencies are measured side by side: each alone waits for its own last step.
+pub(super) const LANES: usize = 8;
+
+/// The power of sines of these frequencies over the samples, as |sum|^2 2 / n.
+pub(super) fn powers(samples: &[f32], frequencies: [f64; LANES]) -> [f64; LANES] {
+    let coefficients = frequencies.map(|frequency| 2.0 * (TAU * frequency / 8_000.0).cos());
+    let (mut last, mut before) = ([0.0f64; LANES], [0.0f64; LANES]);
     for sample in samples {
-        (last, before) = (f64::from(*sample) + coefficient * last - before, last);
+        let x = f64::from(*sample);
+        for lane in 0..LANES {
+            let next = x + coefficients[lane] * last[lane] - before[lane];
+            before[lane] = last[lane];
+            last[lane] = next;
+        }
     }
-    let magnitude = last * last + before * before - coefficient * last * before;
-    2.0 * magnitude / samples.len().max(1) as f64
+    std::array::from_fn(|lane| {
+        let (last, before) = (last[lane], before[lane]);
+        let magnitude = last * last + before * before - coefficients[lane] * last * before;
+        2.0 * magnitude / samples.len().max(1) as f64
+    })
+}
+
+/// The power of one.
+pub(super) fn power(samples: &[f32], frequency: f64) -> f64 {
+    powers(samples, [frequency; LANES])[0]
 }
 
 /// The frequency within `aside` Hz of `nominal` at which there is most.
 pub(super) fn frequency(samples: &[f32], nominal: f64, aside: f64) -> f64 {
     // Turned down by the nominal frequency and summed over short blocks, what is left turns slowly.
     const BLOCK: usize = 16;
+    /// Up to so many samples no memory is asked for.
+    const SHORT: usize = 512;
     let step = unit(-TAU * nominal / 8_000.0);
     let mut wave = (1.0, 0.0);
-    let mut blocks = Vec::with_capacity(samples.len() / BLOCK + 1);
+    let mut blocks = SmallVec::<[Complex; SHORT / BLOCK]>::new();
     for block in samples.chunks(BLOCK) {
         let mut sum = (0.0, 0.0);
         for sample in block {

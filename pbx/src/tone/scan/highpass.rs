@@ -9,36 +9,76 @@ const CUT: f64 = 585.0;
 /// Of the window by Kaiser: 45 dB.
 const BETA: f64 = 3.98;
 
-/// The samples without what is below about 500 Hz; nothing above 680 Hz is changed or delayed.
-pub(super) fn filter(samples: &[f32]) -> Vec<f32> {
-    let taps = taps();
-    let mut padded = vec![0.0; HALF];
-    padded.extend_from_slice(samples);
-    padded.resize(samples.len() + 2 * HALF, 0.0);
-    let sum = |window: &[f32]| {
-        let mut lanes = [0.0f32; 8];
-        for (x, t) in window.chunks_exact(8).zip(taps.chunks_exact(8)) {
-            for lane in 0..8 {
-                lanes[lane] += x[lane] * t[lane];
-            }
-        }
-        let rest = window.len() / 8 * 8;
-        let tail: f32 = window[rest..].iter().zip(&taps[rest..]).map(|(x, t)| x * t).sum();
-        lanes.iter().sum::<f32>() + tail
-    };
-    padded.windows(2 * HALF + 1).map(sum).collect()
+/// The filter.
+pub(super) struct Taps([f32; HALF + 1]);
+
+/// What has come in and is still needed: nothing above 680 Hz is changed, all of it is later by [`DELAY`] samples.
+#[derive(Clone)]
+pub(super) struct Highpass {
+    /// The last samples, and behind them the block that came.
+    samples: [f32; 2 * HALF + BLOCK],
+    filled: usize,
 }
 
-fn taps() -> Vec<f32> {
-    let tap = |n: usize| {
-        let at = n as f64 - HALF as f64;
-        let low = if n == HALF { 2.0 * CUT / 8_000.0 } else { (TAU * CUT / 8_000.0 * at).sin() / (PI * at) };
-        let place = at / HALF as f64;
-        let window = bessel(BETA * (1.0 - place * place).max(0.0).sqrt()) / bessel(BETA);
-        let through = if n == HALF { 1.0 } else { 0.0 };
-        (through - low * window) as f32
-    };
-    (0..=2 * HALF).map(tap).collect()
+/// The most samples that are taken at once.
+pub(super) const BLOCK: usize = 160;
+/// So many samples come out less than have gone in.
+pub(super) const DELAY: usize = HALF;
+/// Sums that are made side by side.
+const LANES: usize = 16;
+
+impl Highpass {
+    /// Before the first sample it was silent.
+    pub(super) fn new() -> Highpass {
+        Highpass { samples: [0.0; 2 * HALF + BLOCK], filled: HALF }
+    }
+
+    /// Takes up to [`BLOCK`] samples; what comes out is written to the front of `out`, and its number returned.
+    pub(super) fn take(&mut self, taps: &Taps, samples: &[f32], out: &mut [f32; BLOCK]) -> usize {
+        self.samples[self.filled..self.filled + samples.len()].copy_from_slice(samples);
+        self.filled += samples.len();
+        let count = self.filled.saturating_sub(2 * HALF);
+        for from in (0..count).step_by(LANES) {
+            let lanes = LANES.min(count - from);
+            out[from..from + lanes].copy_from_slice(&taps.sums(&self.samples, from)[..lanes]);
+        }
+        self.samples.copy_within(count..self.filled, 0);
+        self.filled -= count;
+        count
+    }
+}
+
+impl Taps {
+    /// What comes out at these places; the filter is the same forwards and backwards.
+    fn sums(&self, samples: &[f32; 2 * HALF + BLOCK], from: usize) -> [f32; LANES] {
+        let mut sums = [0.0f32; LANES];
+        for tap in 0..HALF {
+            let early: &[f32; LANES] = samples[from + tap..][..LANES].try_into().expect("so many lanes");
+            let late: &[f32; LANES] =
+                samples[from + 2 * HALF - tap..][..LANES].try_into().expect("so many lanes");
+            for lane in 0..LANES {
+                sums[lane] += self.0[tap] * (early[lane] + late[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            sums[lane] += self.0[HALF] * samples[from + HALF + lane];
+        }
+        sums
+    }
+
+    /// The filter of this file.
+    pub(super) fn new() -> Taps {
+        let tap = |n: usize| {
+            let at = n as f64 - HALF as f64;
+            let low =
+                if n == HALF { 2.0 * CUT / 8_000.0 } else { (TAU * CUT / 8_000.0 * at).sin() / (PI * at) };
+            let place = at / HALF as f64;
+            let window = bessel(BETA * (1.0 - place * place).max(0.0).sqrt()) / bessel(BETA);
+            let through = if n == HALF { 1.0 } else { 0.0 };
+            (through - low * window) as f32
+        };
+        Taps(std::array::from_fn(tap))
+    }
 }
 
 /// The modified Bessel function of order 0.

@@ -2,7 +2,7 @@
 //! is none, with the reason.
 //!
 //! Samples are those of one channel at 8000 Hz, full scale 1. What a file holds is read and brought to that by
-//! [`crate::tone::recording`].
+//! [`crate::audio::recording`].
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -19,16 +19,21 @@
 mod bank;
 mod bent;
 mod cadence;
+mod finder;
 mod fit;
 mod highpass;
 mod keys;
+mod listener;
 mod noise;
+mod sound;
 mod spectrum;
 mod steady;
 
 pub use bent::distortion;
 pub use cadence::{Cadence, PLANS, Plan, SIT, cadences};
-pub use keys::{Key, Reason, keys};
+pub use finder::Heard;
+pub use keys::{Key, Reason};
+pub use listener::{Instruments, Listener, keys};
 pub use spectrum::Transform;
 pub use steady::{Tone, tones};
 

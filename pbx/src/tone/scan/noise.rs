@@ -6,16 +6,25 @@ use super::fit;
 /// `except` do not count. Of white noise the largest of a hundred is five to seven times the mean; voices have more.
 pub(super) fn prominence(samples: &[f32], except: &[f64]) -> f64 {
     let width = 8_000.0 / samples.len().max(1) as f64;
+    let counts = |frequency: &f64| except.iter().all(|own| (own.abs() - frequency).abs() > width);
+    let mut frequencies =
+        (0..).map(|n| 150.0 + f64::from(n) * width / 2.0).take_while(|f| *f < 3_700.0).filter(counts);
     let (mut most, mut all, mut count) = (0.0f64, 0.0, 0);
-    let mut frequency = 150.0;
-    while frequency < 3_700.0 {
-        if except.iter().all(|own| (own.abs() - frequency).abs() > width) {
-            let power = fit::power(samples, frequency);
-            most = most.max(power);
+    loop {
+        let mut some = [0.0; fit::LANES];
+        let mut filled = 0;
+        for (place, frequency) in some.iter_mut().zip(&mut frequencies) {
+            *place = frequency;
+            filled += 1;
+        }
+        for power in &fit::powers(samples, some)[..filled] {
+            most = most.max(*power);
             all += power;
             count += 1;
         }
-        frequency += width / 2.0;
+        if filled < fit::LANES {
+            break;
+        }
     }
     if all > 0.0 { most / (all / f64::from(count)) } else { 0.0 }
 }

@@ -49,6 +49,33 @@ impl Transform {
         energy
     }
 
+    /// The same of two stretches at once, for the price of one: both are real, so one goes in as the imaginary part of the
+    /// other and comes out apart from it.
+    pub fn powers(
+        &mut self,
+        [one, other]: [&[f32]; 2],
+        [one_power, other_power]: [&mut Vec<f32>; 2],
+    ) -> [f32; 2] {
+        self.work.fill((0.0, 0.0));
+        let mut energies = [0.0; 2];
+        for (((slot, one), other), window) in self.work.iter_mut().zip(one).zip(other).zip(&self.window) {
+            *slot = (one * window, other * window);
+            energies[0] += slot.0 * slot.0;
+            energies[1] += slot.1 * slot.1;
+        }
+        self.transform();
+        one_power.clear();
+        other_power.clear();
+        for bin in 0..=self.length / 2 {
+            let (re, im) = self.work[bin];
+            let (back_re, back_im) = self.work[(self.length - bin) % self.length];
+            let square = |re: f32, im: f32| (re * re + im * im) / 4.0;
+            one_power.push(square(re + back_re, im - back_im));
+            other_power.push(square(im + back_im, back_re - re));
+        }
+        energies
+    }
+
     /// Cooley and Tukey, in place: first the places are turned round, then twos are joined, then fours, ...
     fn transform(&mut self) {
         let bits = self.length.trailing_zeros();

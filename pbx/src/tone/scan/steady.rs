@@ -143,16 +143,11 @@ impl Track {
 }
 
 fn tracks(samples: &[f32]) -> Vec<Track> {
-    let mut transform = Transform::new(FRAME, LENGTH);
-    let mut power = Vec::new();
+    let mut spectra = Spectra::new(samples);
     let mut open: Vec<Track> = Vec::new();
     let mut closed = Vec::new();
-    // Half a frame of nothing before and behind, so that what begins at once is seen.
-    let mut padded = vec![0.0; FRAME / 2];
-    padded.extend_from_slice(samples);
-    padded.resize(samples.len() + FRAME, 0.0);
-    for (frame, stretch) in padded.windows(FRAME).step_by(STEP).enumerate() {
-        let mut peaks = peaks(&mut transform, stretch, &mut power);
+    for frame in 0..spectra.frames() {
+        let mut peaks = spectra.peaks(frame);
         for track in &mut open {
             let Some((_, last)) = track.last() else { continue };
             let near =
@@ -173,12 +168,50 @@ fn tracks(samples: &[f32]) -> Vec<Track> {
     closed
 }
 
-fn peaks(transform: &mut Transform, stretch: &[f32], power: &mut Vec<f32>) -> Vec<Peak> {
-    let energy: f32 = stretch.iter().map(|x| x * x).sum();
-    if energy < SILENT * FRAME as f32 {
-        return Vec::new();
+/// The spectra of all frames, made two at a time.
+struct Spectra {
+    /// Half a frame of nothing before and behind, so that what begins at once is seen.
+    padded: Vec<f32>,
+    transform: Transform,
+    powers: [Vec<f32>; 2],
+    windowed: [f32; 2],
+}
+
+impl Spectra {
+    fn new(samples: &[f32]) -> Spectra {
+        let mut padded = vec![0.0; FRAME / 2];
+        padded.extend_from_slice(samples);
+        padded.resize(samples.len() + FRAME, 0.0);
+        let transform = Transform::new(FRAME, LENGTH);
+        Spectra { padded, transform, powers: [Vec::new(), Vec::new()], windowed: [0.0; 2] }
     }
-    let windowed = transform.power(stretch, power);
+
+    fn frames(&self) -> usize {
+        (self.padded.len() - FRAME) / STEP + 1
+    }
+
+    /// The peaks of a frame; frames are asked for in order.
+    fn peaks(&mut self, frame: usize) -> Vec<Peak> {
+        let is_silent = |stretch: &[f32]| stretch.iter().map(|x| x * x).sum::<f32>() < SILENT * FRAME as f32;
+        let half = frame % 2;
+        if half == 0 {
+            let (padded, last) = (&self.padded, self.frames() - 1);
+            let both = [frame, frame + 1].map(|number| &padded[number.min(last) * STEP..][..FRAME]);
+            if both.iter().all(|stretch| is_silent(stretch)) {
+                self.windowed = [0.0; 2];
+            } else {
+                let [one, other] = &mut self.powers;
+                self.windowed = self.transform.powers(both, [one, other]);
+            }
+        }
+        if is_silent(&self.padded[frame * STEP..][..FRAME]) {
+            return Vec::new();
+        }
+        peaks(&self.powers[half], self.windowed[half])
+    }
+}
+
+fn peaks(power: &[f32], windowed: f32) -> Vec<Peak> {
     // A sine of amplitude a is a^2 (N/4)^2 in its peak and a^2 3N/16 in the energy, through Hann's window.
     let share = |power: f32| power * 3.0 / FRAME as f32 / windowed.max(1e-12);
     let mut peaks = Vec::new();

@@ -14,7 +14,7 @@ mod render;
 pub use read::ScheduleError;
 
 use super::scan::Plan;
-use super::wav::Encoding;
+use crate::audio::wav::Encoding;
 use std::fmt;
 
 /// What a recording holds.
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(tone("at_ms = -1, digits = \"1\""), "line 3, column 13: expected 0 to 3600000 ms");
         assert!(
             tone("at_ms = 1, cadence = \"us bussy\", for_ms = 5").starts_with(
-                "line 3, column 24: no plan has \"us bussy\"; known are \"us dial\", \"us busy\""
+                "line 3, column 26: no plan has \"us bussy\"; known are \"us dial\", \"us busy\""
             )
         );
         assert_eq!(

@@ -2,10 +2,10 @@
 
 use super::raw;
 use super::{Channel, Schedule, Sound, What};
+use crate::audio::wav::Encoding;
 use crate::audio::{FULL_SCALE, NARROWBAND};
 use crate::tone::dtmf;
 use crate::tone::scan::{PLANS, Plan, SIT};
-use crate::tone::wav::Encoding;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use toml::Spanned;

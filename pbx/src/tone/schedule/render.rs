@@ -2,8 +2,8 @@
 
 use super::{Channel, Schedule, Sound, What};
 use crate::audio::FULL_SCALE;
+use crate::audio::recording::Recording;
 use crate::rng::Rng;
-use crate::tone::recording::Recording;
 use crate::tone::{Sine, dtmf};
 
 /// One sound: its first sample, how many, its frequencies in Hz with the level of each in dBm0.

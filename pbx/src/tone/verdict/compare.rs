@@ -1,7 +1,7 @@
 //! A recording against its schedule.
 
 use super::{Difference, Kind, keys, tones};
-use crate::tone::recording::Recording;
+use crate::audio::recording::Recording;
 use crate::tone::scan::{self, Scan};
 use crate::tone::schedule::{Channel, Schedule};
 

@@ -2,9 +2,9 @@
 
 use super::{Heard, compare};
 use crate::audio::Law;
-use crate::tone::recording::Recording;
+use crate::audio::recording::Recording;
+use crate::audio::wav::Encoding;
 use crate::tone::schedule::Schedule;
-use crate::tone::wav::Encoding;
 
 /// Two people press keys and hear a tone.
 const CALL: &str = r#"

@@ -1,7 +1,7 @@
 //! Recordings written as WAV files.
 
+use super::Law;
 use super::recording::Recording;
-use crate::audio::Law;
 use std::fmt;
 
 /// What samples are written as.
