@@ -71,7 +71,9 @@ fn a_swarm_is_the_same_on_one_thread_and_on_many() {
 
 #[test]
 fn a_forgotten_ack_is_found_and_becomes_one_lost_packet_in_one_call() {
-    let found = plant("the ACK to a repeated 200 is forgotten");
+    // Over UDP; a stream loses nothing, so there the smallest plan is another.
+    let over_udp = |case: &Case| case.people.iter().all(|person| !person.tcp);
+    let found = plant_among("the ACK to a repeated 200 is forgotten", over_udp);
     assert_eq!(found.rule, "T14");
     let case = &found.shrunk.case;
     let plan = case.faults.as_ref().expect("a case that was made small has a plan");
@@ -110,16 +112,22 @@ fn a_call_that_is_recorded_twice_is_found() {
 /// Plants a bug in the PBX, finds it, makes it small, and plays what was written down again: the case, with the same
 /// trace, and the feature, which breaks the same rule by the same packets.
 fn plant(bug: &str) -> Found {
+    plant_among(bug, |_| true)
+}
+
+/// The same, among the cases that `suits`.
+fn plant_among(bug: &str, suits: impl Fn(&Case) -> bool) -> Found {
     quiet();
     let wishes = Wishes { bugs: vec![bug.to_owned()], ..Wishes::default() };
     let mut failed: Vec<Verdict> = Vec::new();
-    Swarm { enough: 6, ..swarm(1, SEEDS, wishes.clone(), (0, 1)) }.fly(|verdict| {
+    Swarm { enough: 24, ..swarm(1, SEEDS, wishes.clone(), (0, 1)) }.fly(|verdict| {
         if verdict.first_break().is_some() {
             failed.push(verdict.clone());
         }
     });
     // What breaks a rule without the bug too is not its doing.
     let healthy = Wishes::default();
+    failed.retain(|verdict| suits(&draw(verdict.seed, &wishes)));
     failed.retain(|verdict| play(&draw(verdict.seed, &healthy)).is_ok_and(|run| run.broken.is_empty()));
     failed.sort_by_key(|verdict| verdict.seed);
     let verdict = failed.first().unwrap_or_else(|| panic!("nobody found: {bug}"));
