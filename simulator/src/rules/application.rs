@@ -202,8 +202,9 @@ impl Seen {
             |at: Option<Instant>| at.is_some_and(|at| ended.since(at).max(at.since(ended)) <= SLACK);
         let [caller, callee] = self.left.map(is_then);
         let was_answered = self.answered.is_some_and(|(_, status)| status < 300);
-        // Where the PBX and the caller hang up on each other at once either was first.
-        if (caller && is_then(self.crossed)) || (was_answered && !self.is_joined) {
+        // Where the PBX and the caller hang up on each other at once either was first; of a callee whom nobody knows
+        // nobody knows what it did.
+        if (caller && is_then(self.crossed)) || (was_answered && !self.is_joined && !caller) {
             return None;
         }
         let expected = match (caller, callee) {
