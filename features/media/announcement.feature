@@ -2,7 +2,6 @@
 Feature: Announcements
   What is in a file is played to whoever dials its number, who is then hung up or rung on to somebody.
 
-  @simulated
   Scenario: An announcement is heard from its first sample to its last
     Given an announcement of 600 Hz for 1 second at "9100"
     And alice has registered
@@ -30,7 +29,6 @@ Feature: Announcements
       | 8000  | PCMA | PCMU  |
       | 8000  | PCMU | PCMU  |
 
-  @simulated
   Scenario: An announcement that is repeated has no gap
     Given an announcement of 500 Hz for 2 seconds at "9100", played 3 times
     And alice has registered

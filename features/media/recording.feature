@@ -40,7 +40,6 @@ Feature: Recordings
     Then alice is heard on channel 1 of the recording and bob on channel 2
     And the recording is at least 5 seconds long
 
-  @simulated
   Scenario: The PBX is killed in the middle of a recording
     Given the calls of alice are recorded
     And alice talks to bob

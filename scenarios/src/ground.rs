@@ -11,9 +11,6 @@ const VARIABLE: &str = "TANDEM_NETWORK";
 /// Scenarios that may be played in real time, being quick and not exact to the millisecond.
 const REAL: &str = "real";
 
-/// Scenarios that are exact to the packet in the instant in which a call ends: elsewhere it may be overtaken.
-const SIMULATED: &str = "simulated";
-
 /// The ground that the environment asks for; ours where it says nothing.
 #[expect(clippy::disallowed_methods, reason = "this is where the runner of a suite is told what to run on")]
 pub fn from_environment() -> Result<Ground, String> {
@@ -49,7 +46,6 @@ pub fn those_for(cases: impl Iterator<Item = Case>, ground: &Ground) -> impl Ite
     let (is_real, is_own) = (matches!(ground, Ground::Real(_)), *ground == Ground::Own);
     cases
         .filter(move |case| !is_real || case.has_tag(REAL))
-        .filter(move |case| is_own || !case.has_tag(SIMULATED))
         // Weathers are those of our network.
         .filter(move |case| is_own || case.weather.is_none())
         .map(|case| Case { ground: ground.clone(), ..case })

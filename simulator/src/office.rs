@@ -4,7 +4,7 @@
 
 mod process;
 
-use crate::network::{Holdings, SimHost, Unplayable};
+use crate::network::{Holdings, Outage, SimHost, Unplayable};
 use pbx::config::Config;
 use pbx::media;
 use pbx::pbx::{Counters, Event, Input, Output, Pbx, What};
@@ -203,7 +203,8 @@ pub struct Office {
     folder: Option<Folder>,
     at_work: Option<AtWork>,
     events: Arc<Mutex<Vec<Event>>>,
-    has_crashed: bool,
+    /// When it lost its power, each time until it was started again.
+    outages: Vec<Outage>,
     /// What it held of its machine when it had just been started.
     at_first: Holdings,
 }
@@ -230,7 +231,7 @@ impl Office {
             folder: None,
             at_work: None,
             events: Arc::default(),
-            has_crashed: false,
+            outages: Vec::new(),
             at_first: Holdings::default(),
         }
     }
@@ -247,6 +248,9 @@ impl Office {
 
     /// Starts the PBX.
     pub async fn open(&mut self, plan: &Plan) {
+        if let Some(last) = self.outages.last_mut() {
+            last.to.get_or_insert(self.host.now());
+        }
         let text = plan.toml(&self.host);
         if let Some(program) = self.host.network().program() {
             return self.start(&program, &text);
@@ -309,12 +313,12 @@ impl Office {
             Some(AtWork::Process(process)) => locked(&process).kill(),
             Some(AtWork::Inside(_)) | None => self.host.network().bounce(self.host.address()),
         }
-        self.has_crashed = true;
+        self.outages.push(Outage { host: self.host.address(), from: self.host.now(), to: None });
     }
 
-    /// Whether it has ever lost its power.
-    pub fn has_crashed(&self) -> bool {
-        self.has_crashed
+    /// When it lost its power, each time until it was started again; its machine was on again at once.
+    pub fn outages(&self) -> &[Outage] {
+        &self.outages
     }
 
     /// Whether the PBX has ended by itself.
@@ -402,7 +406,7 @@ impl Office {
         let counters = self.counters();
         serde_json::json!({
             "is_running": self.is_open() && !self.has_ended(),
-            "has_crashed": self.has_crashed,
+            "has_crashed": !self.outages.is_empty(),
             "calls": survey.calls,
             "contacts": survey.contacts,
             "left_over": self.left_over(),

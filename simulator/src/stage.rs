@@ -416,7 +416,8 @@ impl Stage {
             What::Blocked { source } => Some(source),
             _ => None,
         });
-        let (unheard, outages, records) = (unheard.collect(), self.network.outages(), self.office.records());
+        let (unheard, records) = (unheard.collect(), self.office.records());
+        let outages = [&self.network.outages(), self.office.outages()].concat();
         let bindings = is_own.then(|| self.network.bindings());
         let noise: Vec<Vec<u8>> = self.phones.values().flat_map(Phone::noise).collect();
         let complaints = self.logbook.errors();

@@ -446,10 +446,12 @@ impl Engine {
         } else {
             due
         };
-        stream.paced = Some(due);
         if stream.pace(due, &mut self.outbox) {
+            // What follows at once begins here.
             stream.activity = Activity::Idle;
             self.outbox.tell(Event::Finished(stream.id));
+        } else {
+            stream.paced = Some(due);
         }
         let goes_on = stream.makes_something();
         self.timers.set(slot, Kind::Pace, goes_on.then(|| due + packet_time));

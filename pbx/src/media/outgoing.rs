@@ -78,11 +78,6 @@ impl Outgoing {
         self.timestamp.wrapping_add(rtp::units(now.since(at).max(step), clock_rate))
     }
 
-    /// Whether this timestamp goes on where the newest packet, of so many units, has ended: no talkspurt begins here.
-    pub(super) fn goes_on_at(&self, timestamp: u32, length: u32) -> bool {
-        self.at.is_some() && timestamp == self.timestamp.wrapping_add(length)
-    }
-
     /// The header of a packet that we make ourselves.
     pub(super) fn number(
         &mut self,
@@ -134,7 +129,7 @@ impl Outgoing {
         (fresh && !(sounded && goes_on)) || (left_out && !goes_on)
     }
 
-    /// Whether a packet with this timestamp goes on where the last one ended, which was so long.
+    /// Whether a packet with this timestamp goes on where the last one, of so many units, has ended: no talkspurt begins here.
     pub(super) fn goes_on(&self, timestamp: u32, step: u32) -> bool {
         self.at.is_some() && timestamp.wrapping_sub(self.timestamp) == step
     }

@@ -406,7 +406,7 @@ impl Stream {
     }
 
     /// One packet time of what we make ourselves, as if it were made when it was due. Returns whether what was played
-    /// has ended.
+    /// is over: nothing is made, as the last packet has had its time.
     pub(super) fn pace(&mut self, due: Instant, out: &mut Outbox) -> bool {
         if !self.keys.is_empty() && self.press(due, out) {
             return false;
@@ -423,12 +423,15 @@ impl Stream {
         if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
             return false;
         }
+        if matches!(&self.activity, Activity::Playing(player) if player.is_finished()) {
+            return true;
+        }
         let length = samples(packet_time);
         let continues = self.talkspurt.take();
         if let (Some(to), Some((format, law))) = (to, voice) {
             let timestamp =
                 continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-            let marker = continues.is_none() && !self.outgoing.goes_on_at(timestamp, length as u32);
+            let marker = continues.is_none() && !self.outgoing.goes_on(timestamp, length as u32);
             let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
             self.talkspurt = Some(timestamp.wrapping_add(length as u32));
             let seal = &mut self.seal;
@@ -446,16 +449,11 @@ impl Stream {
             });
         }
         match &mut self.activity {
-            Activity::Playing(player) => {
-                player.advance(length);
-                player.is_finished()
-            }
-            Activity::Mixed { ear, .. } => {
-                ear.advance(length);
-                false
-            }
-            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => false,
+            Activity::Playing(player) => player.advance(length),
+            Activity::Mixed { ear, .. } => ear.advance(length),
+            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
         }
+        false
     }
 
     /// Whether it makes packets itself, and has a pace.

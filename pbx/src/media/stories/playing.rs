@@ -53,7 +53,7 @@ fn a_tone_of_one_second_is_fifty_packets_and_then_finished() {
     let alice = world.phone();
     world.agree(alice, |_| {});
     world.order(Command::Play { stream: alice, source: tone(Some(Duration::from_secs(1))) });
-    world.pass(979);
+    world.pass(999);
     assert!(world.told(|event| matches!(event, Event::Finished(_))).is_empty());
     world.pass(1);
     assert_eq!(world.told(|event| matches!(event, Event::Finished(_))).len(), 1);
