@@ -1,6 +1,7 @@
 //! Sound that is ready to be played: one channel at 8000 Hz, in memory, shared by all who play it.
 
-use super::recording::{Recording, RecordingError, Resampler};
+use super::recording::{Recording, RecordingError};
+use super::resample::Resampler;
 use super::{NARROWBAND, amplitude};
 use std::f64::consts::TAU;
 use std::fmt;
@@ -113,6 +114,7 @@ fn as_one(mut channels: Vec<Vec<f32>>) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::audio::Law;
+    use crate::audio::recording::wav;
 
     #[test]
     fn narrowband_samples_are_played_as_they_are() {
@@ -157,20 +159,5 @@ mod tests {
         assert_eq!(clip.duration(), Duration::from_secs(5));
         assert!(clip.samples()[..8_000].iter().any(|sample| sample.unsigned_abs() > 5_000));
         assert!(clip.samples()[8_000..].iter().all(|sample| *sample == 0));
-    }
-
-    fn wav(format: u16, bits: u16, channels: u16, rate: u32, data: &[u8]) -> Vec<u8> {
-        let block = channels * bits / 8;
-        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
-        file.extend(format.to_le_bytes());
-        file.extend(channels.to_le_bytes());
-        file.extend(rate.to_le_bytes());
-        file.extend((rate * u32::from(block)).to_le_bytes());
-        file.extend(block.to_le_bytes());
-        file.extend(bits.to_le_bytes());
-        file.extend(b"data");
-        file.extend((data.len() as u32).to_le_bytes());
-        file.extend(data);
-        file
     }
 }

@@ -3,8 +3,8 @@
 //! PCM of 8, 16, 24 and 32 bits, floating point of 32 and 64 bits, and G.711 of both laws (formats 6 and 7). What is no such
 //! file, damaged or cut off, is refused with the byte at which that shows.
 
+use super::resample::resample;
 use super::{Law, NARROWBAND};
-use std::f64::consts::PI;
 use std::fmt;
 
 /// The most channels that make sense in telephony.
@@ -262,75 +262,21 @@ fn finite(sample: f32) -> f32 {
     if sample.is_finite() { sample.clamp(-8.0, 8.0) } else { 0.0 }
 }
 
-/// The samples at another rate; nothing is delayed, and what the new rate cannot hold is taken away.
-pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
-    if from == to {
-        return samples.to_vec();
-    }
-    let resampler = Resampler::new(from, to);
-    (0..resampler.length(samples.len())).map(|n| resampler.sample(samples, n)).collect()
-}
-
-/// Brings samples to another rate, one at a time, so that a long recording need not be done at once.
-#[derive(Debug)]
-pub struct Resampler {
-    from: u32,
-    to: u32,
-    /// Samples of the input on each side that one of the output is made of.
-    reach: usize,
-    /// The weights of the inputs; few places between two of them come up again and again: as many as the rates have in no
-    /// common measure.
-    table: Vec<f32>,
-}
-
-impl Resampler {
-    /// From so many samples a second to so many.
-    pub fn new(from: u32, to: u32) -> Resampler {
-        /// Zeros of the kernel on each side.
-        const ZEROS: f64 = 24.0;
-        let step = f64::from(from) / f64::from(to);
-        // Relative to the rate of the input; a little below half of the lower rate.
-        let cut = 0.94 * (1.0 / step).min(1.0);
-        let reach = ZEROS / cut;
-        let kernel = |distance: f64| {
-            let place = distance / reach;
-            if place.abs() >= 1.0 {
-                return 0.0;
-            }
-            let x = PI * distance * cut;
-            let sinc = if x.abs() < 1e-9 { 1.0 } else { x.sin() / x };
-            // Blackman's window.
-            cut * sinc * (0.42 + 0.5 * (PI * place).cos() + 0.08 * (2.0 * PI * place).cos())
-        };
-        let phases = to / common_measure(from, to);
-        let taps = 2 * reach.ceil() as usize + 1;
-        let place = |phase: u32, tap: usize| {
-            let aside = (u64::from(phase) * u64::from(from) % u64::from(to)) as f64 / f64::from(to);
-            tap as f64 - reach.ceil() - aside
-        };
-        let weights = |phase| (0..taps).map(move |tap| kernel(place(phase, tap)) as f32);
-        let table = (0..phases).flat_map(weights).collect();
-        Resampler { from, to, reach: reach.ceil() as usize, table }
-    }
-
-    /// How many samples so many become; the time is the same.
-    pub fn length(&self, samples: usize) -> usize {
-        (samples as u64 * u64::from(self.to)).div_ceil(u64::from(self.from)) as usize
-    }
-
-    /// Sample `n` of what `samples` become.
-    pub fn sample(&self, samples: &[f32], n: usize) -> f32 {
-        let place = (n as u64 * u64::from(self.from) / u64::from(self.to)) as usize;
-        let taps = 2 * self.reach + 1;
-        let kernel = &self.table[n * taps % self.table.len()..][..taps];
-        let skipped = self.reach.saturating_sub(place);
-        let inputs = &samples[place.saturating_sub(self.reach).min(samples.len())..];
-        kernel.iter().skip(skipped).zip(inputs).map(|(weight, sample)| weight * sample).sum()
-    }
-}
-
-fn common_measure(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { common_measure(b, a % b) }
+/// A file of this format, bits a sample, channels and rate.
+#[cfg(test)]
+pub(super) fn wav(format: u16, bits: u16, channels: u16, rate: u32, data: &[u8]) -> Vec<u8> {
+    let block = channels * bits / 8;
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+    file.extend(format.to_le_bytes());
+    file.extend(channels.to_le_bytes());
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * u32::from(block)).to_le_bytes());
+    file.extend(block.to_le_bytes());
+    file.extend(bits.to_le_bytes());
+    file.extend(b"data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    file
 }
 
 #[cfg(test)]
@@ -379,27 +325,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_tone_keeps_its_pitch_strength_and_place_at_another_rate() {
-        for from in [16_000, 44_100, 48_000, 11_025] {
-            let sine = |rate: u32, n: usize| (2.0 * PI * 1_000.0 * n as f64 / f64::from(rate)).sin() as f32;
-            let samples: Vec<f32> = (0..from as usize / 2).map(|n| sine(from, n)).collect();
-            let resampled = resample(&samples, from, 8_000);
-            assert_eq!(resampled.len(), 4_000, "{from} Hz");
-            for (n, sample) in resampled.iter().enumerate().take(3_900).skip(100) {
-                assert!((sample - sine(8_000, n)).abs() < 2e-3, "{from} Hz, sample {n}: {sample}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_the_new_rate_cannot_hold_is_gone() {
-        let samples: Vec<f32> =
-            (0..16_000).map(|n| (2.0 * PI * 5_000.0 * f64::from(n) / 16_000.0).sin() as f32).collect();
-        let left = resample(&samples, 16_000, 8_000);
-        assert!(left[100..7_900].iter().all(|sample| sample.abs() < 1e-3));
-    }
-
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..200) {
@@ -408,20 +333,5 @@ mod tests {
             file.truncate(cut);
             let _ = Recording::read(&file);
         }
-    }
-
-    fn wav(format: u16, bits: u16, channels: u16, rate: u32, data: &[u8]) -> Vec<u8> {
-        let block = channels * bits / 8;
-        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
-        file.extend(format.to_le_bytes());
-        file.extend(channels.to_le_bytes());
-        file.extend(rate.to_le_bytes());
-        file.extend((rate * u32::from(block)).to_le_bytes());
-        file.extend(block.to_le_bytes());
-        file.extend(bits.to_le_bytes());
-        file.extend(b"data");
-        file.extend((data.len() as u32).to_le_bytes());
-        file.extend(data);
-        file
     }
 }

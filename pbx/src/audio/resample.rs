@@ -1,13 +1,16 @@
-//! Twice as many samples a second, or half as many: between narrowband and wideband.
+//! The same sound with another number of samples a second: all of it at once, by [`Resampler`] from any rate to any, or as a
+//! stream comes, by [`Halfband`] between narrowband and wideband.
+
+use std::f64::consts::PI;
 
 /// Taps of the half-band low-pass on either side of its middle.
 const REACH: usize = 15;
 /// The low-pass: a sinc of half the band under a Blackman window. Every second tap but the middle is zero.
 const TAPS: usize = 2 * REACH + 1;
 
-/// Makes the sound of one stream fit another rate.
+/// Makes the sound of one stream fit another rate: twice as many samples, or half as many.
 #[derive(Clone, Debug)]
-pub enum Resampler {
+pub enum Halfband {
     /// As it is.
     Same,
     /// 8000 samples a second become 16000.
@@ -25,13 +28,13 @@ pub struct Filter {
     stays: bool,
 }
 
-impl Resampler {
+impl Halfband {
     /// From one rate to the other; `None` when they are not the same and neither is twice the other.
-    pub fn new(from: u32, to: u32) -> Option<Resampler> {
+    pub fn new(from: u32, to: u32) -> Option<Halfband> {
         match (from, to) {
-            _ if from == to => Some(Resampler::Same),
-            _ if from * 2 == to => Some(Resampler::Double(Filter::new())),
-            _ if to * 2 == from => Some(Resampler::Halve(Filter::new())),
+            _ if from == to => Some(Halfband::Same),
+            _ if from * 2 == to => Some(Halfband::Double(Filter::new())),
+            _ if to * 2 == from => Some(Halfband::Halve(Filter::new())),
             _ => None,
         }
     }
@@ -39,15 +42,15 @@ impl Resampler {
     /// Appends what follows.
     pub fn resample(&mut self, samples: &[i16], out: &mut Vec<i16>) {
         match self {
-            Resampler::Same => out.extend_from_slice(samples),
-            Resampler::Double(filter) => {
+            Halfband::Same => out.extend_from_slice(samples),
+            Halfband::Double(filter) => {
                 for sample in samples {
                     // Half the power is in what is put between.
                     let (one, other) = (filter.next(2.0 * f32::from(*sample)), filter.next(0.0));
                     out.extend([one, other].map(round));
                 }
             }
-            Resampler::Halve(filter) => {
+            Halfband::Halve(filter) => {
                 for sample in samples {
                     let filtered = filter.next(f32::from(*sample));
                     filter.stays = !filter.stays;
@@ -88,6 +91,77 @@ fn round(sample: f32) -> i16 {
     sample.round() as i16
 }
 
+/// The samples at another rate; nothing is delayed, and what the new rate cannot hold is taken away.
+pub fn resample(samples: &[f32], from: u32, to: u32) -> Vec<f32> {
+    if from == to {
+        return samples.to_vec();
+    }
+    let resampler = Resampler::new(from, to);
+    (0..resampler.length(samples.len())).map(|n| resampler.sample(samples, n)).collect()
+}
+
+/// Brings samples to another rate, one at a time, so that a long recording need not be done at once.
+#[derive(Debug)]
+pub struct Resampler {
+    from: u32,
+    to: u32,
+    /// Samples of the input on each side that one of the output is made of.
+    reach: usize,
+    /// The weights of the inputs; few places between two of them come up again and again: as many as the rates have in no
+    /// common measure.
+    table: Vec<f32>,
+}
+
+impl Resampler {
+    /// From so many samples a second to so many.
+    pub fn new(from: u32, to: u32) -> Resampler {
+        /// Zeros of the kernel on each side.
+        const ZEROS: f64 = 24.0;
+        let step = f64::from(from) / f64::from(to);
+        // Relative to the rate of the input; a little below half of the lower rate.
+        let cut = 0.94 * (1.0 / step).min(1.0);
+        let reach = ZEROS / cut;
+        let kernel = |distance: f64| {
+            let place = distance / reach;
+            if place.abs() >= 1.0 {
+                return 0.0;
+            }
+            let x = PI * distance * cut;
+            let sinc = if x.abs() < 1e-9 { 1.0 } else { x.sin() / x };
+            // Blackman's window.
+            cut * sinc * (0.42 + 0.5 * (PI * place).cos() + 0.08 * (2.0 * PI * place).cos())
+        };
+        let phases = to / common_measure(from, to);
+        let taps = 2 * reach.ceil() as usize + 1;
+        let place = |phase: u32, tap: usize| {
+            let aside = (u64::from(phase) * u64::from(from) % u64::from(to)) as f64 / f64::from(to);
+            tap as f64 - reach.ceil() - aside
+        };
+        let weights = |phase| (0..taps).map(move |tap| kernel(place(phase, tap)) as f32);
+        let table = (0..phases).flat_map(weights).collect();
+        Resampler { from, to, reach: reach.ceil() as usize, table }
+    }
+
+    /// How many samples so many become; the time is the same.
+    pub fn length(&self, samples: usize) -> usize {
+        (samples as u64 * u64::from(self.to)).div_ceil(u64::from(self.from)) as usize
+    }
+
+    /// Sample `n` of what `samples` become.
+    pub fn sample(&self, samples: &[f32], n: usize) -> f32 {
+        let place = (n as u64 * u64::from(self.from) / u64::from(self.to)) as usize;
+        let taps = 2 * self.reach + 1;
+        let kernel = &self.table[n * taps % self.table.len()..][..taps];
+        let skipped = self.reach.saturating_sub(place);
+        let inputs = &samples[place.saturating_sub(self.reach).min(samples.len())..];
+        kernel.iter().skip(skipped).zip(inputs).map(|(weight, sample)| weight * sample).sum()
+    }
+}
+
+fn common_measure(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common_measure(b, a % b) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +190,7 @@ mod tests {
         for (from, to) in [(8_000, 16_000), (16_000, 8_000), (8_000, 8_000)] {
             for frequency in [300.0, 1000.0, 3000.0] {
                 let mut out = Vec::new();
-                Resampler::new(from, to).unwrap().resample(&sine(frequency, from), &mut out);
+                Halfband::new(from, to).unwrap().resample(&sine(frequency, from), &mut out);
                 assert_eq!(out.len(), to as usize);
                 let level = amplitude(&out, frequency, to);
                 assert!((level / 8000.0 - 1.0).abs() < 0.1, "{frequency} Hz at {to}: {level:.0}");
@@ -127,15 +201,36 @@ mod tests {
     #[test]
     fn what_the_lower_rate_cannot_tell_is_left_out() {
         let mut out = Vec::new();
-        Resampler::new(16_000, 8_000).unwrap().resample(&sine(6000.0, 16_000), &mut out);
+        Halfband::new(16_000, 8_000).unwrap().resample(&sine(6000.0, 16_000), &mut out);
         assert!(amplitude(&out, 2000.0, 8_000) < 80.0);
         let mut up = Vec::new();
-        Resampler::new(8_000, 16_000).unwrap().resample(&sine(1000.0, 8_000), &mut up);
+        Halfband::new(8_000, 16_000).unwrap().resample(&sine(1000.0, 8_000), &mut up);
         assert!(amplitude(&up, 7000.0, 16_000) < 80.0, "no image above");
     }
 
     #[test]
     fn other_rates_are_refused() {
-        assert!(Resampler::new(8_000, 48_000).is_none());
+        assert!(Halfband::new(8_000, 48_000).is_none());
+    }
+
+    #[test]
+    fn a_tone_keeps_its_pitch_strength_and_place_at_another_rate() {
+        for from in [16_000, 44_100, 48_000, 11_025] {
+            let sine = |rate: u32, n: usize| (2.0 * PI * 1_000.0 * n as f64 / f64::from(rate)).sin() as f32;
+            let samples: Vec<f32> = (0..from as usize / 2).map(|n| sine(from, n)).collect();
+            let resampled = resample(&samples, from, 8_000);
+            assert_eq!(resampled.len(), 4_000, "{from} Hz");
+            for (n, sample) in resampled.iter().enumerate().take(3_900).skip(100) {
+                assert!((sample - sine(8_000, n)).abs() < 2e-3, "{from} Hz, sample {n}: {sample}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_new_rate_cannot_hold_is_gone() {
+        let samples: Vec<f32> =
+            (0..16_000).map(|n| (2.0 * PI * 5_000.0 * f64::from(n) / 16_000.0).sin() as f32).collect();
+        let left = resample(&samples, 16_000, 8_000);
+        assert!(left[100..7_900].iter().all(|sample| sample.abs() < 1e-3));
     }
 }

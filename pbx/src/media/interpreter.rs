@@ -2,7 +2,7 @@
 //! length. Only where the laws of G.711 are not all that differs, for it costs time: packets wait until their order is sure.
 
 use crate::audio::conceal::Concealer;
-use crate::audio::resample::Resampler;
+use crate::audio::resample::Halfband;
 use crate::audio::{Coding, Decoder, Encoder};
 use crate::rtp::Header;
 use crate::rtp::jitter::{Buffer, Next};
@@ -18,7 +18,7 @@ pub(super) struct Interpreter {
     buffer: Buffer,
     decoder: Decoder,
     concealer: Concealer,
-    resampler: Resampler,
+    resampler: Halfband,
     encoder: Encoder,
     /// Decoded, and not yet said.
     heard: Vec<i16>,
@@ -38,7 +38,7 @@ impl Interpreter {
             buffer: Buffer::default(),
             decoder: Decoder::new(from),
             concealer: Concealer::new(from.rate()),
-            resampler: Resampler::new(from.rate(), to.rate())?,
+            resampler: Halfband::new(from.rate(), to.rate())?,
             encoder: Encoder::new(to),
             heard: Vec::new(),
             fitting: Vec::new(),

@@ -5,13 +5,14 @@ use crate::words::{Actor, Span, Tone};
 use cucumber::{given, then, when};
 use pbx::audio::Law;
 use pbx::audio::recording::Recording;
+use pbx::audio::wav::Encoding;
 use pbx::pbx::What;
 use pbx::time::Duration;
 use simulator::ear;
 use simulator::office::Plan;
 use simulator::phone::{Phone, Sound};
 use simulator::stage::Stage;
-use simulator::tape::{self, Kind};
+use simulator::tape;
 
 /// The sample rate of a tape where nobody says.
 const USUAL: u32 = 8_000;
@@ -28,25 +29,25 @@ const TOLERANCE: Duration = Duration::from_millis(60);
 
 #[given(expr = "an announcement of {tone} for {span} at {string}")]
 async fn is_announced(scene: &mut Scene, tone: Tone, length: Span, number: String) {
-    announce(scene, number, "", tape::tone(tone.0, length.0, USUAL, Kind::Pcm)).await;
+    announce(scene, number, "", tape::tone(tone.0, length.0, USUAL, Encoding::Pcm16)).await;
 }
 
 #[given(expr = "an announcement of {tone} for {span} at {string}, played {int} times")]
 async fn is_announced_again(scene: &mut Scene, tone: Tone, length: Span, number: String, times: u32) {
     let more = format!(", times = {times}");
-    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Kind::Pcm)).await;
+    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Encoding::Pcm16)).await;
 }
 
 #[given(expr = "an announcement of {tone} for {span} at {string}, then {actor}")]
 async fn is_announced_before(scene: &mut Scene, tone: Tone, length: Span, number: String, then: Actor) {
     let more = format!(", then = \"{}\"", then.0);
-    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Kind::Pcm)).await;
+    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Encoding::Pcm16)).await;
 }
 
 #[given(expr = "an announcement of {tone} for {span} at {string}, then {actor}, until a key is pressed")]
 async fn is_announced_until_key(scene: &mut Scene, tone: Tone, length: Span, number: String, then: Actor) {
     let more = format!(", then = \"{}\", until_key = true", then.0);
-    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Kind::Pcm)).await;
+    announce(scene, number, &more, tape::tone(tone.0, length.0, USUAL, Encoding::Pcm16)).await;
 }
 
 #[given(expr = "an announcement of {tone} for {span} at {string}, of {int} samples a second in {word}")]
@@ -59,8 +60,8 @@ async fn is_announced_from(
     kind: String,
 ) {
     let kind = match kind.as_str() {
-        "PCM" => Kind::Pcm,
-        name => Kind::G711(Law::named(name).unwrap_or_else(|| panic!("no file is in {name}"))),
+        "PCM" => Encoding::Pcm16,
+        name => Encoding::G711(Law::named(name).unwrap_or_else(|| panic!("no file is in {name}"))),
     };
     announce(scene, number, "", tape::tone(tone.0, length.0, rate, kind)).await;
 }
@@ -77,7 +78,7 @@ async fn is_missing_before(scene: &mut Scene, number: String, then: Actor) {
 
 #[given(expr = "an announcement at {string} whose file is cut off")]
 async fn is_cut_off(scene: &mut Scene, number: String) {
-    let mut tape = tape::tone(600.0, Duration::from_secs(1), USUAL, Kind::Pcm);
+    let mut tape = tape::tone(600.0, Duration::from_secs(1), USUAL, Encoding::Pcm16);
     tape.truncate(tape.len() / 2);
     announce(scene, number, "", tape).await;
 }

@@ -1,9 +1,8 @@
 //! Listening costs no allocation (DET-05): neither a frame of silence nor one of a key, of speech or of noise.
 
+use crate::counting::allocations;
 use pbx::tone::scan::{Heard, Instruments, Listener};
 use pbx::tone::{Sine, dtmf};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
 /// 20 ms.
 const FRAME: usize = 160;
@@ -52,42 +51,3 @@ fn sound() -> Vec<f32> {
     samples.extend((0..40_000).map(voice));
     samples
 }
-
-/// Counts what each thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn allocations() -> usize {
-    ALLOCATIONS.get()
-}
-
-fn count() {
-    // A thread that ends may allocate when its locals are gone.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;

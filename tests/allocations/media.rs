@@ -1,15 +1,15 @@
 //! Media costs no allocation: neither a packet that is passed on or copied, nor one that is made or mixed; a recording one
 //! for every portion it hands over.
 
+use crate::counting::allocations;
 use pbx::audio::{Clip, Gain};
 use pbx::media::{
     Command, Engine, Latching, MixId, Output, Port, RecordingId, Settings, Source, StreamId, Tap,
 };
 use pbx::rtp::Header;
-use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
+use pbx::sdp::{Agreement, Codec, Direction, Protection, RemoteAudio};
+use pbx::srtp::{MasterKey, Suite};
 use pbx::time::{Duration, Instant, WallClock};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -111,6 +111,24 @@ fn a_copy_allocates_nothing() {
     assert_eq!(allocations_of_ten_seconds(&mut engine, &ports), 0);
 }
 
+#[test]
+fn a_packet_in_the_other_law_or_sealed_allocates_nothing() {
+    for (codecs, is_sealed) in [(["PCMU", "PCMA"], false), (["PCMU", "PCMU"], true)] {
+        let (mut engine, ports) = engine_of(100, codecs, is_sealed);
+        for pair in ports.chunks(2) {
+            engine.command(Command::Bridge(pair[0].stream(), pair[1].stream()), Instant::START);
+        }
+        // Only from the first to the second of each pair, who alone is sent what is sealed.
+        let speakers: Vec<Port> = ports.iter().copied().step_by(2).collect();
+        talk(&mut engine, &speakers, 0..500);
+        let before = allocations();
+        let sent = talk(&mut engine, &speakers, 500..1000);
+        let allocated = allocations() - before;
+        assert!(sent >= 500 * speakers.len(), "{sent} packets, {codecs:?}, sealed: {is_sealed}");
+        assert_eq!(allocated, 0, "for {sent} packets, {codecs:?}, sealed: {is_sealed}");
+    }
+}
+
 /// What is allocated in ten seconds in which everybody talks, after ten others.
 fn allocations_of_ten_seconds(engine: &mut Engine, ports: &[Port]) -> usize {
     talk(engine, ports, 0..500);
@@ -119,7 +137,9 @@ fn allocations_of_ten_seconds(engine: &mut Engine, ports: &[Port]) -> usize {
     allocations() - before
 }
 
-fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) {
+/// Everybody sends these packets; returns how many were sent on, made and reported.
+fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) -> usize {
+    let mut sent = 0;
     for n in packets {
         let now = Instant::from_millis(n * 20);
         while engine.poll_timeout().is_some_and(|at| at <= now) {
@@ -128,14 +148,23 @@ fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) {
         for port in ports {
             let mut packet = [0x55; 172];
             packet[..12].copy_from_slice(&header(n as u16).to_bytes());
-            engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+            let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+            sent += usize::from(forward.is_some());
         }
-        while engine.poll_output().is_some() {}
+        while let Some(output) = engine.poll_output() {
+            sent += usize::from(matches!(output, Output::Send { .. }));
+        }
     }
+    sent
 }
 
 /// An engine with so many streams that have agreed, and their RTP ports.
 fn engine_with(streams: u64) -> (Engine, Vec<Port>) {
+    engine_of(streams, ["PCMU", "PCMU"], false)
+}
+
+/// The same; every second stream has the second codec, and is sealed or not.
+fn engine_of(streams: u64, codecs: [&str; 2], is_sealed: bool) -> (Engine, Vec<Port>) {
     let settings = Settings { clock: WallClock { epoch_micros: 0 }, latching: Latching::default() };
     let mut engine = Engine::new(settings);
     let mut ports = Vec::new();
@@ -151,7 +180,12 @@ fn engine_with(streams: u64) -> (Engine, Vec<Port>) {
         }
         bound.iter().for_each(|port| engine.bound(*port, Ok(())));
         ports.push(bound[0]);
-        let agreement = Box::new(agreement(stream));
+        let is_second = id % 2 == 1;
+        let mut agreement = Box::new(agreement(stream, codecs[usize::from(is_second)]));
+        agreement.protection = (is_second && is_sealed).then(|| {
+            let [ours, theirs] = [1, 2].map(|fill| MasterKey::from_bytes([fill; MasterKey::LENGTH]));
+            Protection { suite: Suite::Tag80, ours, theirs }
+        });
         engine.command(
             Command::Agree { stream, agreement, timeout: Some(Duration::from_secs(30)), detect_dtmf: true },
             Instant::START,
@@ -169,8 +203,8 @@ fn header(n: u16) -> Header {
     Header { marker: false, payload_type: 0, sequence: n, timestamp: u32::from(n) * 160, ssrc: 1 }
 }
 
-fn agreement(stream: StreamId) -> Agreement {
-    let codec = Codec { payload_type: 0, name: "PCMU".into(), clock_rate: 8000, channels: 1, fmtp: None };
+fn agreement(stream: StreamId, name: &str) -> Agreement {
+    let codec = Codec::by_name(name).expect("a codec");
     let rtp = phone_of(stream);
     let remote = RemoteAudio {
         rtp: Some(rtp),
@@ -191,42 +225,3 @@ fn agreement(stream: StreamId) -> Agreement {
         protection: None,
     }
 }
-
-/// Counts what each thread allocates.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn allocations() -> usize {
-    ALLOCATIONS.get()
-}
-
-fn count() {
-    // A thread that ends may allocate when its locals are gone.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call goes to the system allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the contract of `realloc`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
