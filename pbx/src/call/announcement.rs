@@ -96,16 +96,9 @@ impl Call {
             return self.ring_on(&number, context);
         }
         let local = self.caller.local_audio(context.own_codecs(), Direction::SendRecv, context.advertised());
-        match self.caller.negotiation.answer(&local) {
-            Ok((description, agreement)) => {
-                self.caller.agree(&agreement, Carries::Tone, context);
-                self.answer = Some(description);
-            }
-            Err(error) => {
-                let reply = Reply::new(error.status());
-                return self.refuse(EndedBy::Pbx, reply, &error.to_string(), context);
-            }
-        }
+        let Some((description, agreement)) = self.answer_or_refuse(&local, context) else { return };
+        self.caller.agree(&agreement, Carries::Tone, context);
+        self.answer = Some(description);
         let status = StatusCode::SESSION_PROGRESS;
         context.agent.ring(session, status, self.answer.clone(), true, Vec::new(), context.now);
         self.is_ringing(context);

@@ -4,9 +4,7 @@ use super::Context;
 use super::call::{Call, Stage, Timer};
 use super::leg::Carries;
 use crate::audio::Clip;
-use crate::cdr::EndedBy;
 use crate::config;
-use crate::dialog::Reply;
 use crate::media::{Command, Source};
 use crate::sdp::Direction;
 use crate::sip::StatusCode;
@@ -106,20 +104,9 @@ impl Call {
                 self.caller.agree(agreement, application.carries(), context);
                 answer.clone()
             } else if self.invitation.has_offer {
-                match self.caller.negotiation.answer(&local) {
-                    Ok((description, agreement)) => {
-                        self.caller.agree(&agreement, application.carries(), context);
-                        description
-                    }
-                    Err(error) => {
-                        return self.refuse(
-                            EndedBy::Pbx,
-                            Reply::new(error.status()),
-                            &error.to_string(),
-                            context,
-                        );
-                    }
-                }
+                let Some((description, agreement)) = self.answer_or_refuse(&local, context) else { return };
+                self.caller.agree(&agreement, application.carries(), context);
+                description
             } else {
                 self.caller.negotiation.offer(&local)
             };

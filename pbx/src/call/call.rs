@@ -14,6 +14,7 @@ use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
 use crate::media::{self, RecordingId, RoomId, StreamId};
 use crate::route::Decision;
+use crate::sdp::{Agreement, LocalAudio};
 use crate::sip::{StatusCode, reason_phrase};
 use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -255,6 +256,21 @@ impl Call {
             return self.refuse(by, Reply::new(status), why, context);
         }
         self.close(End { at: context.now, by, status: 200, reason: why.to_owned() }, context);
+    }
+
+    /// The answer to what the caller has offered, and what is agreed by it; `None`: there is none, and the caller is refused.
+    pub(super) fn answer_or_refuse(
+        &mut self,
+        local: &LocalAudio,
+        context: &mut Context,
+    ) -> Option<(Vec<u8>, Agreement)> {
+        match self.caller.negotiation.answer(local) {
+            Ok(answered) => Some(answered),
+            Err(error) => {
+                self.refuse(EndedBy::Pbx, Reply::new(error.status()), &error.to_string(), context);
+                None
+            }
+        }
     }
 
     pub(super) fn refuse_for_lack_of_ports(&mut self, context: &mut Context) {

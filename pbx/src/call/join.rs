@@ -3,8 +3,7 @@
 use super::Context;
 use super::call::{Call, Stage};
 use super::leg::Carries;
-use crate::cdr::EndedBy;
-use crate::dialog::{Description, Reply, SessionId};
+use crate::dialog::{Description, SessionId};
 use crate::media::Command;
 use crate::sip::StatusCode;
 
@@ -79,16 +78,9 @@ impl Call {
         let description = match (&self.answer, self.invitation.has_offer) {
             (Some(answer), _) => answer.clone(),
             (None, false) => self.caller.negotiation.offer(&local),
-            (None, true) => match self.caller.negotiation.answer(&local) {
-                Ok((description, _)) => description,
-                Err(error) => {
-                    return self.refuse(
-                        EndedBy::Pbx,
-                        Reply::new(error.status()),
-                        &error.to_string(),
-                        context,
-                    );
-                }
+            (None, true) => match self.answer_or_refuse(&local, context) {
+                Some((description, _)) => description,
+                None => return,
             },
         };
         let Some(session) = self.caller.session else {
