@@ -20,9 +20,13 @@ impl Branch {
         Branch(branch)
     }
 
-    /// The branch of a Via, if it may be one of ours.
+    /// The branch of a Via, if it may be one of ours, in whatever case it comes back (RFC 3261 section 7.3.1).
     pub(super) fn of(via: &Via<'_>) -> Option<Branch> {
-        via.branch()?.strip_prefix(MAGIC_COOKIE)?.as_bytes().try_into().ok().map(Branch)
+        let (cookie, rest) = via.branch()?.split_at_checked(MAGIC_COOKIE.len())?;
+        let branch: [u8; 16] = rest.as_bytes().try_into().ok()?;
+        cookie
+            .eq_ignore_ascii_case(MAGIC_COOKIE)
+            .then(|| Branch(branch.map(|byte| byte.to_ascii_lowercase())))
     }
 }
 
