@@ -18,6 +18,8 @@ pub(super) struct Leg {
     pub(super) name: String,
     /// Its SIP side; `None` before an INVITE was sent and after the session is over.
     pub(super) session: Option<SessionId>,
+    /// The session that we have ended, in which the other side may still answer and send to our port.
+    ended: Option<SessionId>,
     /// Between which addresses its signalling goes; media uses the same network.
     pub(super) path: Path,
     /// Who offered what to whom.
@@ -68,7 +70,7 @@ impl Leg {
         manners: Manners,
     ) -> Leg {
         let statistics = Statistics::default();
-        Leg { name, session, path, negotiation, manners, port: Port::Unbound, statistics }
+        Leg { name, session, ended: None, path, negotiation, manners, port: Port::Unbound, statistics }
     }
 
     /// The stream, while it is open or being opened.
@@ -97,7 +99,8 @@ impl Leg {
     /// Asks for a port pair. `false`: there is none.
     #[must_use]
     pub(super) fn open(&mut self, context: &mut Context, attempts: u8) -> bool {
-        let Some(port) = context.ports.take(context.now) else {
+        let agent = &context.agent;
+        let Some(port) = context.ports.take(context.now, |session| agent.has(session)) else {
             return false;
         };
         let stream = context.new_stream();
@@ -150,7 +153,7 @@ impl Leg {
         if let Port::Opening { port, .. } | Port::Open { port, .. } | Port::Closing { port, .. } = self.port
             && !buggify!("a port is not given back")
         {
-            context.ports.give_back(port, context.now);
+            context.ports.give_back(port, self.ended, context.now);
         }
         self.port = Port::Closed;
     }
@@ -209,6 +212,7 @@ impl Leg {
         if let Some(session) = self.session.take() {
             context.forget_session(session);
             context.agent.hang_up(session, reason, context.now);
+            self.ended = Some(session);
         }
     }
 

@@ -1,5 +1,6 @@
 //! RTP ports: pairs out of the configured range, each in one hand at a time.
 
+use crate::dialog::SessionId;
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -17,8 +18,8 @@ pub(crate) struct Ports {
     /// Never handed out so far.
     fresh: u16,
     exhausted: bool,
-    /// Given back, in the order of when they may be used again.
-    resting: BTreeMap<(Instant, u64), u16>,
+    /// Given back, in the order of when they may be used again, each with the session that promised it.
+    resting: BTreeMap<(Instant, u64), (u16, Option<SessionId>)>,
     sequence: u64,
     /// Rested enough.
     ready: VecDeque<u16>,
@@ -42,10 +43,16 @@ impl Ports {
     }
 
     /// The even port of a free pair; `None` when all are in use or resting. A pair that has rested longest goes first
-    /// only after every pair was used once.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<u16> {
+    /// only after every pair was used once. While a session `is_open` that promised a pair, the other side may still
+    /// answer and send there: such a pair rests on.
+    pub(crate) fn take(&mut self, now: Instant, is_open: impl Fn(SessionId) -> bool) -> Option<u16> {
         while let Some(entry) = self.resting.first_entry().filter(|entry| entry.key().0 <= now) {
-            self.ready.push_back(entry.remove());
+            let (port, session) = entry.remove();
+            if session.is_some_and(&is_open) {
+                self.rest(port, session, now + QUARANTINE);
+            } else {
+                self.ready.push_back(port);
+            }
         }
         // After a change of range a pair of the old one may still be in use.
         let port = loop {
@@ -58,14 +65,14 @@ impl Ports {
         Some(port)
     }
 
-    /// Takes a pair back after its sockets were closed.
-    pub(crate) fn give_back(&mut self, port: u16, now: Instant) {
-        self.rest_until(port, now + QUARANTINE);
+    /// Takes a pair back after its sockets were closed, with the session in which it was promised.
+    pub(crate) fn give_back(&mut self, port: u16, session: Option<SessionId>, now: Instant) {
+        self.rest_until(port, session, now + QUARANTINE);
     }
 
     /// Takes a pair back that could not be bound.
     pub(crate) fn taken_by_others(&mut self, port: u16, now: Instant) {
-        self.rest_until(port, now + TAKEN_BY_OTHERS);
+        self.rest_until(port, None, now + TAKEN_BY_OTHERS);
     }
 
     /// Pairs in use.
@@ -86,12 +93,15 @@ impl Ports {
         }
     }
 
-    fn rest_until(&mut self, port: u16, until: Instant) {
-        if !self.in_use.remove(&port) || port < self.first || port >= self.last {
-            return;
+    fn rest_until(&mut self, port: u16, session: Option<SessionId>, until: Instant) {
+        if self.in_use.remove(&port) && port >= self.first && port < self.last {
+            self.rest(port, session, until);
         }
+    }
+
+    fn rest(&mut self, port: u16, session: Option<SessionId>, until: Instant) {
         self.sequence += 1;
-        self.resting.insert((until, self.sequence), port);
+        self.resting.insert((until, self.sequence), (port, session));
     }
 
     fn next_fresh(&mut self) -> Option<u16> {
@@ -115,7 +125,7 @@ mod tests {
     fn every_pair_is_handed_out_once_then_none() {
         let mut ports = Ports::new(10_001, 10_007);
         assert_eq!(ports.total(), 3);
-        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START)).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
         assert_eq!(taken, [10_002, 10_004, 10_006]);
         assert_eq!(ports.in_use(), 3);
     }
@@ -123,27 +133,42 @@ mod tests {
     #[test]
     fn a_pair_rests_before_it_is_used_again() {
         let mut ports = Ports::new(10_000, 10_001);
-        let port = ports.take(Instant::START).expect("one pair is free");
-        ports.give_back(port, Instant::START);
-        assert_eq!(ports.take(Instant::START + QUARANTINE - Duration::from_millis(1)), None);
-        assert_eq!(ports.take(Instant::START + QUARANTINE), Some(port));
+        let port = ports.take(Instant::START, nobody).expect("one pair is free");
+        ports.give_back(port, None, Instant::START);
+        assert_eq!(ports.take(Instant::START + QUARANTINE - Duration::from_millis(1), nobody), None);
+        assert_eq!(ports.take(Instant::START + QUARANTINE, nobody), Some(port));
+    }
+
+    #[test]
+    fn a_pair_rests_as_long_as_somebody_may_answer_who_was_offered_it() {
+        let mut ports = Ports::new(10_000, 10_001);
+        let port = ports.take(Instant::START, nobody).expect("one pair is free");
+        ports.give_back(port, Some(SessionId(1)), Instant::START);
+        let later = Instant::START + QUARANTINE * 3;
+        assert_eq!(ports.take(later, |session| session == SessionId(1)), None);
+        assert_eq!(ports.take(later + Duration::from_millis(1), nobody), None);
+        assert_eq!(ports.take(later + QUARANTINE, nobody), Some(port));
     }
 
     #[test]
     fn a_range_up_to_the_last_port_ends_there() {
         let mut ports = Ports::new(65_532, 65_535);
-        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START)).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
         assert_eq!(taken, [65_532, 65_534]);
     }
 
     #[test]
     fn a_pair_of_an_older_range_does_not_come_back() {
         let mut ports = Ports::new(10_000, 10_001);
-        let old = ports.take(Instant::START).expect("one pair is free");
+        let old = ports.take(Instant::START, nobody).expect("one pair is free");
         ports.change_range(20_000, 20_001);
-        ports.give_back(old, Instant::START);
-        assert_eq!(ports.take(Instant::START + Duration::from_secs(60)), Some(20_000));
-        assert_eq!(ports.take(Instant::START + Duration::from_secs(60)), None);
+        ports.give_back(old, None, Instant::START);
+        assert_eq!(ports.take(Instant::START + Duration::from_secs(60), nobody), Some(20_000));
+        assert_eq!(ports.take(Instant::START + Duration::from_secs(60), nobody), None);
         assert_eq!(ports.in_use(), 1);
+    }
+
+    fn nobody(_: SessionId) -> bool {
+        false
     }
 }

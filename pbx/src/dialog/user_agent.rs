@@ -235,6 +235,11 @@ impl UserAgent {
             && self.shared.transactions.is_idle()
     }
 
+    /// Whether there is anything left of a session, if only that its INVITE or its BYE has not ended.
+    pub(crate) fn has(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     /// How many sessions there are, those that only wait for the end of their BYE included.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
