@@ -178,7 +178,9 @@ impl Call {
             Event::Confirmed { answer, .. } => self.on_confirmed(answer, context),
             Event::Offered { offer, .. } => self.on_offered(session, offer, context),
             Event::OfferAnswered { answer, .. } => self.on_offer_answered(session, &answer, context),
-            Event::OfferRefused { status, .. } => self.on_offer_refused(session, status, context),
+            Event::OfferRefused { status, was_sent, .. } => {
+                self.on_offer_refused(session, (status, was_sent), context);
+            }
             Event::Request { id, request, .. } => self.on_request(session, id, &request, context),
             Event::Response { id, response, .. } => self.on_response(id, response, context),
             Event::Incoming { .. } => {}

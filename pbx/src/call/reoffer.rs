@@ -61,12 +61,20 @@ impl Call {
     }
 
     /// The one who was asked has refused: everything is as before.
-    pub(super) fn on_offer_refused(&mut self, session: SessionId, status: StatusCode, context: &mut Context) {
+    pub(super) fn on_offer_refused(
+        &mut self,
+        session: SessionId,
+        (status, was_sent): (StatusCode, bool),
+        context: &mut Context,
+    ) {
         let (Some(side), Some(reoffer)) = (self.side_of(session), self.reoffer.take()) else {
             return;
         };
         if let Some(leg) = self.leg(side) {
-            leg.negotiation.rollback();
+            match was_sent {
+                true => leg.negotiation.rollback(),
+                false => leg.negotiation.withdraw(),
+            }
         }
         self.on_unusable_answer(&reoffer, status, context);
     }

@@ -234,7 +234,11 @@ impl Established {
         };
         match fate {
             Fate::GoesOn => self.go_on(cx),
-            Fate::Lost { say_bye } => self.end(Some(Cause::Lost), say_bye, cx),
+            // Whoever does not know the dialog yet may still get our 2xx (RFC 3261 section 13.3.1.4).
+            Fate::Lost { say_bye } => {
+                let waits = matches!(self.inviting, Inviting::Accepted(_));
+                self.end(Some(Cause::Lost), say_bye || waits, cx)
+            }
             Fate::Misbehaved(what) => self.end(Some(Cause::PeerMisbehaved(what)), true, cx),
         }
     }
@@ -348,7 +352,7 @@ impl Established {
                 self.peer.gate.withdraw();
                 let status = outcome.as_ref().map_or_else(|status| *status, Response::status);
                 if let Why::Offer { .. } = why {
-                    cx.emit(Event::OfferRefused { session: cx.session, status });
+                    cx.emit(Event::OfferRefused { session: cx.session, status, was_sent: true });
                 }
                 Fate::of(outcome)
             }

@@ -254,6 +254,8 @@ pub enum Event {
         session: SessionId,
         /// Why.
         status: StatusCode,
+        /// Whether it had gone out: one that has waited all the time was seen by nobody.
+        was_sent: bool,
     },
     /// A request, within a session or outside, that is to be answered by [`UserAgent::reply`].
     Request {

@@ -130,8 +130,9 @@ impl Peer {
                 return cx.refuse(server, &request, StatusCode::SERVER_INTERNAL_ERROR);
             }
         }
-        if self.wanted.take().is_some() {
-            cx.emit(Event::OfferRefused { session: cx.session, status: StatusCode::REQUEST_PENDING });
+        if let Some(wanted) = self.wanted.take() {
+            let (status, was_sent) = (StatusCode::REQUEST_PENDING, wanted.attempts > 0);
+            cx.emit(Event::OfferRefused { session: cx.session, status, was_sent });
         }
         self.gate.owe(Owed::Response { server, request: Box::new(request) }, offer.clone());
         cx.emit(Event::Offered { session: cx.session, offer });
@@ -221,7 +222,7 @@ impl Peer {
                 let status = outcome.as_ref().map_or_else(|status| *status, Response::status);
                 if updating.is_offer {
                     self.gate.withdraw();
-                    cx.emit(Event::OfferRefused { session: cx.session, status });
+                    cx.emit(Event::OfferRefused { session: cx.session, status, was_sent: true });
                 }
                 Fate::of(outcome)
             }

@@ -33,8 +33,8 @@ pub struct Negotiation {
 enum State {
     /// Nothing is open.
     Stable,
-    /// We wait for an answer to these lines.
-    WeOffered { lines: Vec<Line>, local: Box<LocalAudio>, wish: Vec<Codec> },
+    /// We wait for an answer to these lines; `before` is what we had said last.
+    WeOffered { lines: Vec<Line>, local: Box<LocalAudio>, wish: Vec<Codec>, before: Box<Origin> },
     /// We owe an answer.
     TheyOffered { offer: Description, audio: usize, remote: Box<RemoteAudio> },
 }
@@ -76,8 +76,9 @@ impl Negotiation {
             Some(line) => *line = audio(line.profile()),
             None => lines.push(audio(self.security.profile())),
         }
+        let before = Box::new(self.origin.clone());
         let text = self.origin.describe(local.address.ip(), &lines);
-        self.state = State::WeOffered { lines, local: Box::new(local), wish };
+        self.state = State::WeOffered { lines, local: Box::new(local), wish, before };
         text
     }
 
@@ -178,6 +179,13 @@ impl Negotiation {
         self.state = State::Stable;
     }
 
+    /// Our open offer never went out: the next one takes its place, and its version (RFC 3264 section 8).
+    pub fn withdraw(&mut self) {
+        if let State::WeOffered { before, .. } = std::mem::replace(&mut self.state, State::Stable) {
+            self.origin = *before;
+        }
+    }
+
     /// What holds.
     pub fn agreed(&self) -> Option<&Agreement> {
         self.agreed.as_ref()
@@ -261,6 +269,23 @@ mod tests {
         bob.rollback();
         assert_eq!(bob.agreed().cloned(), before);
         assert!(bob.is_stable());
+    }
+
+    #[test]
+    fn an_offer_that_never_went_out_takes_no_version() {
+        let version = |text: &[u8]| -> String {
+            let text = String::from_utf8_lossy(text).into_owned();
+            text.split_whitespace().nth(3).unwrap_or_default().to_owned()
+        };
+        let held = LocalAudio { direction: Direction::SendOnly, ..local(&[Codec::pcmu()]) };
+        let mut bob = talking();
+        bob.offer(&held);
+        bob.withdraw();
+        let (mut seen, mut unseen) = (bob.clone(), bob.clone());
+        assert_eq!(version(&unseen.offer(&held)), "2");
+        seen.offer(&held);
+        seen.rollback();
+        assert_eq!(version(&seen.offer(&local(&[Codec::pcmu()]))), "3");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::offers::{answered_by_hand, from_bob};
 use super::*;
 use crate::dialog::Cause;
+use crate::sip::Method;
 
 #[test]
 fn a_lost_ack_is_sent_again_for_the_repeated_2xx() {
@@ -55,6 +56,29 @@ fn a_lost_2xx_is_repeated() {
     assert!(matches!(rig.event(BOB), Event::Confirmed { .. }));
     assert_eq!((rig.count(BOB, "200"), rig.count(ALICE, "ACK")), (3, 1));
     rig.assert_silent();
+}
+
+/// The caller has heard of no dialog yet, as nothing but our 2xx would tell of it: that is still repeated, and then there is a
+/// BYE (RFC 3261 section 13.3.1.4).
+#[test]
+fn a_481_before_the_ack_does_not_take_the_2xx_away() {
+    let mut rig = Rig::new();
+    rig.calls(Some(sdp("a")));
+    rig.pass_millis(20);
+    let b = rig.incoming();
+    rig.lose(BOB, "200", 2);
+    rig.act(BOB, |bob, now| bob.accept(b, sdp("b"), Vec::new(), now));
+    rig.act(BOB, |bob, now| bob.request_within(b, Method::Info, Vec::new(), None, now));
+    rig.pass_millis(1_000);
+    rig.event(BOB);
+    assert!(matches!(rig.event(BOB), Event::Ended { cause: Cause::Lost, .. }));
+    rig.pass_millis(1_000);
+    assert!(matches!(rig.event(ALICE), Event::Answered { .. }));
+    assert!(matches!(rig.event(ALICE), Event::Ended { cause: Cause::Bye { .. }, .. }));
+    assert_eq!((rig.count(BOB, "200"), rig.count(BOB, "BYE")), (3, 1));
+    rig.rest();
+    rig.assert_silent();
+    rig.assert_idle();
 }
 
 #[test]
