@@ -375,7 +375,10 @@ impl Engine {
             self.start_pacing(slot, now);
             return None;
         }
-        let Some(translation) = translation.filter(|_| !stream.keys.take_over()) else {
+        let is_event = accepted.format.meaning == Meaning::Event;
+        // What is left of a key that was told already, or was pressed before a hold, would be another key here.
+        let is_rest = is_event && accepted.key.is_none() && !stream.outgoing.passes_on(&accepted.header);
+        let Some(translation) = translation.filter(|_| !is_rest && !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
             return None;
         };
@@ -384,7 +387,7 @@ impl Engine {
             octets: accepted.payload.len(),
             payload_type: translation.payload_type,
             clock_rate: accepted.format.clock_rate,
-            event: accepted.format.meaning == Meaning::Event,
+            event: is_event,
         };
         let header = stream.outgoing.pass(&passing, packet_time, now)?;
         let payload = &mut bytes[accepted.payload.clone()];

@@ -116,8 +116,8 @@ impl Outgoing {
             self.next_sequence = sequence.wrapping_add(1);
         }
         self.mapping = Some(mapping);
-        let marker =
-            theirs.marker || self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
+        let begins = self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
+        let marker = theirs.marker || begins;
         self.count(timestamp, passing.octets, now);
         Some(Header { marker, payload_type: passing.payload_type, sequence, timestamp, ssrc: self.ssrc })
     }
@@ -142,6 +142,11 @@ impl Outgoing {
     /// When the last packet went out.
     pub(super) fn at(&self) -> Option<Instant> {
         self.at
+    }
+
+    /// Whether packets of this source are being passed on, so that one more goes on where they were.
+    pub(super) fn passes_on(&self, header: &Header) -> bool {
+        self.mapping.is_some_and(|mapping| mapping.ssrc == header.ssrc)
     }
 
     /// A packet that could be passed on is left out: the ones behind it close up.
@@ -261,6 +266,18 @@ mod tests {
         assert_eq!(sent(1, true), None);
         assert_eq!(sent(2, false), Some(first.wrapping_add(3)));
         assert_eq!(sent(0, false), None, "older than what was left out");
+    }
+
+    #[test]
+    fn what_is_marked_behind_something_left_out_is_marked_once() {
+        let mut out = outgoing();
+        out.pass(&passing(1, 160), STEP, Instant::START).unwrap();
+        out.skip(&passing(2, 320).header);
+        let next = passing(3, 4_800);
+        let marked = Passing { header: Header { marker: true, ..next.header }, ..next };
+        assert!(out.pass(&marked, STEP, Instant::START).unwrap().marker);
+        let later = Passing { event: true, ..passing(4, 4_800) };
+        assert!(!out.pass(&later, STEP, Instant::START).unwrap().marker);
     }
 
     #[test]

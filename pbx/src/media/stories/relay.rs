@@ -91,6 +91,23 @@ fn payload_types_differ_on_the_two_sides() {
 }
 
 #[test]
+fn what_is_left_of_a_key_when_a_hold_is_over_is_no_other_key() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    let event = |n: u16| Header { payload_type: 101, timestamp: 8_000, ..header(alice, n) };
+    world.sends(alice, event(1), &[9, 10, 0, 160]);
+    world.sends(alice, event(2), &[9, 10, 1, 64]);
+    assert_eq!(world.heard(bob).len(), 2);
+    world.agree(bob, |a| a.direction = Direction::Inactive);
+    world.sends(alice, event(3), &[9, 0x8a, 3, 32]);
+    world.agree(bob, |a| a.direction = Direction::SendRecv);
+    world.sends(alice, event(4), &[9, 0x8a, 3, 32]);
+    assert!(world.heard(bob).is_empty(), "bob would take it for another press");
+    world.sends(alice, Header { timestamp: 16_000, ..event(5) }, &[9, 10, 0, 160]);
+    assert_eq!(world.heard(bob).len(), 1, "the next press");
+}
+
+#[test]
 fn the_two_laws_understand_each_other() {
     let mut world = World::new();
     let (alice, bob) = (world.phone(), world.phone());
