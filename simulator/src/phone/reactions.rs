@@ -179,7 +179,10 @@ impl Telephone {
     }
 
     fn on_offered(&mut self, session: SessionId, offer: Option<&[u8]>, now: Instant) {
-        let Some(line) = self.line(session) else { return };
+        let Some(line) = self.line(session) else {
+            // Its owner has hung up, and BYE waits for an ACK.
+            return self.agent.refuse_offer(session, StatusCode::REQUEST_TERMINATED, now);
+        };
         let description = match offer {
             Some(offer) => line.answer(offer, now),
             None => Some(line.offer()),

@@ -172,6 +172,28 @@ fn two_who_hold_each_other_at_once_meet_a_491_and_both_hold_in_the_end() {
 }
 
 #[test]
+fn whoever_refuses_while_nothing_rings_hangs_up() {
+    let mut wire = Wire::talking(1);
+    wire.act("bob", |bob, now| bob.reject(StatusCode::BUSY_HERE, now));
+    wire.pass(40 * SECOND);
+    assert!(!wire.is_talking("alice") && wire.is_idle());
+}
+
+#[test]
+fn a_change_is_answered_by_who_waits_to_hang_up() {
+    let mut wire = Wire::new(1, Transport::Udp, &["alice", "bob"]);
+    wire.bob().habits.answering = Answering::After(SECOND);
+    wire.act("alice", |alice, now| alice.call("bob", now));
+    wire.lose("ACK", 3);
+    wire.pass(SECOND + SECOND / 4);
+    wire.act("bob", Telephone::hang_up);
+    wire.act("alice", |alice, now| alice.hold(true, now));
+    wire.pass(100 * SECOND);
+    assert!(wire.count("SIP/2.0 487") > 0);
+    assert!(wire.is_idle(), "something is left over");
+}
+
+#[test]
 fn hold_in_each_of_its_forms_is_understood() {
     for holding in [Holding::SendOnly, Holding::Inactive, Holding::ZeroAddress] {
         let mut wire = Wire::talking(1);

@@ -126,17 +126,12 @@ impl Telephone {
 
     /// Refuses what rings, or else ends what is up.
     pub(super) fn reject(&mut self, status: StatusCode, now: Instant) {
-        let ringing = self.lines.iter().rposition(Line::is_ringing);
-        let line = match ringing {
-            Some(at) => Some(&mut self.lines[at]),
-            None => self.current(),
-        };
-        if let Some(line) = line {
-            let session = line.session;
-            line.end(false, now);
-            self.agent.reject(session, status, now);
-            self.settle(now);
-        }
+        let Some(at) = self.lines.iter().rposition(Line::is_ringing) else { return self.hang_up(now) };
+        let line = &mut self.lines[at];
+        let session = line.session;
+        line.end(false, now);
+        self.agent.reject(session, status, now);
+        self.settle(now);
     }
 
     /// Ends the current call whatever its state.

@@ -147,7 +147,9 @@ impl Agent {
         let is_it = |accepted: &Accepted| accepted.session == session && accepted.number == number;
         let Some(at) = self.accepted.iter().position(is_it) else { return };
         let accepted = self.accepted.swap_remove(at);
-        call.gate.exchange = Exchange::Free;
+        if matches!(call.gate.exchange, Exchange::AwaitsAck) {
+            call.gate.exchange = Exchange::Free;
+        }
         let hangs_up = matches!(call.stage, Stage::Up { hangs_up: true });
         let answer = description(ack.headers(), ack.body()).filter(|_| accepted.has_offer);
         self.tell(Event::Confirmed { session, answer });

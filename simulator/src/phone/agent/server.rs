@@ -59,7 +59,7 @@ impl Server {
     }
 
     pub(super) fn is_at(&self, branch: &str, sent_by: &str) -> bool {
-        self.branch == branch && self.sent_by == sent_by
+        self.branch.eq_ignore_ascii_case(branch) && self.sent_by == sent_by
     }
 
     /// A copy of the request has come, or its ACK.

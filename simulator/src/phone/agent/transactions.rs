@@ -215,12 +215,14 @@ impl Transactions {
         id
     }
 
-    /// A response belongs to the transaction with its branch and method (RFC 3261 section 17.1.3).
+    /// A response belongs to the transaction with its branch and method (RFC 3261 section 17.1.3), in whatever case the branch
+    /// comes back (section 7.3.1).
     fn receive_response(&mut self, response: Response, now: Instant) {
         let (Ok(via), Ok(cseq)) = (response.via(), response.cseq()) else { return };
         let Some(branch) = via.branch() else { return };
-        let is_it =
-            |client: &Client| client.branch == branch && client.request.method().as_str() == cseq.method_text;
+        let is_it = |client: &Client| {
+            client.branch.eq_ignore_ascii_case(branch) && client.request.method().as_str() == cseq.method_text
+        };
         if let Some(at) = self.clients.iter().position(is_it) {
             self.clients[at].receive(response, &mut self.out, now);
         }

@@ -80,14 +80,19 @@ impl Agent {
         }
     }
 
-    /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2).
+    /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2), but for who was called and has no ACK yet: its
+    /// 2xx is repeated until that comes or 64 * T1 are over, and then there is a BYE (sections 13.3.1.4 and 15).
     pub(super) fn is_still_there(&mut self, session: SessionId, status: StatusCode) {
         let is_gone =
             matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
-        if is_gone && self.call(session).is_some_and(|call| call.is_up()) {
-            self.tell(Event::Ended { session });
+        let waits = self.accepted.iter().any(|accepted| accepted.session == session);
+        let Some(call) = self.call(session).filter(|call| is_gone && call.is_up()) else { return };
+        if waits {
+            call.stage = Stage::Up { hangs_up: true };
+        } else {
             self.end(session);
         }
+        self.tell(Event::Ended { session });
     }
 
     /// A request within a dialog.
