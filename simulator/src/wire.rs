@@ -6,7 +6,7 @@
 
 use crate::network::{Kind, Packet, flipped};
 use pbx::sip::{Frame, Framer};
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,8 @@ const LONGEST_LINE: usize = 8_192;
 pub struct Message<'a> {
     /// When its first byte was sent.
     pub sent: Instant,
-    /// When its sender may have wanted to send it: while a connection is opened, what is to go over it waits.
+    /// When its sender may have wanted to send it: while a connection is opened, or another message is being written, what is
+    /// to go over it waits.
     pub meant: Instant,
     /// When all of it had arrived, as it was sent; `None` when it never did.
     pub arrived: Option<Instant>,
@@ -33,7 +34,7 @@ pub struct Message<'a> {
     pub from: SocketAddr,
     /// Whom it is for.
     pub to: SocketAddr,
-    /// When its stream was closed or broken; `None` for a datagram.
+    /// When its stream was closed, by either end, or broken; `None` for a datagram.
     pub over: Option<Instant>,
     /// How it was found.
     pub form: Form,
@@ -100,13 +101,15 @@ struct Stream<'a> {
     opened: Option<Instant>,
     /// From when on its receiver reads nothing: it has closed its end, or the flow is broken.
     closed: Option<Instant>,
+    /// When its sender has ended it.
+    ended: Option<Instant>,
 }
 
 /// A segment at its place in the stream.
 struct Segment<'a> {
     sent: Instant,
     arrived: Option<Instant>,
-    bytes: &'a [u8],
+    bytes: &'a Arc<[u8]>,
     packets: Vec<usize>,
 }
 
@@ -127,10 +130,9 @@ impl<'a> Wire<'a> {
                 self.streams.entry(key).or_default().segments.push(segment);
             }
             Kind::Again => {
-                let missing =
-                    |segment: &&mut Segment<'_>| segment.arrived.is_none() && segment.bytes == &*packet.bytes;
-                let stream = self.streams.get_mut(&key);
-                if let Some(segment) = stream.and_then(|stream| stream.segments.iter_mut().find(missing)) {
+                if let Some(segment) =
+                    self.streams.get_mut(&key).and_then(|stream| stream.missing(&packet.bytes))
+                {
                     segment.arrived = arrival(packet);
                     segment.packets.push(at);
                 }
@@ -142,7 +144,11 @@ impl<'a> Wire<'a> {
                     self.close(key, broken);
                 }
             }
-            Kind::Fin => self.close((packet.to, packet.from), packet.at),
+            Kind::Fin => {
+                // What comes in this very instant may still be read.
+                self.close((packet.to, packet.from), packet.at + Duration::from_nanos(1));
+                self.streams.entry(key).or_default().ended.get_or_insert(packet.at);
+            }
             Kind::SynAck | Kind::Data => {}
         }
     }
@@ -217,6 +223,7 @@ impl<'a> Stream<'a> {
     fn cut(mut self, from: SocketAddr, to: SocketAddr, messages: &mut Vec<Message<'a>>) {
         self.wait_in_sequence();
         let (opened, closed) = (self.opened, self.closed);
+        let over = closed.into_iter().chain(self.ended).min();
         let whole = Message {
             sent: Instant::START,
             meant: Instant::START,
@@ -224,7 +231,7 @@ impl<'a> Stream<'a> {
             again: None,
             from,
             to,
-            over: closed,
+            over,
             form: Form::Foreign,
             bytes: Cow::Borrowed(&[]),
             damaged: None,
@@ -232,7 +239,7 @@ impl<'a> Stream<'a> {
         };
         if !self.is_sip() {
             messages.extend(self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| {
-                Message { sent, meant: sent, arrived, bytes: bytes.into(), packets, ..whole.clone() }
+                Message { sent, meant: sent, arrived, bytes: Cow::Borrowed(bytes), packets, ..whole.clone() }
             }));
             return;
         }
@@ -241,14 +248,19 @@ impl<'a> Stream<'a> {
         }
         let (frames, rest) = self.frames();
         let mut reader = Reader { segments: &self.segments, at: 0, within: 0 };
-        // What is sent first, all at once, has waited for the connection.
+        // What is sent first, all at once, has waited for the connection, and what is sent together with the end of another
+        // message for that.
         let first = self.segments.first().map(|segment| segment.sent);
-        let meant = |sent| opened.filter(|_| first == Some(sent)).unwrap_or(sent);
+        let mut before: Option<(Instant, Instant)> = None;
         for frame in frames {
             let (sent, arrived, packets) = reader.advance(frame.len());
+            let held_back = before.filter(|(_, until)| *until == sent).map(|(since, _)| since);
+            let waited = opened.filter(|_| first == Some(sent));
+            let meant = held_back.into_iter().chain(waited).chain([sent]).min().unwrap_or(sent);
+            before = reader.sent_last().map(|last| (meant, last));
             messages.push(Message {
                 sent,
-                meant: meant(sent),
+                meant,
                 arrived,
                 packets,
                 form: Form::Framed,
@@ -270,6 +282,15 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// The segment that is sent again. Of two that say the same it is the one whose bytes these are; a trace from a file
+    /// does not know, and there it is the first.
+    fn missing(&mut self, bytes: &Arc<[u8]>) -> Option<&mut Segment<'a>> {
+        let is_it = |segment: &Segment<'_>| segment.arrived.is_none() && segment.bytes == bytes;
+        let same = |segment: &Segment<'_>| is_it(segment) && Arc::ptr_eq(segment.bytes, bytes);
+        let at = self.segments.iter().position(same).or_else(|| self.segments.iter().position(is_it))?;
+        self.segments.get_mut(at)
+    }
+
     /// What comes before its turn waits for what is missing.
     fn wait_in_sequence(&mut self) {
         let mut turn = Some(Instant::START);
@@ -280,7 +301,7 @@ impl<'a> Stream<'a> {
     }
 
     fn is_sip(&self) -> bool {
-        let bytes = self.segments.iter().flat_map(|segment| segment.bytes);
+        let bytes = self.segments.iter().flat_map(|segment| segment.bytes.iter());
         let text = bytes.skip_while(|byte| byte.is_ascii_whitespace()).take(LONGEST_LINE);
         let line: Vec<u8> = text.copied().take_while(|byte| *byte != b'\r').collect();
         line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
@@ -299,7 +320,7 @@ impl<'a> Stream<'a> {
             }
         }
         let framed = frames.iter().map(Vec::len).sum();
-        let all = self.segments.iter().flat_map(|segment| segment.bytes).copied();
+        let all = self.segments.iter().flat_map(|segment| segment.bytes.iter()).copied();
         (frames, all.skip(framed).collect())
     }
 }
@@ -312,6 +333,12 @@ struct Reader<'a, 'b> {
 }
 
 impl Reader<'_, '_> {
+    /// When the last of what was read was sent.
+    fn sent_last(&self) -> Option<Instant> {
+        let at = if self.within == 0 { self.at.checked_sub(1)? } else { self.at };
+        self.segments.get(at).map(|segment| segment.sent)
+    }
+
     /// When the next so many bytes were sent and had all arrived, and by which packets.
     fn advance(&mut self, mut length: usize) -> (Instant, Option<Instant>, Vec<usize>) {
         let sent = self.segments.get(self.at).map_or(Instant::START, |segment| segment.sent);
@@ -334,7 +361,6 @@ impl Reader<'_, '_> {
 mod tests {
     use super::*;
     use crate::network::Fate;
-    use pbx::time::Duration;
 
     const BYE: &str = "BYE sip:a@b SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
 
@@ -353,6 +379,16 @@ mod tests {
         let messages = messages(&packets);
         assert_eq!(told(&messages), [(0, Some(201), BYE, vec![0, 3, 1]), (10, Some(201), BYE, vec![2])]);
         assert!(messages[0].was_late(&packets) && !messages[1].was_late(&packets));
+    }
+
+    #[test]
+    fn of_two_segments_that_say_the_same_each_has_its_own_copies() {
+        let (first, second) = (lost(data(0, BYE)), lost(data(100, BYE)));
+        let again =
+            |of: &Packet, at: u64| Packet { bytes: of.bytes.clone(), kind: Kind::Again, ..data(at, "") };
+        let packets = [first.clone(), second.clone(), again(&second, 300), again(&first, 600)];
+        let messages = messages(&packets);
+        assert_eq!(told(&messages), [(0, Some(601), BYE, vec![0, 3]), (100, Some(601), BYE, vec![1, 2])]);
     }
 
     #[test]
@@ -416,6 +452,14 @@ mod tests {
             .map(|message| message.meant.as_nanos() / 1_000_000)
             .collect();
         assert_eq!(meant, [0, 9]);
+    }
+
+    #[test]
+    fn what_goes_out_with_the_end_of_another_message_has_waited_for_it() {
+        let packets = [data(5, &BYE[..9]), data(55, &format!("{}{BYE}", &BYE[9..])), data(90, BYE)];
+        let meant: Vec<_> =
+            messages(&packets).iter().map(|message| message.meant.as_nanos() / 1_000_000).collect();
+        assert_eq!(meant, [5, 5, 90]);
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl State {
             return;
         }
         let sent = Arc::from(bytes);
-        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, now);
+        let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, (now, now));
         let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
         for at in arrives.into_iter().chain(again) {
             self.schedule(at, Due::Datagram { from, to, bytes: carried.clone() });

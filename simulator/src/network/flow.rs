@@ -467,19 +467,17 @@ impl State {
             return self.give_up(&segment);
         }
         let Some(segment) = self.cut_short(segment, (from.ip(), to.ip()), now) else { return };
-        let (fate, arrives, _) = self.send(from, to, segment.kind(attempt), &segment.bytes(), now);
+        // What is sent later over the same flow overtakes nothing.
+        let last = self.end(segment.flow, segment.to).map_or(now, |end| end.last_arrival);
+        let (fate, arrives, _) = self.send(from, to, segment.kind(attempt), &segment.bytes(), (now, last));
         // A box has no answer for who calls it from outside.
         let is_ignored = matches!(segment.what, What::Syn) && self.boxes.is_box(to.ip());
         // A flipped bit fails the checksum; a reset is not repeated, as nobody waits for it.
         match arrives.filter(|_| fate.flip.is_none() && !is_ignored) {
             Some(at) => {
-                let at = match self.end(segment.flow, segment.to) {
-                    Ok(end) => {
-                        end.last_arrival = end.last_arrival.max(at);
-                        end.last_arrival
-                    }
-                    Err(_) => at,
-                };
+                if let Ok(end) = self.end(segment.flow, segment.to) {
+                    end.last_arrival = at;
+                }
                 self.schedule(at, Due::Segment(segment));
             }
             None if matches!(segment.what, What::Reset) => {}

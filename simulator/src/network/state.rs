@@ -345,13 +345,14 @@ impl State {
     }
 
     /// Draws what happens to a packet, tells those who watch, and says when it arrives and, if it does so twice, when again.
+    /// It is sent now and does not arrive before the second time.
     pub(super) fn send(
         &mut self,
         from: SocketAddr,
         to: SocketAddr,
         kind: Kind,
         bytes: &Arc<[u8]>,
-        now: Instant,
+        (now, not_before): (Instant, Instant),
     ) -> (Fate, Option<Instant>, Option<Instant>) {
         let pair = (from.ip(), to.ip());
         let reaches = self.is_up(pair.1) && self.boxes.leads(pair);
@@ -383,7 +384,7 @@ impl State {
         if !fate.lost {
             traffic.busy_until = sent;
         }
-        let arrives = (passes && !fate.lost).then(|| sent + link.latency + fate.delay);
+        let arrives = (passes && !fate.lost).then(|| not_before.max(sent + link.latency + fate.delay));
         let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
         if !self.taps.is_empty() {
             let packet = Packet { at: now, from, to, kind, bytes: bytes.clone(), number, fate, arrives };
@@ -431,7 +432,7 @@ impl State {
             return;
         }
         // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
-        let (_, arrives, _) = self.send(to, from, Kind::Reset, &Arc::default(), now);
+        let (_, arrives, _) = self.send(to, from, Kind::Reset, &Arc::default(), (now, now));
         if let Some(at) = arrives {
             self.schedule(at, Due::Unreachable { sender: from, about: to });
         }
