@@ -22,7 +22,6 @@ const BUDGET: usize = 2_000;
 const SEEDS: u64 = 400;
 
 #[test]
-#[ignore = "of a thousand cases about ten break a rule, mostly T12 and T14 over connections that were lost"]
 fn fresh_cases_break_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES - 1);
@@ -30,7 +29,6 @@ fn fresh_cases_break_no_rule() {
 }
 
 #[test]
-#[ignore = "of a thousand cases about ten break a rule, mostly T12 and T14 over connections that were lost"]
 fn a_pbx_with_a_hard_life_breaks_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES / 4 - 1);
@@ -125,10 +123,7 @@ fn plant_among(bug: &str, suits: impl Fn(&Case) -> bool) -> Found {
             failed.push(verdict.clone());
         }
     });
-    // What breaks a rule without the bug too is not its doing.
-    let healthy = Wishes::default();
     failed.retain(|verdict| suits(&draw(verdict.seed, &wishes)));
-    failed.retain(|verdict| play(&draw(verdict.seed, &healthy)).is_ok_and(|run| run.broken.is_empty()));
     failed.sort_by_key(|verdict| verdict.seed);
     let verdict = failed.first().unwrap_or_else(|| panic!("nobody found: {bug}"));
     println!("found in seed {}", verdict.seed);

@@ -6,7 +6,9 @@ use crate::agents::Agents;
 use crate::faults::{self, Event, PacketFault};
 use crate::guards;
 use crate::logbook::Logbook;
-use crate::network::{Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, seen_outside};
+use crate::network::{
+    Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, box_of, seen_outside,
+};
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
 use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
 use crate::rules::{Break, Run, WaiverError, Waivers};
@@ -452,7 +454,9 @@ impl Stage {
     /// Those who were told to do wrong.
     fn excused(&self) -> BTreeSet<IpAddr> {
         let unruly = self.phones.values().filter(|phone| phone.has_misbehaved());
+        // Outside they are seen as the router before them.
         let unruly = unruly.map(|phone| phone.host().address());
+        let unruly = unruly.flat_map(|address| std::iter::once(address).chain(box_of(address)));
         self.excused.iter().copied().chain(unruly).chain(self.agents.unruly()).collect()
     }
 

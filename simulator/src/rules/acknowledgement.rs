@@ -42,9 +42,15 @@ fn they_are_of_their_invite(evidence: &Evidence<'_>, findings: &mut Findings) {
                 findings.blame(request.from, request.at, format!("{} has {what}", request.name()));
             }
         }
-        let ack =
-            evidence.log.at(&transaction.acks).find(|ack| answered.is_some_and(|it| it.to_tag == ack.to_tag));
-        if let Some(ack) = ack {
+        // Within a dialog a refusal has the same tag, and one of a server that was off in between may follow a 2xx.
+        let has_come = |response: &Sip, by: Instant| response.arrivals().any(|arrived| arrived <= by);
+        let mut refusals =
+            evidence.log.at(&transaction.responses).filter(|it| it.answers("INVITE", |s| s >= 300));
+        let is_of_2xx = |ack: &&Sip| {
+            answered.is_some_and(|it| it.to_tag == ack.to_tag && has_come(it, ack.at))
+                && !refusals.any(|refusal| has_come(refusal, ack.at))
+        };
+        if let Some(ack) = evidence.log.at(&transaction.acks).find(is_of_2xx) {
             findings.blame(ack.from, ack.at, "the ACK to a 2xx has that of its INVITE");
         }
     }
@@ -65,9 +71,9 @@ fn difference(invite: &Sip, request: &Sip) -> Option<&'static str> {
 }
 
 fn finals_are_acknowledged(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut acks: BTreeMap<(&str, &str, u32), Vec<Instant>> = BTreeMap::new();
+    let mut acks: BTreeMap<(&str, &str, u32), Vec<&Sip>> = BTreeMap::new();
     for ack in evidence.log.requests().filter(|request| request.method == "ACK") {
-        acks.entry((&ack.call_id, &ack.from_tag, ack.cseq)).or_default().push(ack.at);
+        acks.entry((&ack.call_id, &ack.from_tag, ack.cseq)).or_default().push(ack);
     }
     for (transaction, invite) in evidence.log.transactions_of("INVITE") {
         let key = (invite.call_id.as_str(), invite.from_tag.as_str(), invite.cseq);
@@ -79,7 +85,7 @@ fn check(
     evidence: &Evidence<'_>,
     transaction: &Transaction,
     invite: &Sip,
-    acks: &[Instant],
+    acks: &[&Sip],
     findings: &mut Findings,
 ) {
     let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
@@ -110,12 +116,15 @@ fn check(
             continue;
         }
         // The ACK to an answer that has the offer waits for the description of somebody else.
-        let may_wait = acks.first().is_none_or(|first| *first >= arrived)
+        let may_wait = acks.first().is_none_or(|first| first.at >= arrived)
             && response.sdp.is_some()
             && invite.sdp.is_none();
         let patience = if may_wait { PATIENCE } else { AT_ONCE };
         let is_over = evidence.run.end > arrived + patience;
-        if is_over && !acks.iter().any(|at| (arrived..arrived + patience).contains(at)) {
+        // One that has to wait for its stream was meant to go out when that was opened; without a stream it never does.
+        let is_its = |ack: &&Sip| ack.meant < arrived + patience && ack.at >= arrived;
+        let has_no_way = evidence.log.is_refused(invite.from.ip(), response.from.ip(), arrived);
+        if is_over && !has_no_way && !acks.iter().any(is_its) {
             findings.blame(response.to, arrived, format!("{} that came then was not", response.name()));
         }
     }

@@ -1,12 +1,12 @@
 //! What the PBX writes down.
 
+use super::cancel::handled;
 use super::log::Sip;
 use super::session::SLACK;
 use super::{Evidence, Findings, Rule};
 use pbx::time::{Duration, Instant};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -46,10 +46,18 @@ fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
         let transaction = evidence.log.transaction(response);
         let first = transaction.and_then(|transaction| evidence.log.at(&transaction.requests).next());
         let begins = first.is_some_and(|request| request.to_tag.is_empty());
-        if begins && !records.contains_key(response.call_id.as_str()) {
+        // What a disk does not take is said, and may never be written.
+        let is_refused =
+            evidence.run.complaints.iter().any(|(at, what)| *at >= response.at && is_of_disk(what));
+        if begins && !is_refused && !records.contains_key(response.call_id.as_str()) {
             findings.add(response.at, format!("the call {} was answered and has none", response.call_id));
         }
     }
+}
+
+/// Whether a complaint is about a disk that was told to refuse.
+pub(super) fn is_of_disk(complaint: &str) -> bool {
+    complaint.ends_with("error=the disk refuses")
 }
 
 fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -69,11 +77,32 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
         if session.is_some_and(|session| evidence.is_misled(session)) {
             continue;
         }
-        let seen = Seen::of(evidence, &calls, call_id, session);
+        if was_another(evidence, call_id) {
+            continue;
+        }
+        let seen = Seen::of(evidence, &calls, (call_id, record), session);
         for what in seen.differences(evidence, record) {
             findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
         }
     }
+}
+
+/// Whether a response is what a call record tells of.
+fn is_recorded(evidence: &Evidence<'_>, record: &Value, response: &Sip) -> bool {
+    let key = if response.is_provisional() { "ringing_at" } else { "ended_at" };
+    let said = evidence.run.moment(&record[key]);
+    let is_then =
+        said.is_some_and(|said| said.since(response.meant).max(response.meant.since(said)) <= SLACK);
+    is_then && (response.is_provisional() || record["status"] == response.status.unwrap_or_default())
+}
+
+/// Whether an INVITE to the PBX came with another branch than it was sent with: what was said to it is of a transaction that
+/// its caller does not know.
+fn was_another(evidence: &Evidence<'_>, call_id: &str) -> bool {
+    let places = evidence.log.by_call_id.get(call_id).map_or(&[][..], Vec::as_slice);
+    let invites = || evidence.log.at(places).filter(|it| it.asks("INVITE") && evidence.is_pbx(it.to));
+    let is_sent = |branch: &str| invites().any(|sent| !sent.is_ghost && sent.branch == branch);
+    invites().any(|ghost| ghost.is_ghost && !is_sent(&ghost.branch))
 }
 
 /// All messages by Call-ID.
@@ -82,7 +111,8 @@ type Calls<'a> = BTreeMap<&'a str, Vec<&'a Sip>>;
 /// What was seen of a call on the wire, by the PBX.
 #[derive(Default)]
 struct Seen {
-    invited: Option<Instant>,
+    /// Each time it came, if perhaps not as it was sent: the first that was understood counts.
+    invited: Vec<Instant>,
     rang: Option<Instant>,
     /// The first final response but a challenge.
     answered: Option<(Instant, u16)>,
@@ -99,19 +129,26 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(evidence: &Evidence<'_>, calls: &Calls<'_>, call_id: &str, session: Option<usize>) -> Seen {
+    fn of(
+        evidence: &Evidence<'_>,
+        calls: &Calls<'_>,
+        (call_id, record): (&str, &Value),
+        session: Option<usize>,
+    ) -> Seen {
         let messages = calls.get(call_id).map_or(&[][..], Vec::as_slice);
         let mut seen = Seen::default();
         let pbx = evidence.pbx;
         let mut branch = "";
+        let said = |key: &str| evidence.run.moment(&record[key]);
+        let [rang, answered, ended] = ["ringing_at", "answered_at", "ended_at"].map(said);
         for message in messages {
             let is_begin = message.method == "INVITE" && message.to_tag.is_empty() && message.to.ip() == pbx;
             match message.status {
                 None if is_begin && message.branch != branch => {
                     branch = &message.branch;
-                    seen = Seen { invited: message.perhaps().min(), ..Seen::default() };
+                    seen = Seen { invited: message.perhaps().collect(), ..Seen::default() };
                 }
-                None if is_begin => seen.invited = seen.invited.or(message.perhaps().min()),
+                None if is_begin => seen.invited.extend(message.perhaps()),
                 None if message.to.ip() == pbx && message.asks("CANCEL") => {
                     seen.gave_up = seen.gave_up.or(message.arrived);
                 }
@@ -119,42 +156,50 @@ impl Seen {
                     seen.left[0] = seen.left[0].or(message.arrived);
                 }
                 None if message.from.ip() == pbx && message.method == "BYE" => {
-                    seen.hung_up.get_or_insert(message.at);
-                    seen.crossed.get_or_insert(message.at);
+                    let at = evidence.log.decided(message, ended);
+                    seen.hang_up(at);
+                    seen.crossed.get_or_insert(at);
                 }
                 Some(status) if message.from.ip() == pbx && message.branch == branch => {
-                    if evidence.log.is_to_damaged(message) {
+                    // What was said to a damaged copy counts if that was understood.
+                    if evidence.log.is_to_damaged(message) && !is_recorded(evidence, record, message) {
                         continue;
                     }
                     // 181 and 182 say that it does not ring yet.
                     if matches!(status, 180 | 183..200) {
-                        seen.rang.get_or_insert(message.at);
+                        seen.rang.get_or_insert_with(|| evidence.log.decided(message, rang));
                     } else if status >= 200 && message.method == "INVITE" {
-                        seen.answered.get_or_insert((message.at, status));
+                        let said = if status < 300 { answered } else { ended };
+                        seen.answered.get_or_insert_with(|| (evidence.log.decided(message, said), status));
                     }
                 }
                 _ => {}
             }
         }
         // A CANCEL of what is answered changes nothing.
-        let counts =
-            |came: &Instant| seen.answered.is_none_or(|(told, status)| *came < told || status >= 300);
+        let counts = |came: &Instant| {
+            seen.answered.is_none_or(|(told, status)| handled(*came) < told || status >= 300)
+        };
         seen.left[0] = seen.gave_up.filter(counts).or(seen.left[0]);
         let callee = session.and_then(|session| evidence.partner_of(session));
         let callee = callee.and_then(|callee| calls.get(evidence.sessions.all[callee].call_id.as_str()));
         seen.is_joined = callee.is_some();
-        seen.see_callee(pbx, callee.map_or(&[], Vec::as_slice));
+        seen.see_callee(evidence, callee.map_or(&[], Vec::as_slice), ended);
         seen
     }
 
-    fn see_callee(&mut self, pbx: IpAddr, messages: &[&Sip]) {
+    fn see_callee(&mut self, evidence: &Evidence<'_>, messages: &[&Sip], ended: Option<Instant>) {
         for bye in messages.iter().filter(|message| message.is_request() && message.method == "BYE") {
-            if bye.from.ip() == pbx {
-                self.hung_up = Some(self.hung_up.map_or(bye.at, |at| at.min(bye.at)));
+            if evidence.is_pbx(bye.from) {
+                self.hang_up(evidence.log.decided(bye, ended));
             } else {
                 self.left[1] = self.left[1].or(bye.arrived);
             }
         }
+    }
+
+    fn hang_up(&mut self, at: Instant) {
+        self.hung_up = Some(self.hung_up.map_or(at, |before| before.min(at)));
     }
 
     fn differences(&self, evidence: &Evidence<'_>, record: &Value) -> Vec<String> {
@@ -172,7 +217,10 @@ impl Seen {
             Some((at, status)) if status < 300 => (Some(at), None),
             other => (None, other),
         };
-        compare("started_at", started, self.invited);
+        let understood = self.invited.iter().copied();
+        let invited =
+            understood.min_by_key(|at| started.map(|started| started.since(*at).max(at.since(started))));
+        compare("started_at", started, invited);
         compare("answered_at", answered, accepted);
         // An answer that follows at once leaves no time to say that it rings.
         if self.rang.is_some() || accepted.is_none() {

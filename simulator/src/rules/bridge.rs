@@ -1,5 +1,6 @@
 //! Two sides of a call that the PBX has joined (a B2BUA, RFC 7092 section 3), and several that it has rung.
 
+use super::acknowledgement::AT_ONCE;
 use super::dialog::contact;
 use super::log::{Sip, Transaction};
 use super::repeat::{PATIENCE, SLACK, T1};
@@ -42,6 +43,8 @@ const SOON: Duration = T1;
 struct Bridge<'a> {
     caller: (&'a Transaction, &'a Sip),
     legs: Vec<(&'a Transaction, &'a Sip)>,
+    /// Those that may as well be of another call of the same caller.
+    perhaps: Vec<&'a Transaction>,
 }
 
 fn copies_ring_nobody(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -85,10 +88,8 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_answer = |response: &&Sip| response.answers("INVITE", |status| (200..300).contains(&status));
         let answered = evidence.log.at(&transaction.responses).find(is_answer);
         // What came damaged may have been read as an answer.
-        let told = bridge
-            .legs
-            .iter()
-            .flat_map(|(leg, _)| evidence.log.at(&leg.responses).chain(evidence.log.at(&leg.ghosts)));
+        let legs = bridge.legs.iter().map(|(leg, _)| *leg).chain(bridge.perhaps.iter().copied());
+        let told = legs.flat_map(|leg| evidence.log.at(&leg.responses).chain(evidence.log.at(&leg.ghosts)));
         let mut answers =
             told.filter(|response| response.status.is_some_and(|status| (200..300).contains(&status)));
         if let Some(answer) = answered
@@ -160,13 +161,13 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
         let (transaction, invite) = caller;
         if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
             by_caller.entry(from(invite)).or_default().push(bridges.len());
-            bridges.push(Bridge { caller, legs: Vec::new() });
+            bridges.push(Bridge { caller, legs: Vec::new(), perhaps: Vec::new() });
         } else if evidence.is_pbx(invite.from) {
-            let may_be = |bridge: &usize| is_cause(evidence, bridges[*bridge].caller, invite);
-            let mut causes =
-                by_caller.get(&from(invite)).into_iter().flatten().filter(|bridge| may_be(bridge));
-            if let (Some(cause), None) = (causes.next().copied(), causes.next()) {
-                bridges[cause].legs.push((transaction, invite));
+            let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
+            let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
+            match *causes.copied().collect::<Vec<usize>>() {
+                [cause] => bridges[cause].legs.push((transaction, invite)),
+                ref causes => causes.iter().for_each(|cause| bridges[*cause].perhaps.push(transaction)),
             }
         }
     }
@@ -175,7 +176,7 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
 
 /// Whether a leg may have been made for a caller: he had asked, and had not been told how it ends.
 fn is_cause(evidence: &Evidence<'_>, (transaction, _): (&Transaction, &Sip), leg: &Sip) -> bool {
-    let asked = evidence.log.at(&transaction.requests).flat_map(Sip::arrivals).min();
+    let asked = evidence.log.at(&transaction.requests).flat_map(Sip::perhaps).min();
     let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
     asked.is_some_and(|asked| asked <= leg.at) && told.is_none_or(|told| told.at > leg.at)
 }
@@ -191,7 +192,7 @@ fn gives_up(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), s
     let cancel = transaction.cancelled_by.and_then(|at| evidence.log.transactions[at].requests.first());
     let is_cancelled = cancel.is_some_and(|cancel| evidence.log.messages[*cancel].at <= due);
     match end {
-        Some((end, answer)) if answer.status < Some(300) => {
+        Some((end, answer)) if answer.status < Some(300) && evidence.ran(leg.from, leg.at, end) => {
             over(evidence, answer).is_some_and(|over| over <= end.max(since) + SOON + SLACK)
         }
         Some((end, _)) if end <= due => true,
@@ -211,16 +212,26 @@ fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
         evidence.log.at(&evidence.log.dialog(answer)?.messages).filter(|message| message.asks("BYE"));
     within
         .filter_map(|bye| {
-            let is_taken = |answer: &Sip| answer.answers("BYE", |status| (200..300).contains(&status));
-            let told = evidence.log.transaction(bye).map(|it| it.responses.as_slice()).unwrap_or_default();
-            let taken = || evidence.log.at(told).any(is_taken);
             match evidence.is_pbx(bye.from) {
                 true => Some(bye.at),
                 // One that came damaged may have been understood.
-                false => bye.arrived.into_iter().chain(bye.damaged.filter(|_| taken())).min(),
+                false => {
+                    let damaged = bye.damaged.filter(|came| is_taken(evidence, bye, *came));
+                    bye.arrived.into_iter().chain(damaged).min()
+                }
             }
         })
         .min()
+}
+
+/// Whether a BYE that came then, damaged, was answered 200, by whatever it had become.
+fn is_taken(evidence: &Evidence<'_>, bye: &Sip, came: Instant) -> bool {
+    let is_then =
+        |answer: &Sip| (came..came + AT_ONCE).contains(&answer.at) && answer.to.ip() == bye.from.ip();
+    evidence
+        .log
+        .responses()
+        .any(|(answer, status)| answer.method == "BYE" && (200..300).contains(&status) && is_then(answer))
 }
 
 /// Who calls.

@@ -49,7 +49,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 /// When a program looks at what has come: at the next whole millisecond, and in the order in which it came.
-fn handled(arrived: Instant) -> Instant {
+pub(super) fn handled(arrived: Instant) -> Instant {
     let nanos = arrived.as_nanos();
     Instant::from_nanos(nanos.next_multiple_of(1_000_000))
 }
@@ -109,7 +109,10 @@ fn crossing_answers_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             .filter(|response| response.answers("INVITE", |status| (200..300).contains(&status)))
             .find_map(|answer| Some((answer, answer.arrived?)));
         let Some((answer, arrived)) = answer else { continue };
-        let is_awaited = arrived < invite.at + PATIENCE && evidence.run.end > arrived + PATIENCE;
+        // With its connection a transaction fails (section 17.1.4), and nothing waits for an answer.
+        let has_failed = invite.over.is_some_and(|over| over < arrived);
+        let is_awaited =
+            arrived < invite.at + PATIENCE && evidence.run.end > arrived + PATIENCE && !has_failed;
         if !is_awaited || !evidence.ran(invite.from, cancelled.at, arrived + PATIENCE) {
             continue;
         }

@@ -209,7 +209,8 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
     for message in evidence.log.sent() {
         let Some(sdp) = &message.sdp else { continue };
         // A copy goes out as it was, and so does a request with a password, also when its sender waits for nothing any more.
-        if !sent.insert((message.from, &message.call_id, sdp)) {
+        // Over another connection it comes from another port.
+        if !sent.insert((message.from.ip(), &message.call_id, sdp)) {
             continue;
         }
         for stream in Description::read(sdp).streams.iter().filter(|stream| stream.target().is_some()) {
@@ -218,7 +219,8 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
             let is_elsewhere =
                 is_box(message.from.ip()) || !evidence.ran(message.from, message.at, message.at);
             // What waits for a connection says what was so when it was written.
-            if !is_elsewhere && !evidence.run.was_bound(claimed, message.meant, message.at) {
+            let since = evidence.log.attempts(message).into_iter().min().unwrap_or(message.meant);
+            if !is_elsewhere && !evidence.run.was_bound(claimed, since, message.at) {
                 findings.blame(
                     message.from,
                     message.at,

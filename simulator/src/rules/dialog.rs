@@ -132,11 +132,14 @@ fn requests_go_to_the_contact(evidence: &Evidence<'_>, findings: &mut Findings) 
         let Some(invite) = first_of(evidence, dialog) else { continue };
         let mut contacts: BTreeMap<bool, BTreeSet<&str>> = BTreeMap::new();
         contacts.entry(true).or_default().extend(contact(invite));
+        contacts.entry(true).or_default().extend(damaged_contacts(evidence, dialog));
         let mut has_route = !invite.list(Name::RecordRoute).is_empty();
-        for message in evidence.log.at(&dialog.messages) {
+        for (place, message) in dialog.messages.iter().zip(evidence.log.at(&dialog.messages)) {
             let is_caller = dialog.is_from_caller(message);
             has_route |= !message.list(Name::RecordRoute).is_empty();
-            contacts.entry(is_caller).or_default().extend(contact(message));
+            // One that came damaged may have been understood.
+            let said = [Some(message), evidence.log.ghost(*place)];
+            contacts.entry(is_caller).or_default().extend(said.into_iter().flatten().filter_map(contact));
             // CANCEL, and the ACK to a refusal, go where their INVITE went.
             let goes_by_itself =
                 message.is_request() && message.method != "CANCEL" && !is_hop_by_hop(evidence, message);
@@ -204,7 +207,8 @@ fn callees_wait_with_bye(evidence: &Evidence<'_>, findings: &mut Findings) {
         let acked = acks.chain(changes).flat_map(Sip::perhaps).min();
         // On a stream that has just broken the first of them may never have been written.
         let unseen = if answer.over_udp { Duration::ZERO } else { T1 };
-        let is_patient = bye.at + SLACK + unseen >= answer.meant + PATIENCE;
+        let since = evidence.log.attempts(answer).into_iter().min().unwrap_or(answer.meant);
+        let is_patient = bye.at + SLACK + unseen >= since + PATIENCE;
         if !is_patient && acked.is_none_or(|acked| acked > bye.at) {
             findings.blame(bye.from, bye.at, "no ACK had come");
         }
@@ -247,8 +251,16 @@ fn crossing_byes_end(evidence: &Evidence<'_>, findings: &mut Findings) {
                     && other.cseq > bye.cseq
             })
         };
-        for bye in byes.into_iter().filter(|bye| cross && !is_late(bye)) {
-            let answer = final_of(evidence, bye);
+        // Who had the Contact of the other side damaged does not know where it is.
+        let is_astray = |bye: &&Sip| {
+            let places = dialog.messages.iter().filter_map(|place| evidence.log.ghost(*place));
+            let mut damaged = places.filter_map(contact).chain(damaged_contacts(evidence, dialog));
+            let invite = first_of(evidence, dialog).into_iter();
+            let mut given = invite.chain(evidence.log.at(&dialog.messages)).filter_map(contact);
+            damaged.any(|target| target == bye.uri()) && !given.any(|target| target == bye.uri())
+        };
+        for bye in byes.into_iter().filter(|bye| cross && !is_late(bye) && !is_astray(bye)) {
+            let answer = final_of(evidence, bye).filter(|answer| !evidence.log.is_to_damaged(answer));
             if let Some(answer) =
                 answer.filter(|answer| !matches!(answer.status, Some(200 | 481 | 401 | 407)))
             {
@@ -311,6 +323,13 @@ fn nobody_talks_any_more(evidence: &Evidence<'_>, findings: &mut Findings) {
     if let Some(left) = evidence.run.left_over.iter().find(is_call) {
         findings.add(evidence.run.end, left.clone());
     }
+}
+
+/// What came damaged of the INVITE that began a dialog says where its caller is.
+fn damaged_contacts<'a>(evidence: &'a Evidence<'_>, dialog: &Dialog) -> impl Iterator<Item = &'a str> {
+    let begun_by = dialog.begun_by.map(|at| &evidence.log.transactions[at]);
+    let ghosts = begun_by.into_iter().flat_map(|begun_by| evidence.log.at(&begun_by.ghosts));
+    ghosts.filter(|ghost| ghost.is_request()).filter_map(contact)
 }
 
 /// The INVITE that began a dialog.

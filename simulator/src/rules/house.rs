@@ -1,5 +1,6 @@
 //! The PBX as a program: what it leaves behind (SIM-11), what it complains about, what time it thinks it is.
 
+use super::application::is_of_disk;
 use super::log::Sip;
 use super::session::header;
 use super::{Evidence, Findings, Rule};
@@ -46,15 +47,16 @@ fn nothing_is_left(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn nobody_complains(evidence: &Evidence<'_>, findings: &mut Findings) {
     // A disk that was told to refuse is to be complained about.
-    let is_told = |what: &str| what.ends_with("error=the disk refuses");
-    for (at, what) in evidence.run.complaints.iter().filter(|(_, what)| !is_told(what)) {
+    for (at, what) in evidence.run.complaints.iter().filter(|(_, what)| !is_of_disk(what)) {
         findings.add(*at, format!("it said: {what}"));
     }
 }
 
 fn everything_heals(evidence: &Evidence<'_>, findings: &mut Findings) {
     let is_fault = |packet: &&crate::network::Packet| packet.arrives.is_none() || packet.fate.is_fault();
-    let healed = evidence.packets.iter().rev().find(is_fault).map_or(Instant::START, |packet| packet.at);
+    let lost = evidence.packets.iter().rev().find(is_fault).map(|packet| packet.at);
+    let off = evidence.outages.iter().map(|outage| outage.to.unwrap_or(evidence.run.end));
+    let healed = off.chain(lost).max().unwrap_or(Instant::START);
     let mut answered: BTreeMap<(&str, &str), Instant> = BTreeMap::new();
     for (response, _) in evidence.log.responses().filter(|(_, status)| *status >= 200) {
         if let Some(arrived) = response.arrived {

@@ -4,9 +4,9 @@ use super::flow::{Flow, Rtp};
 use super::session::{End, Terms, in_force};
 use super::source::{held, neighbours};
 use super::{Evidence, Findings, Rule};
-use crate::network::is_box;
+use crate::network::{Packet, is_box};
 use pbx::rtp::event::Payload;
-use pbx::time::Duration;
+use pbx::time::{Duration, Instant};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -53,6 +53,8 @@ const A_MILLISECOND: u32 = 8;
 const USUAL: u32 = 20;
 /// A relay hands on at once, a sender is woken at the next whole millisecond.
 const TOLERANCE: Duration = Duration::from_millis(5);
+/// Two packets later.
+const A_MOMENT: Duration = Duration::from_millis(40);
 /// Further than that a clock does not lead away from the time, whatever the network holds back.
 const DRIFT: i64 = 1_000;
 
@@ -66,12 +68,23 @@ fn packets_are_full(evidence: &Evidence<'_>, findings: &mut Findings) {
             if times.contains(&(length / A_MILLISECOND)) && length.is_multiple_of(A_MILLISECOND) {
                 continue;
             }
-            if format_is(in_force(terms, packet.at), packet, |format| format.is_g711()) {
+            if format_is(in_force(terms, packet.at), packet, |format| format.is_g711())
+                && !passes_damage(evidence, flow, packet)
+            {
                 findings.add(packet.at, format!("{} sent {length} bytes; times are {times:?} ms", flow.from));
                 break;
             }
         }
     }
+}
+
+/// Whether the PBX passes on what has just come damaged.
+fn passes_damage(evidence: &Evidence<'_>, flow: &Flow<'_>, packet: &Rtp<'_>) -> bool {
+    let came = |other: &Packet| {
+        let lately = |came: Instant| came <= packet.at && packet.at <= came + TOLERANCE;
+        other.fate.flip.is_some() && other.to.ip() == flow.from.ip() && other.arrives.is_some_and(lately)
+    };
+    evidence.is_pbx(flow.from) && evidence.packets.iter().any(came)
 }
 
 /// The packet times somebody wished for in this session, or in the one it is joined with.
@@ -98,7 +111,9 @@ fn packets_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         let due = Duration::from_micros(length as u64 * 125);
         let gap = packet.at.since(before.at);
-        if gap + TOLERANCE < due || gap > due + TOLERANCE {
+        // Without its network nobody sends.
+        let was_off = !evidence.ran(flow.from, before.at, packet.at);
+        if !was_off && (gap + TOLERANCE < due || gap > due + TOLERANCE) {
             findings.add(packet.at, format!("{} sent the next packet after {gap:?}, not {due:?}", flow.from));
         }
     }
@@ -158,11 +173,20 @@ fn keys_are_told_to_their_end(evidence: &Evidence<'_>, findings: &mut Findings) 
             }
             // Who hangs up lets go of all keys.
             let goes_on = flow.packets.last().is_some_and(|packet| packet.at > at);
-            if goes_on && ends != 3 {
+            let is_let_go = flow.end.is_some_and(|end| falls_silent(evidence, end, first.at, at + A_MOMENT));
+            if goes_on && ends != 3 && !is_let_go {
                 findings.add(at, format!("{} said the end of a key {ends} times", flow.from));
             }
         }
     }
+}
+
+/// Whether one of two who talk was told meanwhile to say nothing: whoever is held lets go of all keys.
+fn falls_silent(evidence: &Evidence<'_>, end: End, from: Instant, to: Instant) -> bool {
+    let sessions = std::iter::once(end.session).chain(evidence.partner_of(end.session));
+    let ends = sessions.flat_map(|session| [0, 1].map(|side| End { session, side, ..end }));
+    let mut terms = ends.flat_map(|end| evidence.sessions.terms(end));
+    terms.any(|terms| terms.forbid() && from <= terms.since && terms.since <= to)
 }
 
 fn keys_are_not_heard_twice(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -184,11 +208,17 @@ fn clocks_are_right(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Some(end) = flow.end else { continue };
         let terms = evidence.sessions.terms(end);
         let Some(first) = flow.packets.first() else { continue };
+        let (mut first, mut before) = (first, first);
         let (mut units, mut newest) = (0i64, first.header.timestamp);
         let mut rate = 0;
         for packet in &flow.packets {
             let step = i64::from(packet.header.timestamp.wrapping_sub(newest).cast_signed());
             (units, newest) = (units + step, packet.header.timestamp);
+            // Whose network was away goes on where it was.
+            if !evidence.ran(flow.from, before.at, packet.at) {
+                (first, units) = (packet, 0);
+            }
+            before = packet;
             let holds = in_force(terms, packet.at);
             if rate == 0 {
                 rate = holds

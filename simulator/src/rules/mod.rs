@@ -233,9 +233,8 @@ impl Findings {
 }
 
 impl<'a> Evidence<'a> {
-    fn of(run: &'a Run<'a>, mut log: Log, sessions: Sessions, opened: &'a Opened<'a>) -> Evidence<'a> {
+    fn of(run: &'a Run<'a>, log: Log, sessions: Sessions, opened: &'a Opened<'a>) -> Evidence<'a> {
         let was_on = run.outages.iter().all(|outage| outage.host != run.pbx);
-        log.is_calm &= !run.stood_still;
         let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
         Evidence {
@@ -287,6 +286,29 @@ impl<'a> Evidence<'a> {
             side.is_some() && session.invited_at <= at && over.is_none_or(|over| over >= at)
         };
         self.sessions.all.iter().any(has)
+    }
+
+    /// Whether the network has done nothing to those who talk in a session, nor to those it is joined with, from its first
+    /// INVITE to its end; where nobody knows which it is joined with, to nobody at all.
+    fn is_calm(&self, session: usize) -> bool {
+        if self.log.faults.is_empty() || self.run.stood_still {
+            return !self.run.stood_still;
+        }
+        let Some(partner) = self.partner_of(session) else { return false };
+        let both = [session, partner].map(|session| &self.sessions.all[session]);
+        let begin = both.map(|session| session.invited_at).into_iter().min();
+        let end = both.iter().flat_map(|session| session.over).max().flatten();
+        let hosts = both.iter().flat_map(|session| session.hosts).filter(|host| *host != self.pbx);
+        let is_within = |at: &Instant| Some(*at) >= begin && end.is_none_or(|end| *at <= end);
+        let was_off = |host: &IpAddr| {
+            let mut off = self.outages.iter().filter(|outage| outage.host == *host);
+            off.any(|outage| {
+                end.is_none_or(|end| outage.from <= end) && outage.to.is_none_or(|to| Some(to) >= begin)
+            })
+        };
+        let faults =
+            |host: &IpAddr| self.log.faults.get(host).is_some_and(|faults| faults.iter().any(is_within));
+        !hosts.into_iter().any(|host| faults(&host) || was_off(&host))
     }
 
     /// What was sent that its sender had no right to send.

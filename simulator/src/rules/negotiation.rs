@@ -1,9 +1,10 @@
 //! The order of offers and answers in a session, and what becomes of what was agreed (RFC 3264, RFC 6337).
 
 use super::sdp::{Description, Format};
-use super::session::Exchange;
+use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
 use pbx::sdp::Direction;
+use pbx::time::Instant;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -41,11 +42,26 @@ fn irregular(rule: &str, evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn holds_end(evidence: &Evidence<'_>, findings: &mut Findings) {
     let judged = (0..evidence.sessions.all.len()).filter(|session| !evidence.is_misled(*session));
-    for session in judged.map(|session| &evidence.sessions.all[session]) {
+    for (number, session) in judged.map(|session| (session, &evidence.sessions.all[session])) {
+        let partner = evidence.partner_of(number).map(|partner| &evidence.sessions.all[partner]);
         for at in 1..session.exchanges.len() {
             let (past, now) = (&session.exchanges[..at], &session.exchanges[at]);
             keeps_its_codec(&past[at - 1], now, findings);
-            comes_back(past, now, findings);
+            // Who wanted it in vain just now wants it still, and the PBX says on one leg what it hears on the other.
+            let wants_hold = |session: &Session, side: Option<usize>| {
+                let lately = |(refused, by, _): &&(Instant, usize, Description)| {
+                    *refused > past[at - 1].at && *refused <= now.at && side.is_none_or(|side| side == *by)
+                };
+                let holds = |offer: &Description| {
+                    offer.streams.iter().any(|stream| stream.direction != Direction::SendRecv)
+                };
+                session.refused.iter().filter(lately).any(|(.., offer)| holds(offer))
+            };
+            let holds_still = wants_hold(session, Some(1 - now.offered_by))
+                || partner.is_some_and(|partner| wants_hold(partner, None));
+            if !holds_still {
+                comes_back(past, now, findings);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the PBX.
 
 use super::log::Sip;
+use super::transaction::copies_damage;
 use super::{Evidence, Findings, Rule};
 use crate::wire::is_media;
 use pbx::rtp::{NotRtp, View};
@@ -50,7 +51,7 @@ fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
     for message in evidence.log.sent() {
         // What is answered to a damaged request has parts of it.
         let is_noise = evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes);
-        if is_noise || evidence.log.may_copy_damage(message) {
+        if is_noise || copies_damage(evidence, message) || copies_tag(evidence, message) {
             continue;
         }
         match Read::of(&message.bytes) {
@@ -73,6 +74,23 @@ fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
             Err(_) => {}
         }
     }
+}
+
+/// Whether a request has a tag that nobody gave, but that came damaged so before.
+fn copies_tag(evidence: &Evidence<'_>, request: &Sip) -> bool {
+    let within = evidence.log.by_call_id.get(&request.call_id).map_or(&[][..], Vec::as_slice);
+    let came =
+        |ghost: &Sip| ghost.to.ip() == request.from.ip() && ghost.arrived.is_some_and(|at| at <= request.at);
+    let has =
+        |message: &Sip, tag: &str| [&message.from_tag, &message.to_tag].into_iter().any(|own| own == tag);
+    let is_given = |tag: &str| {
+        let theirs = |message: &&Sip| !message.is_ghost && message.from.ip() == request.to.ip();
+        evidence.log.at(within).filter(theirs).any(|message| has(message, tag))
+    };
+    let tag = request.to_tag.as_str();
+    request.is_request()
+        && !is_given(tag)
+        && evidence.log.at(within).any(|ghost| ghost.is_ghost && came(ghost) && has(ghost, tag))
 }
 
 /// A message as the other reader has it.

@@ -116,7 +116,7 @@ fn judge(flow: &Flow<'_>, packet: &Rtp<'_>, holds: &[Terms]) -> Option<(&'static
 
 /// Whether it would have been right if an offer had been taken that was refused.
 fn was_refused(session: &Session, packet: &Rtp<'_>) -> bool {
-    session.refused.iter().filter(|(at, _)| *at <= packet.at).any(|(_, offer)| {
+    session.refused.iter().filter(|(at, ..)| *at <= packet.at).any(|(.., offer)| {
         let formats = offer.streams.iter().flat_map(|stream| &stream.formats);
         formats.into_iter().any(|format| format.payload_type == packet.header.payload_type)
     })

@@ -42,12 +42,23 @@ fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (address, claims) in evidence.sessions.ends.iter().filter(|(address, _)| of_pbx(address)) {
         for pair in claims.windows(2) {
             let [(_, before), (at, now)] = pair else { continue };
-            let over = evidence.sessions.all[before.session].over[before.side];
+            let session = &evidence.sessions.all[before.session];
+            let over = session.over[before.side].into_iter().chain(failed(evidence, &session.call_id)).min();
             if before.session != now.session && over.is_none_or(|over| over > *at) && evidence.is_whole {
                 findings.add(*at, format!("{address} is promised in two calls"));
             }
         }
     }
+}
+
+/// When the INVITE that was to begin a session failed, as its connection broke before it was answered.
+fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
+    let within = evidence.log.by_call_id.get(call_id)?;
+    let invite = evidence.log.at(within).find(|message| message.asks("INVITE") && !message.is_ghost)?;
+    let mut answers = evidence.log.at(&evidence.log.transaction(invite)?.responses);
+    invite
+        .over
+        .filter(|over| !answers.any(|answer| answer.is_final() && answer.arrivals().any(|at| at < *over)))
 }
 
 fn silence_ends_calls(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -77,6 +77,9 @@ fn one_call_id(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn check_told(evidence: &Evidence<'_>, response: &Sip, told: &[NameAddr<'_>], findings: &mut Findings) {
+    if evidence.log.may_copy_damage(response) {
+        return;
+    }
     let asked = evidence.log.transaction(response).and_then(|it| evidence.log.at(&it.requests).next());
     for (uri, expires) in asked.into_iter().flat_map(wished) {
         let is_told =

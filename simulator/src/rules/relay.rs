@@ -2,7 +2,7 @@
 
 use super::flow::{Flow, Rtp};
 use super::media::{key, keys_in};
-use super::session::{End, SLACK, Session, in_force};
+use super::session::{End, SLACK, Session, Terms, in_force};
 use super::{Evidence, Findings, Rule};
 use crate::ear;
 use pbx::audio::Law;
@@ -113,12 +113,18 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
                 next += 1;
             }
             let lately = came[next..].iter().take_while(|(at, _)| *at <= packet.at);
-            if !lately.into_iter().any(|(_, source)| source.payload == packet.payload) {
+            // A key that was pressed before the other side had said what it knows is told when it has.
+            let agreed = evidence.sessions.terms(relay).first().map_or(Instant::START, |terms| terms.since);
+            let is_early = |(at, source): &&(Instant, &Rtp<'_>)| {
+                *at <= agreed && key(source).map(|key| key.event) == key(packet).map(|key| key.event)
+            };
+            let is_told_later = key(packet).is_some() && came.iter().any(|it| is_early(&it));
+            if !is_told_later && !lately.into_iter().any(|(_, source)| source.payload == packet.payload) {
                 findings.add(packet.at, "what came out had not come in".to_owned());
                 break;
             }
         }
-        if evidence.log.is_calm {
+        if evidence.is_calm(speaker.session) {
             all_pass(evidence, &came, relay, findings);
         }
     }
@@ -130,11 +136,22 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
     let sent: Vec<Instant> =
         evidence.flows.from(relay).flat_map(|flow| &flow.packets).map(|packet| packet.at).collect();
     let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
-    for (at, packet) in came.iter().filter(|(at, _)| *at > joined + SLACK) {
+    // What is left of a key that began before they were joined, or before a hold, would be another key.
+    let is_rest = |at: Instant, packet: &Rtp<'_>| {
+        let is_same = |(_, other): &&(Instant, &Rtp<'_>)| {
+            key(packet).is_some() && key(other).is_some() && other.header.timestamp == packet.header.timestamp
+        };
+        came.iter().find(is_same).is_some_and(|(began, _)| {
+            let is_held = |terms: &Terms| terms.forbid() && *began <= terms.since && terms.since <= at;
+            *began <= joined + SLACK || terms.iter().any(is_held)
+        })
+    };
+    let counts = |(at, packet): &&(Instant, &Rtp<'_>)| *at > joined + SLACK && !is_rest(*at, packet);
+    for (at, packet) in came.iter().filter(counts) {
         let number = packet.header.payload_type;
         // Whoever may send in this moment, may have been told so in this moment.
         let (holds, held) = (in_force(terms, *at), in_force(terms, *at + SLACK));
-        let may = |terms: &[super::session::Terms]| {
+        let may = |terms: &[Terms]| {
             terms.iter().all(|terms| !terms.forbid() && terms.format(number).is_some()) && !terms.is_empty()
         };
         if may(holds) && may(held) {
@@ -150,7 +167,7 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
 fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
     // Who once went on in another codec was told in another one from then on.
     let epochs = |end: End| evidence.sessions.terms(end).iter().filter(|terms| !terms.over);
-    let voice = |terms: &super::session::Terms| {
+    let voice = |terms: &Terms| {
         terms.formats.iter().find(|format| !format.is_event()).map(|format| format.payload_type)
     };
     let voices: Vec<_> = epochs(speaker).chain(epochs(relay)).map(voice).collect();
@@ -200,7 +217,9 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             evidence.sessions.all[relay.session].over[relay.side].unwrap_or(Instant::from_nanos(u64::MAX));
         // An answer that comes in the ACK may come late.
         let own = End { side: 1 - speaker.side, ..speaker };
-        let agreed = evidence.sessions.terms(own).first().map_or(joined, |terms| terms.since.max(joined));
+        let agreed =
+            [own, relay].into_iter().filter_map(|end| Some(evidence.sessions.terms(end).first()?.since));
+        let agreed = agreed.chain([joined]).max().unwrap_or(joined);
         let during = |at: &Instant| {
             *at > agreed + SLACK && *at + SLACK < over && evidence.has_kept(speaker.session, *at)
         };
@@ -239,8 +258,10 @@ fn pressed<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, during: impl Fn(&Insta
             keys.iter().map(|(.., packets)| came(packets).into_iter().min()).collect();
         for (place, (_, number, packets)) in keys.iter().enumerate() {
             let next = begins[place + 1..].iter().flatten().min();
-            let counts = |at: &Instant| during(at) && next.is_none_or(|next| at < next);
-            if came(packets).iter().any(counts) {
+            let counts = |at: &Instant| next.is_none_or(|next| at < next);
+            // What is left of a key that began before is no key of its own.
+            let begins_within = begins[place].is_some_and(|began| during(&began));
+            if begins_within && came(packets).iter().any(counts) {
                 text.extend(event::key(*number));
             }
         }

@@ -97,9 +97,13 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
             .filter(|response| response.over_udp && response.answers("INVITE", |s| s >= 300))
             .filter(|response| response.status != Some(400) || !evidence.log.is_to_damaged(response))
             .collect();
-        // Who was off in between has forgotten that it refused before.
+        // A PBX that was off in between has forgotten that it refused before; a telephone may have lost its network only. One
+        // that was said to a damaged copy may have been the first.
+        let said = evidence.log.at(&transaction.responses).filter(|it| it.answers("INVITE", |s| s >= 300));
+        let said = said.enumerate().filter(|(at, refusal)| *at == 0 || evidence.log.is_to_damaged(refusal));
+        let said: Vec<Instant> = said.map(|(_, refusal)| refusal.at).collect();
         for refusals in refusals.chunk_by(|one, next| evidence.ran(one.from, one.at, next.at)) {
-            check_refusal(evidence, transaction, refusals, findings);
+            check_refusal(evidence, transaction, (refusals, &said), findings);
         }
     }
 }
@@ -107,7 +111,7 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn check_refusal(
     evidence: &Evidence<'_>,
     transaction: &Transaction,
-    refusals: &[&Sip],
+    (refusals, said): (&[&Sip], &[Instant]),
     findings: &mut Findings,
 ) {
     let first = refusals[0];
@@ -119,15 +123,27 @@ fn check_refusal(
     };
     let timed: Vec<&Sip> = refusals.iter().copied().filter(|refusal| !is_asked_for(refusal)).collect();
     // A copy that was asked for may have come in the moment of the timer, so gaps are no measure.
-    for send in timed.iter().filter(|send| !is_on_schedule(send.at.since(first.at))) {
+    let is_due = |send: &Sip| {
+        let mut begun = said.iter().copied().chain([first.at]);
+        begun.any(|begun| begun <= send.at && is_on_schedule(send.at.since(begun)))
+    };
+    for send in timed.iter().filter(|send| !is_due(send)) {
         let what = format!("{} was repeated {:?} after the first", send.name(), send.at.since(first.at));
         findings.blame(send.from, send.at, what);
     }
     let acks = || evidence.log.at(&transaction.acks).chain(ghosts(evidence, transaction, "ACK"));
-    let heard = evidence.log.at(&transaction.acks).flat_map(Sip::arrivals).filter(|at| *at >= first.at).min();
+    // An ACK to one that came damaged has what that said, and may be none for its server.
+    let is_spoilt = |ack: &&Sip| {
+        let mut told = evidence.log.at(&transaction.responses).filter_map(|refusal| refusal.damaged);
+        told.any(|came| came <= ack.at)
+    };
+    let heard = evidence.log.at(&transaction.acks).filter(|ack| !is_spoilt(ack)).flat_map(Sip::arrivals);
+    let heard = heard.filter(|at| *at >= first.at).min();
     check_end(&timed, 11, heard, findings);
     let end = first.at + PATIENCE;
-    let goes_on = end + SLACK <= evidence.run.end && evidence.ran(first.from, first.at, end);
+    // Whose network was away went on with what it had begun.
+    let goes_back = said.iter().any(|said| *said < first.at && first.at < *said + PATIENCE);
+    let goes_on = end + SLACK <= evidence.run.end && evidence.ran(first.from, first.at, end) && !goes_back;
     let is_heard = acks().flat_map(Sip::perhaps).any(|heard| heard >= first.at && heard < end);
     // Without state there is no timer: what comes again is refused again (section 8.2.7).
     let is_stateless = matches!(first.status, Some(400 | 503));
@@ -139,12 +155,7 @@ fn check_refusal(
 
 /// Whether timer G goes off so long after a refusal was sent first.
 fn is_on_schedule(after: Duration) -> bool {
-    let (mut due, mut gap) = (Duration::ZERO, T1);
-    while due + SLACK <= after {
-        due += gap;
-        gap = (gap * 2).min(T2);
-    }
-    (due..due + SLACK).contains(&after)
+    schedule().any(|due| (due..due + SLACK).contains(&after))
 }
 
 fn answers_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -169,11 +180,16 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     let acks = || evidence.log.at(within).filter(is_its_ack);
     let acked = acks().flat_map(Sip::arrivals).min();
     // Who hangs up, or is hung up, waits no longer.
-    let byes = evidence.log.at(within).filter(|message| message.asks("BYE") && message.at >= first.at);
+    let byes = evidence.log.at(within).filter(|message| message.asks("BYE"));
     let over = byes
         .filter_map(|bye| if bye.from.ip() == first.from.ip() { Some(bye.at) } else { bye.arrived })
+        .filter(|over| *over >= first.at)
         .min();
-    check_gaps(evidence, sends, T2, None, findings);
+    let wrongs = evidence.log.attempts(first).into_iter().map(|since| off_schedule(evidence, sends, since));
+    let wrong = wrongs.min_by_key(Option::is_some).flatten();
+    if let Some((send, what)) = wrong {
+        findings.blame(send.from, send.at, what);
+    }
     check_end(sends, 11, acked, findings);
     let end = first.at + PATIENCE;
     let goes_on = end + SLACK < evidence.run.end && evidence.ran(first.from, first.at, end) && first.over_udp;
@@ -193,6 +209,47 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     } else if over.is_none_or(|over| over > end + T1) {
         findings.blame(first.from, end, "there was none");
     }
+}
+
+/// The first copy that does not go out at its time, counted from when the first was to: over a stream, which may break or
+/// have to be opened, it goes out later, or never.
+fn off_schedule<'a>(evidence: &Evidence<'_>, sends: &[&'a Sip], since: Instant) -> Option<(&'a Sip, String)> {
+    let first = sends[0];
+    let until = if since == first.meant { first.at } else { since };
+    let fits = |send: &Sip, due: Duration| {
+        since + due <= send.at + evidence.run.grain && send.meant < until + due + SLACK
+    };
+    // What was to go out while no stream came about did not.
+    let gone = first.at.since(until);
+    let mut left = schedule().skip(1).skip_while(|due| *due <= gone).peekable();
+    for pair in sends.windows(2) {
+        let (before, send) = (pair[0], pair[1]);
+        let expected = left.peek().copied().unwrap_or(PATIENCE);
+        let is_its = |due: &Duration| fits(send, *due);
+        let is_on_time = schedule().any(|due| is_its(&due));
+        let mut left_out = 0;
+        while left.next_if(|due| is_on_time && !is_its(due)).is_some() {
+            left_out += 1;
+        }
+        // While a host is off a timer goes off late, and the next when it would have gone off anyway.
+        let was_off = !evidence.ran(send.from, before.at, send.at)
+            || !send.over_udp && !evidence.ran(send.from, first.at, send.at);
+        let was_broken = before.over.is_some_and(|over| over <= send.at);
+        let is_next = is_on_time && left.next().is_some();
+        if !was_off && !(is_next && (left_out == 0 || was_broken)) {
+            let gap = send.at.since(first.at);
+            let what = format!("{} was repeated {gap:?} after the first and not {expected:?}", send.name());
+            return Some((send, what));
+        }
+    }
+    None
+}
+
+/// How long after the first each copy is due, where the gaps double up to T2.
+fn schedule() -> impl Iterator<Item = Duration> {
+    let gaps = std::iter::successors(Some(T1), |gap| Some((*gap * 2).min(T2)));
+    let dues = gaps.scan(Duration::ZERO, |due, gap| Some(std::mem::replace(due, *due + gap)));
+    dues.take_while(|due| *due < PATIENCE)
 }
 
 fn copies_are_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -260,10 +317,7 @@ fn check_gaps(
         let (from, start, end) = (pair[1].from, sends[0].at, pair[1].at);
         // While a host is off a timer goes off late, and the next when it would have gone off anyway.
         let was_off = !evidence.ran(from, start, end);
-        let is_late = !evidence.ran(from, pair[0].at, end)
-            || was_off && (is_on_schedule(end.since(start)) || !pair[1].over_udp)
-            // On a stream that breaks some of them may never have been written.
-            || pair[0].over.is_some_and(|over| over <= end);
+        let is_late = !evidence.ran(from, pair[0].at, end) || was_off && is_on_schedule(end.since(start));
         if is_late {
             expected = (expected * 2).min(longest);
             continue;
@@ -286,7 +340,7 @@ fn check_end(sends: &[&Sip], most: usize, heard: Option<Instant>, findings: &mut
     if let Some(send) = sends.get(most) {
         findings.blame(send.from, send.at, format!("{} was sent {} times", send.name(), sends.len()));
     }
-    let late = |send: &&&Sip| heard.is_some_and(|heard| send.at > heard + SLACK);
+    let late = |send: &&&Sip| heard.is_some_and(|heard| send.meant > heard + SLACK);
     if let Some(send) = sends.iter().skip(1).find(late) {
         findings.blame(send.from, send.at, format!("{} was repeated although that had come", send.name()));
     }

@@ -1,5 +1,6 @@
 //! RTCP of the PBX: what it says of what it sent and of what came, against what is known exactly (RFC 3550 section 6).
 
+use super::cancel::handled;
 use super::flow::{Flow, Rtcp};
 use super::session::End;
 use super::{Evidence, Findings, Rule};
@@ -299,12 +300,14 @@ fn receivers(evidence: &Evidence<'_>, mut tell: impl FnMut(&Report<'_>, &Block, 
 /// When a packet was seen, its number and its timestamp.
 type Arrived = (Instant, u16, u32);
 
-/// Takes what had come when a report was made. The highest number in it says which of the packets of this very instant
-/// had been counted.
+/// Takes what had come when a report was made. What it says of the highest number and of what was lost tells which of the
+/// packets of this very instant had been counted.
 fn listen(heard: &mut Heard, came: &[Arrived], from: usize, report: &Report<'_>, block: &Block) -> usize {
     let mut next = from;
     while let Some((at, sequence, timestamp)) = came.get(next) {
-        let is_counted = heard.received > 0 && heard.highest as u16 == block.highest as u16;
+        let is_counted = heard.received > 0
+            && heard.highest as u16 == block.highest as u16
+            && heard.expected() as i64 - heard.received as i64 == i64::from(block.lost);
         if *at > report.at || (*at == report.at && is_counted) {
             break;
         }
@@ -318,7 +321,7 @@ fn listen(heard: &mut Heard, came: &[Arrived], from: usize, report: &Report<'_>,
 /// in which it agreed on anything, it has heard them or not: two lists. None where nothing is certain: damaged packets, a
 /// source that began anew.
 fn arrivals(evidence: &Evidence<'_>, end: End, ssrc: u32) -> Vec<Vec<Arrived>> {
-    let Some(agreed) = evidence.sessions.terms(end).first().map(|terms| terms.since) else {
+    let Some(agreed) = evidence.sessions.terms(end).first().map(|terms| handled(terms.since)) else {
         return Vec::new();
     };
     let mut flows = evidence.flows.to(end).filter(|flow| flow.ssrc == ssrc);
@@ -334,8 +337,7 @@ fn arrivals(evidence: &Evidence<'_>, end: End, ssrc: u32) -> Vec<Vec<Arrived>> {
             return Vec::new();
         }
         for at in packet.arrivals() {
-            // Programs see the time in whole milliseconds: that of the next one.
-            let seen = Instant::from_nanos(at.as_nanos().next_multiple_of(1_000_000));
+            let seen = handled(at);
             if seen >= agreed {
                 arrivals.push((at, (seen, packet.header.sequence, packet.header.timestamp)));
             }

@@ -48,7 +48,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Every rule that was broken, the first break of each, in the order of time.
     pub fn judge(&self) -> Vec<Break> {
-        let log = Log::of(self.packets);
+        let log = Log::of(self.packets, self.outages);
         let sessions = Sessions::of(&log);
         let opened = seal::open(self.packets, &sessions);
         let evidence = Evidence::of(self, log, sessions, &opened);

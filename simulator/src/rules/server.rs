@@ -97,7 +97,7 @@ fn requests_end(evidence: &Evidence<'_>, findings: &mut Findings) {
         if is_over
             && !ends
             && !breaks
-            && !evidence.log.is_noisy(request.from)
+            && !evidence.log.was_taken_damaged(transaction)
             && !evidence.is_unheard(request)
         {
             findings.blame(request.to, arrived, format!("{} had none", request.name()));
@@ -133,6 +133,7 @@ fn invites_are_answered_soon(evidence: &Evidence<'_>, findings: &mut Findings) {
             && !breaks
             && by < evidence.run.end
             && evidence.ran(request.to, arrived, by)
+            && !evidence.log.was_taken_damaged(transaction)
             && !evidence.is_unheard(request)
             && (evidence.is_pbx(request.to) || speaking.contains(&request.to.ip()))
         {

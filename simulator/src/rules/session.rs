@@ -37,8 +37,8 @@ pub(super) struct Session {
     /// When each side knew that it was over.
     pub(super) over: [Option<Instant>; 2],
     pub(super) exchanges: Vec<Exchange>,
-    /// Offers that were refused, each with when it was.
-    pub(super) refused: Vec<(Instant, Description)>,
+    /// Offers that were refused, each with when it was and whose it was.
+    pub(super) refused: Vec<(Instant, usize, Description)>,
     /// By side and stream: what holds, in the order of time.
     pub(super) terms: [Vec<Vec<Terms>>; 2],
     /// Whether a description came damaged: what was agreed then, nobody knows.
@@ -213,7 +213,7 @@ impl Reading {
     }
 
     fn on_request(&mut self, request: &Sip) {
-        let key = (request.branch.clone(), request.method.clone());
+        let key = (request.branch.to_ascii_lowercase(), request.method.clone());
         if request.method == "INVITE" && request.to_tag.is_empty() {
             self.session_of_invite(request);
         }
@@ -283,7 +283,7 @@ impl Reading {
             self.begun_by.insert(session, key.clone());
         }
         if let Some(offer) = &sdp {
-            self.claim(session, side, &offer.description, request.at, request.from.ip());
+            self.claim(session, side, &offer.description, request.meant, request.from.ip());
             self.on_offer(session, side, key.clone(), request);
         }
         self.open.insert(
@@ -333,7 +333,7 @@ impl Reading {
     }
 
     fn on_response(&mut self, response: &Sip, status: u16) {
-        let key = (response.branch.clone(), response.method.clone());
+        let key = (response.branch.to_ascii_lowercase(), response.method.clone());
         let Some(mut transaction) = self.open.remove(&key) else { return };
         let session = transaction.session;
         let side = self.side_of(session, response);
@@ -344,7 +344,7 @@ impl Reading {
         let sdp = response.sdp.as_deref().map(Described::read);
         match sdp {
             Some(sdp) if status < 300 => {
-                self.claim(session, side, &sdp.description, response.at, response.from.ip());
+                self.claim(session, side, &sdp.description, response.meant, response.from.ip());
                 self.on_description(&mut transaction, &key, side, sdp, response, status);
             }
             Some(_) | None if status >= 300 => self.on_refusal(&mut transaction, &key, side, response),
@@ -382,7 +382,7 @@ impl Reading {
                 at: response.at,
                 carrier: response.name(),
             });
-            self.agree(session, side, &sdp.description, &offer.description, response.at);
+            self.agree(session, side, &sdp.description, &offer.description, response.meant);
         }
         if is_reliable {
             transaction.only_preview = false;
@@ -432,7 +432,7 @@ impl Reading {
 
     fn on_late_answer(&mut self, session: usize, cseq: u32, answer: Described, carrier: &Sip) {
         let side = self.side_of(session, carrier);
-        self.claim(session, side, &answer.description, carrier.at, carrier.from.ip());
+        self.claim(session, side, &answer.description, carrier.meant, carrier.from.ip());
         let Some(key) = self.late.get(&(session, cseq)).cloned() else { return };
         let Some(transaction) = self.open.get_mut(&key) else { return };
         self.waits_for_prack.remove(&session);
@@ -453,7 +453,7 @@ impl Reading {
                 at: carrier.at,
                 carrier: carrier.name(),
             });
-            self.agree(session, side, &answer.description, &offer, carrier.at);
+            self.agree(session, side, &answer.description, &offer, carrier.meant);
         }
         if let Some(arrived) = carrier.arrived.filter(|_| !was_known) {
             self.agree(session, 1 - side, &offer, &answer.description, arrived);
@@ -482,7 +482,8 @@ impl Reading {
             && !transaction.initial
             && let Some(offer) = &transaction.offer
         {
-            self.sessions[session].refused.push((response.at, offer.description.clone()));
+            let refused = (response.at, transaction.asked_by, offer.description.clone());
+            self.sessions[session].refused.push(refused);
         }
         transaction.refused = true;
         if self.begun_by.get(&session) == Some(key) {

@@ -122,9 +122,13 @@ pub(super) fn neighbours<'a>(
 /// The flows whose sender can be held to the order of its packets.
 ///
 /// A relay passes on what it gets: what the network lost before it is lost behind it too. So the PBX is held to this
-/// only while the network has done nothing wrong; telephones always.
+/// only where the network has done nothing wrong to who talks; telephones always.
 pub(super) fn held<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = &'a Flow<'a>> {
-    let is_held = |flow: &&Flow<'_>| evidence.log.is_calm || flow.from.ip() != evidence.pbx;
+    let is_calm = |flow: &Flow<'_>| match flow.end {
+        Some(end) => evidence.is_calm(end.session),
+        None => evidence.log.faults.is_empty() && !evidence.run.stood_still,
+    };
+    let is_held = move |flow: &&Flow<'_>| flow.from.ip() != evidence.pbx || is_calm(flow);
     evidence.judged().filter(is_held)
 }
 

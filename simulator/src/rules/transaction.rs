@@ -92,11 +92,12 @@ fn branches_are_unique(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn responses_are_of_their_requests(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (response, _) in evidence.log.responses().filter(|(it, _)| !evidence.log.may_copy_damage(it)) {
+    let is_judged = |response: &Sip| !evidence.log.may_copy_noise(response);
+    for (response, _) in evidence.log.responses().filter(|(response, _)| is_judged(response)) {
         let what = match evidence.log.transaction(response) {
             Some(transaction) => difference(evidence, transaction, response),
             // Of what cannot be read, what can be made out is answered.
-            None if evidence.log.is_noisy(response.to) => None,
+            None if evidence.log.is_to_noise(response) => None,
             None => Some("its branch".to_owned()),
         };
         if let Some(what) = what {
@@ -109,6 +110,18 @@ fn responses_are_of_their_requests(evidence: &Evidence<'_>, findings: &mut Findi
 /// What a response has that its request, or what came of it, has not.
 fn difference(evidence: &Evidence<'_>, transaction: &Transaction, response: &Sip) -> Option<String> {
     let asked = evidence.log.at(&transaction.requests).chain(evidence.log.at(&transaction.ghosts));
+    differs(asked, response)
+}
+
+/// Whether a response has something of a damaged copy of its request that the request has not.
+pub(super) fn copies_damage(evidence: &Evidence<'_>, response: &Sip) -> bool {
+    let asked = evidence.log.transaction(response).map_or(&[][..], |it| &it.requests);
+    let differs = || asked.is_empty() || differs(evidence.log.at(asked), response).is_some();
+    evidence.log.may_copy_damage(response) && differs()
+}
+
+/// What a response has of its own, beside all of these.
+fn differs<'a>(asked: impl Iterator<Item = &'a Sip>, response: &Sip) -> Option<String> {
     let mut differences = asked.filter(|asked| asked.is_request()).map(|request| {
         let headers = [(Name::From, "a From"), (Name::CallId, "a Call-ID"), (Name::CSeq, "a CSeq")];
         let other = headers

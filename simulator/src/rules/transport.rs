@@ -72,11 +72,11 @@ fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn responses_go_back(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for (response, _) in
-        evidence.log.responses().filter(|(response, _)| !evidence.log.may_copy_damage(response))
-    {
+    for (response, _) in evidence.log.responses() {
         let Some(transaction) = evidence.log.transaction(response) else { continue };
-        let asked: Vec<&Sip> = evidence.log.at(&transaction.requests).collect();
+        // What came damaged may have been the first for its server.
+        let ghosts = evidence.log.at(&transaction.ghosts).filter(|ghost| ghost.is_request());
+        let asked: Vec<&Sip> = evidence.log.at(&transaction.requests).chain(ghosts).collect();
         let wrongs: Vec<Option<String>> = asked.iter().map(|request| astray(request, response)).collect();
         if let (Some(Some(what)), true) = (wrongs.first(), wrongs.iter().all(Option::is_some)) {
             findings.blame(response.from, response.at, format!("{} {what}", response.name()));

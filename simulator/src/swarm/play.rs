@@ -2,7 +2,7 @@
 
 use super::case::{Action, Answers, Case, Deed, Gust, PBX as PBX_NAME, Person, Setting, Way};
 use crate::faults::Plan;
-use crate::network::{Bursts, Link, Nat};
+use crate::network::{Bursts, Link, Nat, Packet};
 use crate::phone::{Answering, Habits, Phone, Sound};
 use crate::stage::{PBX, Stage};
 use crate::world;
@@ -12,6 +12,9 @@ use std::any::Any;
 
 /// After this nobody waits for an answer that was lost: 64 * T1, and a little.
 const SETTLES: Duration = Duration::from_secs(40);
+
+/// Who is asked answers within this.
+const AT_ONCE: Duration = Duration::from_millis(5);
 
 /// What happens shortly before the faults stop is still a matter of the faults.
 const AFTERMATH: Duration = Duration::from_secs(1);
@@ -92,34 +95,29 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
     stage.calm();
     stage.plug_all_in();
     stage.pass(SETTLES).await;
-    // Who was sent a BYE that came damaged may have said that there is no such call.
-    let is_spoilt = stage.trace().look(|packets| {
-        packets.iter().any(|packet| packet.fate.flip.is_some() && packet.bytes.starts_with(b"BYE "))
-    });
-    if let Some(what) = stage.left_alone().filter(|_| !is_spoilt) {
+    if let Some(what) = stage.left_alone().filter(|_| !stage.trace().look(is_ended_by_damage)) {
         // The run ends here, as a scenario ends with the sentence that does not hold.
         let what = format!("A27 is broken: when the faults have stopped nobody talks to nobody, but {what}");
         return vec![Broken { rule: "A27".to_owned(), what }];
     }
     stage.come_to_rest().await;
-    let waits = waited_for(case);
-    let counts = stage.judge().into_iter().filter(|it| !waits.contains(&it.rule.id));
-    counts.map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }).collect()
+    let broken = stage.judge().into_iter();
+    broken.map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }).collect()
 }
 
-/// The rules on what has to happen at once, where a whim of the case makes just that wait.
-fn waited_for(case: &Case) -> Vec<&'static str> {
-    let has = |whim: &str| case.whims.iter().any(|known| known.starts_with(whim));
-    let mut rules = Vec::new();
-    if has("the disk") {
-        // A record that waits for its disk is not there yet.
-        rules.push("A1");
-    }
-    if has("a message is written in pieces") || has("the queue of a connection is short") {
-        // The rest of a message comes 50 ms later than the PBX has decided on it, or never.
-        rules.extend(["T12", "T14", "T16", "A2", "D5"]);
-    }
-    rules
+/// Whether who was sent a BYE that came damaged has said at once that there is no such call: one side has hung up then, and
+/// the other does not know.
+fn is_ended_by_damage(packets: &[Packet]) -> bool {
+    let mut damaged =
+        packets.iter().filter(|packet| packet.fate.flip.is_some() && packet.bytes.starts_with(b"BYE "));
+    damaged.any(|bye| {
+        let is_refusal = |packet: &Packet| {
+            (packet.from, packet.to) == (bye.to, bye.from)
+                && bye.arrives.is_some_and(|came| (came..came + AT_ONCE).contains(&packet.at))
+                && [b"SIP/2.0 4", b"SIP/2.0 5"].iter().any(|refusal| packet.bytes.starts_with(*refusal))
+        };
+        packets.iter().any(is_refusal)
+    })
 }
 
 /// Sets the stage: the PBX, the telephones, the weather.

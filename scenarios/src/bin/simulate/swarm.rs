@@ -1,9 +1,11 @@
 //! `simulate swarm`: thousands of cases, or one again.
 
 use clap::Args;
-use scenarios::suite;
 use scenarios::swarm::{Found, Swarm, Verdict, reduce};
-use simulator::swarm::{Case, Wishes, draw, play};
+use scenarios::{suite, terminal};
+use simulator::ladder::Ladder;
+use simulator::stage::Stage;
+use simulator::swarm::{Case, Wishes, draw, play, play_and};
 use simulator::world;
 use std::fs;
 use std::io::{IsTerminal, Write as _, stderr};
@@ -44,6 +46,9 @@ pub(super) struct Arguments {
     /// Plant a bug in the PBX (needs --features buggify); --bug list shows what there is
     #[arg(long, value_name = "NAME")]
     bug: Vec<String>,
+    /// Draw the ladder of each case that fails, and of one from a file, all of it
+    #[arg(long, conflicts_with = "json")]
+    ladder: bool,
     /// Do not make failures small
     #[arg(long)]
     no_shrink: bool,
@@ -66,20 +71,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     suite::hush();
     world::remember_panics();
     match &arguments.case {
-        Some(file) => again(file),
+        Some(file) => again(file, arguments.ladder),
         None => swarm(arguments),
     }
 }
 
 /// Plays a case from a file.
-fn again(file: &Path) -> Result<ExitCode, String> {
+fn again(file: &Path, ladder: bool) -> Result<ExitCode, String> {
     let place = |error: String| format!("{}: {error}", file.display());
     let text = fs::read_to_string(file).map_err(|error| place(error.to_string()))?;
     let case = Case::parse(&text).map_err(|error| place(error.to_string()))?;
     // A thread with the name of worlds: a panic in there is told with its place.
-    let world = thread::Builder::new().name("world".to_owned()).spawn(move || play(&case));
+    let world = thread::Builder::new().name("world".to_owned()).spawn(move || play_and(&case, draw_ladder));
     let run = world.map_err(|error| place(error.to_string()))?.join();
-    let run = run.map_err(|_| place("the world has ended".to_owned()))?.map_err(place)?;
+    let (run, drawn) = run.map_err(|_| place("the world has ended".to_owned()))?.map_err(place)?;
+    drawn.iter().filter(|_| ladder).for_each(|drawn| println!("{drawn}"));
     println!("{} packets, {} of virtual time, trace {:016x}", run.packets, run.lasted, run.hash);
     run.broken.iter().for_each(|broken| println!("{}", broken.what));
     Ok(if run.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -117,7 +123,13 @@ fn swarm(arguments: &Arguments) -> Result<ExitCode, String> {
     if arguments.json {
         println!("{}", summary.json(speed));
     } else {
-        failures.iter().for_each(tell);
+        for verdict in &failures {
+            tell(verdict);
+            if arguments.ladder {
+                let (_, drawn) = play_and(&draw(verdict.seed, &swarm.wishes), draw_ladder)?;
+                println!("{}", drawn.unwrap_or_default());
+            }
+        }
     }
     if !arguments.no_shrink {
         for found in small(&failures, &swarm.wishes, &arguments.keep)? {
@@ -142,6 +154,12 @@ fn tell(verdict: &Verdict) {
         Ok(run) => run.broken.iter().for_each(|broken| println!("seed {}: {}", verdict.seed, broken.what)),
         Err(why) => println!("seed {}: {why}", verdict.seed),
     }
+}
+
+fn draw_ladder(stage: &Stage) -> String {
+    let snapshot = (stage.trace().packets(), stage.names());
+    let ladder = Ladder::of(&snapshot.0, snapshot.1);
+    ladder.draw(0..ladder.arrows.len(), None, terminal::style())
 }
 
 /// The first failure of each rule, made small.

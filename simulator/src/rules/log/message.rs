@@ -1,5 +1,6 @@
 //! A SIP message that was sent, with what it says.
 
+use crate::network::Outage;
 use crate::wire::{self, Form};
 use pbx::sip::{Headers, Limits, Message, Name, Via};
 use pbx::time::Instant;
@@ -92,6 +93,18 @@ impl Sip {
             dialog: None,
             said: message,
         })
+    }
+
+    /// Its receiver was off when it came.
+    pub(super) fn miss(&mut self, outages: &[Outage]) {
+        let host = self.to.ip();
+        let is_off = |at: &Instant| {
+            let covers = |outage: &Outage| outage.from <= *at && outage.to.is_none_or(|to| *at < to);
+            outages.iter().any(|outage| outage.host == host && covers(outage))
+        };
+        for arrival in [&mut self.arrived, &mut self.again, &mut self.damaged] {
+            *arrival = arrival.filter(|at| !is_off(at));
+        }
     }
 
     pub(in crate::rules) fn is_request(&self) -> bool {

@@ -11,14 +11,17 @@ pub(super) use noise::{Fault, Noise};
 pub(super) use transaction::Transaction;
 
 use super::acknowledgement::AT_ONCE;
-use crate::network::{Kind, Packet};
-use crate::wire;
+use crate::network::{Kind, Outage, Packet, box_of};
+use crate::wire::{self, Form};
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// Longer than that nothing is on its way, unless something is in it.
 const PROMPT: Duration = Duration::from_millis(3);
+
+/// So long a stream is tried to be opened.
+const CONNECTS: Duration = Duration::from_secs(15);
 
 /// All that was sent and can be read.
 pub(super) struct Log {
@@ -31,8 +34,11 @@ pub(super) struct Log {
     pub(super) noise: Vec<Noise>,
     /// When a stream was opened from one host to another.
     pub(super) opened: BTreeMap<(IpAddr, IpAddr), Vec<Instant>>,
-    /// Whether every packet arrived once, whole and in its turn.
-    pub(super) is_calm: bool,
+    /// From when until when somebody tried in vain to open a stream from one host to another or to send a whole message over
+    /// it, or gave it up.
+    refused: BTreeMap<(IpAddr, IpAddr), Vec<(Instant, Instant)>>,
+    /// When packets were sent that did not arrive once, whole and in their turn, by the hosts at both ends.
+    pub(super) faults: BTreeMap<IpAddr, Vec<Instant>>,
     /// Datagrams that were to arrive, copies made by the network included.
     pub(super) datagrams: u64,
     /// When the last packet was sent.
@@ -40,7 +46,8 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn of(packets: &[Packet]) -> Log {
+    /// What comes to a host that is off does not arrive.
+    pub(super) fn of(packets: &[Packet], outages: &[Outage]) -> Log {
         let arrivals = |packet: &Packet| match (packet.arrives, packet.fate.duplicate) {
             (Some(_), Some(_)) => 2,
             (Some(_), None) => 1,
@@ -50,6 +57,7 @@ impl Log {
         let written = wire::messages(packets);
         let noise = written.iter().filter_map(Noise::of).collect();
         let mut messages: Vec<Sip> = written.iter().flat_map(Sip::read).flatten().collect();
+        messages.iter_mut().for_each(|message| message.miss(outages));
         let transactions = transaction::sort(&mut messages);
         let dialogs = dialog::sort(&mut messages, &transactions);
         let mut by_call_id: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -60,14 +68,11 @@ impl Log {
             messages,
             noise,
             opened: opened(packets),
+            refused: refused(packets, &written),
             transactions,
             dialogs,
             by_call_id,
-            is_calm: packets.iter().all(|packet| {
-                let fate = packet.fate;
-                let is_prompt = packet.arrives.is_some_and(|at| at <= packet.at + PROMPT);
-                is_prompt && !fate.is_fault() && fate.delay.is_zero()
-            }),
+            faults: faults(packets),
             datagrams: datagrams().map(arrivals).sum(),
             end: packets.last().map_or(Instant::START, |packet| packet.at),
         }
@@ -106,6 +111,15 @@ impl Log {
         self.noise.iter().any(|noise| noise.from.ip() == host.ip())
     }
 
+    /// Whether a response may answer what cannot be read and has just come from there.
+    pub(super) fn is_to_noise(&self, response: &Sip) -> bool {
+        let is_its = |noise: &Noise| {
+            let has_come = noise.arrived.is_some_and(|came| (came..came + AT_ONCE).contains(&response.at));
+            noise.from.ip() == response.to.ip() && has_come
+        };
+        self.noise.iter().any(is_its)
+    }
+
     /// Whether a response answers a damaged copy of its request, which is another request for who has received it.
     pub(super) fn is_to_damaged(&self, response: &Sip) -> bool {
         let Some(transaction) = self.transaction(response) else { return false };
@@ -123,6 +137,62 @@ impl Log {
         damaged.chain(ghosts.filter_map(|ghost| ghost.arrived)).any(|came| came <= response.at)
     }
 
+    /// When a message may have been meant to go out for the first time: when it did, or when a stream for it was to be opened
+    /// and did not come about, broke before all of it was sent, or was given up with all that was to go over it.
+    pub(super) fn attempts(&self, message: &Sip) -> Vec<Instant> {
+        let tried = self.refused.get(&(message.from.ip(), message.to.ip())).into_iter().flatten();
+        let tried = tried.map(|(since, _)| *since);
+        tried.filter(|at| !message.over_udp && *at < message.meant).chain([message.meant]).collect()
+    }
+
+    /// When a message was decided on, if it was then that it is said to have been: when it was to go out, or while it waited.
+    pub(super) fn decided(&self, message: &Sip, said: Option<Instant>) -> Instant {
+        let Some(said) = said else { return message.at };
+        let waited = said.clamp(message.meant, message.at.max(message.meant));
+        let off = |at: &Instant| said.since(*at).max(at.since(said));
+        self.attempts(message).into_iter().chain([waited]).min_by_key(off).unwrap_or(waited)
+    }
+
+    /// Whether one host tried in vain to open a stream to another at that moment, or at once after it.
+    pub(super) fn is_refused(&self, from: IpAddr, to: IpAddr, at: Instant) -> bool {
+        let tries = self.refused.get(&(from, to)).into_iter().flatten();
+        tries.into_iter().any(|(since, until)| *since < at + AT_ONCE && at <= *until)
+    }
+
+    /// What came of a message, at its place, that was damaged on its way.
+    pub(super) fn ghost(&self, place: usize) -> Option<&Sip> {
+        self.messages.get(place + 1).filter(|next| next.is_ghost && !self.messages[place].is_ghost)
+    }
+
+    /// Whether the server of a request had it damaged first and took that for it: what comes undamaged then is a copy, and
+    /// is told what was said to the first.
+    pub(super) fn was_taken_damaged(&self, transaction: &Transaction) -> bool {
+        self.at(&transaction.requests).any(|request| {
+            let answers = |came: Instant, answer: &Sip| {
+                (came..came + AT_ONCE).contains(&answer.at)
+                    && !answer.is_request()
+                    && (answer.from.ip(), answer.to.ip()) == (request.to.ip(), request.from.ip())
+            };
+            // The answer may be as unreadable as what it answers.
+            let murmurs = |came: Instant, noise: &Noise| {
+                (came..came + AT_ONCE).contains(&noise.at) && noise.from.ip() == request.to.ip()
+            };
+            request.damaged.is_some_and(|came| {
+                self.sent().any(|answer| answers(came, answer))
+                    || self.noise.iter().any(|noise| murmurs(came, noise))
+            })
+        })
+    }
+
+    /// Whether a response may repeat what could be made out of a damaged copy of its request that cannot be read.
+    pub(super) fn may_copy_noise(&self, response: &Sip) -> bool {
+        let Some(transaction) = self.transaction(response) else { return false };
+        let mut requests =
+            transaction.requests.iter().map(|place| (self.ghost(*place), &self.messages[*place]));
+        requests
+            .any(|(ghost, request)| ghost.is_none() && request.damaged.is_some_and(|at| at <= response.at))
+    }
+
     /// All that were sent.
     pub(super) fn sent(&self) -> impl Iterator<Item = &Sip> {
         self.messages.iter().filter(|message| !message.is_ghost)
@@ -137,10 +207,62 @@ impl Log {
     }
 }
 
+fn faults(packets: &[Packet]) -> BTreeMap<IpAddr, Vec<Instant>> {
+    let mut faults: BTreeMap<IpAddr, Vec<Instant>> = BTreeMap::new();
+    let is_fault = |packet: &&Packet| {
+        let is_prompt = packet.arrives.is_some_and(|at| at <= packet.at + PROMPT);
+        !is_prompt || packet.fate.is_fault() || !packet.fate.delay.is_zero()
+    };
+    for packet in packets.iter().filter(is_fault) {
+        // What is lost on its way to who is behind a box is lost to whom is seen outside.
+        let hosts = [packet.from.ip(), packet.to.ip()].into_iter();
+        for host in hosts.flat_map(|host| std::iter::once(host).chain(box_of(host))) {
+            faults.entry(host).or_default().push(packet.at);
+        }
+    }
+    faults
+}
+
 fn opened(packets: &[Packet]) -> BTreeMap<(IpAddr, IpAddr), Vec<Instant>> {
     let mut opened: BTreeMap<_, Vec<Instant>> = BTreeMap::new();
     for packet in packets.iter().filter(|packet| packet.kind == Kind::Syn) {
         opened.entry((packet.from.ip(), packet.to.ip())).or_default().push(packet.at);
     }
     opened
+}
+
+/// When streams were to be opened in vain: from the first SYN until it is refused, or given up; and when they broke within a
+/// message.
+fn refused(
+    packets: &[Packet],
+    written: &[wire::Message<'_>],
+) -> BTreeMap<(IpAddr, IpAddr), Vec<(Instant, Instant)>> {
+    let mut refused: BTreeMap<_, Vec<(Instant, Instant)>> = BTreeMap::new();
+    for cut in written.iter().filter(|message| message.form == Form::Broken) {
+        refused.entry((cut.from.ip(), cut.to.ip())).or_default().push((cut.sent, cut.sent));
+    }
+    let mut open: BTreeMap<(SocketAddr, SocketAddr), Instant> = BTreeMap::new();
+    for packet in packets {
+        let (way, back) = ((packet.from, packet.to), (packet.to, packet.from));
+        match packet.kind {
+            Kind::Syn => drop(open.entry(way).or_insert(packet.at)),
+            Kind::Data => drop(open.remove(&way)),
+            Kind::Reset => {
+                let since = open.remove(&back);
+                let until = packet.arrives.unwrap_or(packet.at);
+                let host = (back.0.ip(), back.1.ip());
+                since.into_iter().for_each(|since| refused.entry(host).or_default().push((since, until)));
+            }
+            // With a stream its sender gives up what it had still to say over it.
+            Kind::Fin => {
+                let hosts = (packet.from.ip(), packet.to.ip());
+                refused.entry(hosts).or_default().push((packet.at, packet.at));
+            }
+            Kind::SynAck | Kind::Again | Kind::Datagram => {}
+        }
+    }
+    for ((from, to), since) in open {
+        refused.entry((from.ip(), to.ip())).or_default().push((since, since + CONNECTS));
+    }
+    refused
 }

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug)]
 pub(in crate::rules) struct Noise {
     pub(in crate::rules) at: Instant,
+    /// When it arrived, in whatever state.
+    pub(in crate::rules) arrived: Option<Instant>,
     pub(in crate::rules) from: SocketAddr,
     pub(in crate::rules) fault: Fault,
 }
@@ -27,7 +29,8 @@ pub(in crate::rules) enum Fault {
 impl Noise {
     pub(super) fn of(written: &Message<'_>) -> Option<Noise> {
         let fault = fault(written)?;
-        Some(Noise { at: written.sent, from: written.from, fault })
+        let arrived = written.arrived.or(written.damaged.as_ref().map(|(at, _)| *at));
+        Some(Noise { at: written.sent, arrived, from: written.from, fault })
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) fn sort(messages: &mut [Sip]) -> Vec<Transaction> {
 
 fn key(message: &Sip, method: &str) -> Key {
     let sent_by = message.via().map(|via| via.sent_by().to_string());
-    (message.branch.clone(), sent_by.unwrap_or_default(), method.to_owned())
+    // The value of a parameter is the same in whatever case it is written (RFC 3261 section 7.3.1).
+    (message.branch.to_ascii_lowercase(), sent_by.unwrap_or_default(), method.to_owned())
 }
 
 fn pair(messages: &[Sip], known: &BTreeMap<Key, usize>, transactions: &mut [Transaction]) {
