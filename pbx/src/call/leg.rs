@@ -19,7 +19,9 @@ pub(super) struct Leg {
     /// Its SIP side; `None` before an INVITE was sent and after the session is over.
     pub(super) session: Option<SessionId>,
     /// The session that we have ended, in which the other side may still answer and send to our port.
-    ended: Option<SessionId>,
+    pub(super) ended: Option<SessionId>,
+    /// Call-ID of its dialog, where we have called and were answered.
+    pub(super) call_id: String,
     /// Between which addresses its signalling goes; media uses the same network.
     pub(super) path: Path,
     /// Who offered what to whom.
@@ -70,7 +72,17 @@ impl Leg {
         manners: Manners,
     ) -> Leg {
         let statistics = Statistics::default();
-        Leg { name, session, ended: None, path, negotiation, manners, port: Port::Unbound, statistics }
+        Leg {
+            name,
+            session,
+            ended: None,
+            call_id: String::new(),
+            path,
+            negotiation,
+            manners,
+            port: Port::Unbound,
+            statistics,
+        }
     }
 
     /// The stream, while it is open or being opened.

@@ -501,10 +501,6 @@ impl Stream {
         });
     }
 
-    pub(super) fn is_bridged(&self) -> bool {
-        matches!(self.activity, Activity::Bridged(_))
-    }
-
     /// One packet time of what the other one says.
     fn interpret(&mut self, due: Instant, out: &mut Outbox) {
         let (to, packet_time, port) = (self.destination(), self.packet_time(), self.port(Channel::Rtp));
@@ -572,7 +568,6 @@ impl Stream {
         let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
         let marker = !self.outgoing.goes_on(timestamp, frame.len() as u32);
         let header = self.outgoing.number(marker, format.payload_type, timestamp, frame.len(), due);
-        self.outgoing.has_sounded();
         self.talkspurt = Some(timestamp.wrapping_add(frame.len() as u32));
         out.send(self.port(Channel::Rtp), to, |bytes| {
             let start = bytes.len();

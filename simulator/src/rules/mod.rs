@@ -237,12 +237,14 @@ impl<'a> Evidence<'a> {
         let was_on = run.outages.iter().all(|outage| outage.host != run.pbx);
         let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
+        let mut partners = relay::partners(&sessions.all, run.pbx);
+        relay::part(&mut partners, &sessions.all, run);
         Evidence {
             run,
             outages: Evidence::outages(run),
             packets: &opened.packets,
             opened,
-            partners: relay::partners(&sessions.all, run.pbx),
+            partners,
             calls: calls.collect(),
             wrongs: OnceCell::new(),
             pbx: run.pbx,
