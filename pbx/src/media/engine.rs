@@ -2,17 +2,19 @@
 
 use super::agreed::{Agreed, Meaning};
 use super::exchange::Exchange;
+use super::incoming::Key;
 use super::interpreter::Interpreter;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
-use super::stream::{Accepted, Activity, Key, Stream};
+use super::stream::{Accepted, Activity, Lent, Stream};
 use super::timers::{Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
 use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
+use crate::tone::scan::Instruments;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -36,6 +38,8 @@ pub struct Engine {
     vacant: Vec<u32>,
     timers: Timers,
     waves: Waves,
+    /// What all streams listen with.
+    instruments: Instruments,
     pub(super) outbox: Outbox,
     pub(super) exchange: Exchange,
 }
@@ -50,6 +54,7 @@ impl Engine {
             vacant: Vec::new(),
             timers: Timers::default(),
             waves: Waves::default(),
+            instruments: Instruments::default(),
             outbox: Outbox::default(),
             exchange: Exchange::default(),
         }
@@ -117,7 +122,8 @@ impl Engine {
             stream.receive_rtcp(bytes, from, now, &self.settings);
             return None;
         }
-        let accepted = stream.receive_rtp(bytes, from, now, &self.settings, &mut self.outbox)?;
+        let (settings, instruments, out) = (&self.settings, &mut self.instruments, &mut self.outbox);
+        let accepted = stream.receive_rtp(bytes, from, &mut Lent { now, settings, instruments, out })?;
         let target = match stream.activity {
             Activity::Bridged(other) => Some(other),
             Activity::Echo => Some(port.slot),
@@ -127,9 +133,8 @@ impl Engine {
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
         }
-        if let (Activity::Bridged(other), Some(key)) = (&stream.activity, accepted.key) {
-            let other = *other;
-            self.convert_key(other, key, now);
+        if let Activity::Bridged(other) = stream.activity {
+            accepted.keys.iter().for_each(|key| self.convert_key(other, *key, now));
         }
         for n in 0..forks {
             self.copy(n, port.slot, &accepted, bytes, now);
@@ -466,7 +471,7 @@ impl Engine {
 
     fn on_silence(&mut self, slot: u32, now: Instant) {
         let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
-        let again = stream.missing_at(now);
+        let again = stream.incoming.missing_at(now);
         if again.is_none() {
             self.outbox.tell(Event::TimedOut(stream.id));
         }

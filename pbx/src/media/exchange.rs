@@ -151,7 +151,7 @@ impl Engine {
 
     fn turn(&mut self) {
         for stream in self.streams.iter_mut().flatten() {
-            if let Some(hearing) = &mut stream.hearing {
+            if let Some(hearing) = &mut stream.incoming.hearing {
                 hearing.take();
             }
         }
@@ -170,7 +170,7 @@ impl Engine {
 
     fn listen_to(&mut self, slot: u32) {
         if let Some(stream) = self.stream_in(slot) {
-            stream.hearing.get_or_insert_with(|| Box::new(Hearing::new()));
+            stream.incoming.hearing.get_or_insert_with(|| Box::new(Hearing::new()));
         }
     }
 
@@ -180,7 +180,7 @@ impl Engine {
             && !is_recorded
             && !matches!(stream.activity, Activity::Mixed { .. })
         {
-            stream.hearing = None;
+            stream.incoming.hearing = None;
         }
     }
 

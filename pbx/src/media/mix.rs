@@ -103,7 +103,7 @@ impl Mix {
 }
 
 fn heard(streams: &[Option<Box<Stream>>], slot: u32) -> &Narrowband {
-    let hearing = streams[slot as usize].as_deref().and_then(|stream| stream.hearing.as_deref());
+    let hearing = streams[slot as usize].as_deref().and_then(|stream| stream.incoming.hearing.as_deref());
     hearing.map_or(&Narrowband::SILENT, |hearing| hearing.frame())
 }
 

@@ -12,6 +12,7 @@ mod agreed;
 mod engine;
 mod exchange;
 mod hearing;
+mod incoming;
 mod interpreter;
 mod latch;
 mod mix;
