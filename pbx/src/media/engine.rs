@@ -8,7 +8,7 @@ use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
 use super::stream::{Accepted, Activity, Lent, Stream};
-use super::timers::{Kind, Timers};
+use super::timers::{Armed, Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
 use crate::audio::Coding;
 use crate::rtp::Header;
@@ -178,15 +178,35 @@ impl Engine {
             let reason = "there is no port above it for RTCP".to_owned();
             return self.outbox.tell(Event::OpenFailed { stream: id, port: local.port(), reason });
         };
-        let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.streams.push(None);
-            self.streams.len() as u32 - 1
-        });
+        let slot = self.vacant_slot();
         let stream = Box::new(Stream::new(id, slot, local, seed, cname));
         self.outbox.bind(stream.port(Channel::Rtp), local);
         self.outbox.bind(stream.port(Channel::Rtcp), SocketAddr::new(local.ip(), rtcp));
         self.streams[slot as usize] = Some(stream);
         self.slots.insert(id, slot);
+    }
+
+    /// A slot that nobody has.
+    pub(super) fn vacant_slot(&mut self) -> u32 {
+        self.vacant.pop().unwrap_or_else(|| {
+            self.streams.push(None);
+            self.streams.len() as u32 - 1
+        })
+    }
+
+    /// The stream in this slot is no longer here, with its deadlines; who has to do with it is not told.
+    pub(super) fn take_out(&mut self, slot: u32) -> Option<(u32, Box<Stream>, Armed)> {
+        let stream = self.streams.get_mut(slot as usize)?.take()?;
+        self.slots.remove(&stream.id);
+        self.vacant.push(slot);
+        Some((slot, stream, self.timers.take(slot)))
+    }
+
+    /// A stream that was elsewhere lives in this slot from now on.
+    pub(super) fn put_in(&mut self, slot: u32, stream: Box<Stream>, armed: Armed) {
+        self.slots.insert(stream.id, slot);
+        self.streams[slot as usize] = Some(stream);
+        self.timers.put(slot, armed);
     }
 
     fn agree(
@@ -375,10 +395,14 @@ impl Engine {
             if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
                 stream.interpreter = Interpreter::new(from, to).map(Box::new);
             }
+            let is_hushed = accepted.sounds_of_key && stream.wants_no_tones();
             let interpreter = stream.interpreter.as_mut()?;
-            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()]);
+            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()], is_hushed);
             self.start_pacing(slot, now);
             return None;
+        }
+        if let Some(interpreter) = &mut stream.interpreter {
+            interpreter.pass_over(&accepted.header);
         }
         let Some(translation) = translation.filter(|_| !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
@@ -491,11 +515,10 @@ impl Engine {
     }
 }
 
-/// Lets a player play in the law that was agreed on.
+/// Lets a player play for the codec that was agreed on.
 fn tune(stream: &mut Stream, waves: &mut Waves) {
     let voice = stream.agreed.as_ref().and_then(Agreed::voice);
-    let law = voice.and_then(|(_, coding)| coding.law());
-    if let (Activity::Playing(player), Some(law)) = (&mut stream.activity, law) {
-        player.tune(law, waves);
+    if let (Activity::Playing(player), Some((_, coding))) = (&mut stream.activity, voice) {
+        player.tune(coding, waves);
     }
 }

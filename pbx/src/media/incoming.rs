@@ -2,7 +2,9 @@
 
 use super::agreed::{Format, Meaning};
 use super::hearing::Hearing;
-use crate::audio::{Coding, NARROWBAND};
+use super::playout::Content;
+use crate::audio::resample::Halfband;
+use crate::audio::{Coding, Decoder, NARROWBAND};
 use crate::rtp::{self, Arrival, Header, Receiver, event};
 use crate::time::{Duration, Instant};
 use crate::tone::dtmf::Detector;
@@ -14,13 +16,30 @@ pub(super) struct Incoming {
     receiver: Option<Receiver>,
     clock_rate: u32,
     events: event::Receiver,
-    detector: Option<Box<Detector>>,
+    ear: Option<Box<Ear>>,
     heard_event: bool,
     last_heard: Option<Instant>,
     silence: Option<Silence>,
     counted: Counted,
     /// What is said, while somebody mixes or records it.
     pub(super) hearing: Option<Box<Hearing>>,
+}
+
+/// Listens for keys in the audio as it arrives.
+#[derive(Debug, Default)]
+struct Ear {
+    detector: Detector,
+    /// What makes narrowband sound of another codec than G.711.
+    narrowing: Option<Narrowing>,
+}
+
+#[derive(Debug)]
+struct Narrowing {
+    coding: Coding,
+    decoder: Decoder,
+    fitting: Halfband,
+    sound: Vec<i16>,
+    narrow: Vec<i16>,
 }
 
 /// A key that was heard.
@@ -57,7 +76,7 @@ impl Incoming {
             receiver: None,
             clock_rate: NARROWBAND,
             events: event::Receiver::default(),
-            detector: None,
+            ear: None,
             heard_event: false,
             last_heard: None,
             silence: None,
@@ -69,8 +88,8 @@ impl Incoming {
     /// How long RTP may be missing from now on, and whether keys are listened for in the audio.
     pub(super) fn agree(&mut self, timeout: Option<Duration>, detect: bool, now: Instant) {
         self.silence = timeout.map(|after| Silence { after, since: now, told: false });
-        if detect != self.detector.is_some() {
-            self.detector = detect.then(Box::default);
+        if detect != self.ear.is_some() {
+            self.ear = detect.then(Box::default);
         }
     }
 
@@ -138,6 +157,14 @@ impl Incoming {
         instruments: &mut Instruments,
     ) -> Keys {
         let mut keys = Keys::new();
+        if let Some(hearing) = &mut self.hearing {
+            let content = match (format.meaning, payload.first()) {
+                (Meaning::Sound(coding), _) => Content::Sound(coding),
+                (Meaning::Noise, Some(level)) => Content::Noise(*level),
+                (Meaning::Noise | Meaning::Event | Meaning::Other(_), _) => Content::Else,
+            };
+            hearing.receive(header, content, payload);
+        }
         match format.meaning {
             Meaning::Event => {
                 self.heard_event = true;
@@ -147,34 +174,21 @@ impl Incoming {
                     keys.push(Key { digit, held: Duration::from_secs_f64(seconds), as_event: true });
                 }
             }
-            Meaning::Sound(Coding::G711(law)) => {
-                if let Some(hearing) = &mut self.hearing {
-                    let samples = payload.iter().map(|code| law.decode(*code));
-                    hearing.receive(header.ssrc, header.timestamp, samples);
-                }
-                let Some(detector) = self.detector.as_mut().filter(|_| !self.heard_event) else {
-                    return keys;
-                };
-                let samples = payload.iter().map(|code| law.decode(*code));
-                detector.receive(samples, instruments, |digit| {
-                    keys.push(Key { digit, held: Detector::CERTAIN_AFTER, as_event: false });
-                });
-            }
-            #[cfg(feature = "g722")]
-            Meaning::Sound(_) => {}
-            Meaning::Noise => {
-                if let (Some(hearing), Some(level)) = (&mut self.hearing, payload.first()) {
-                    hearing.receive_noise(*level);
+            Meaning::Sound(coding) => {
+                if let Some(ear) = self.ear.as_mut().filter(|_| !self.heard_event) {
+                    ear.listen(coding, payload, instruments, |digit| {
+                        keys.push(Key { digit, held: Detector::CERTAIN_AFTER, as_event: false });
+                    });
                 }
             }
-            Meaning::Other(_) => {}
+            Meaning::Noise | Meaning::Other(_) => {}
         }
         keys
     }
 
     /// Whether a key sounds in the audio that came last.
     pub(super) fn sounds_of_key(&self) -> bool {
-        !self.heard_event && self.detector.as_ref().is_some_and(|detector| detector.hears_key())
+        !self.heard_event && self.ear.as_ref().is_some_and(|ear| ear.detector.hears_key())
     }
 
     /// What a report says of it.
@@ -201,5 +215,40 @@ impl Incoming {
         self.receiver.as_ref().map_or(Duration::ZERO, |receiver| {
             Duration::from_secs_f64(f64::from(receiver.jitter()) / f64::from(self.clock_rate))
         })
+    }
+}
+
+impl Ear {
+    fn listen(
+        &mut self,
+        coding: Coding,
+        payload: &[u8],
+        instruments: &mut Instruments,
+        pressed: impl FnMut(char),
+    ) {
+        if let Some(law) = coding.law() {
+            let samples = payload.iter().map(|code| law.decode(*code));
+            return self.detector.receive(samples, instruments, pressed);
+        }
+        if self.narrowing.as_ref().is_none_or(|narrowing| narrowing.coding != coding) {
+            self.narrowing = Narrowing::new(coding);
+        }
+        let Some(narrowing) = &mut self.narrowing else { return };
+        self.detector.receive(narrowing.narrow(payload).iter().copied(), instruments, pressed);
+    }
+}
+
+impl Narrowing {
+    fn new(coding: Coding) -> Option<Narrowing> {
+        let (decoder, fitting) = (Decoder::new(coding), Halfband::new(coding.rate(), NARROWBAND)?);
+        Some(Narrowing { coding, decoder, fitting, sound: Vec::new(), narrow: Vec::new() })
+    }
+
+    fn narrow(&mut self, payload: &[u8]) -> &[i16] {
+        self.sound.clear();
+        self.narrow.clear();
+        self.decoder.decode(payload, &mut self.sound);
+        self.fitting.resample(&self.sound, &mut self.narrow);
+        &self.narrow
     }
 }

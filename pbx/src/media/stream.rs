@@ -7,22 +7,20 @@ use super::latch::{Admission, Latch};
 use super::mix::Ear;
 use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Passing};
-use super::player::{Keys, Player, samples};
+use super::player::{Keys, Player};
 use super::reporting::{Context, Reporting};
 use super::seal::Seal;
+use super::speaker::Speaker;
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
 use crate::audio::Narrowband;
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
-use crate::rtp::{self, Arrival, Header, View, event};
+use crate::rtp::{Arrival, Header, View};
 use crate::time::{Duration, Instant};
 use crate::tone::scan::Instruments;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
-
-/// Samples of the longest packet, 200 ms.
-const LONGEST: usize = 1600;
 
 /// What is done with the media of a stream.
 #[derive(Clone, Debug)]
@@ -53,6 +51,8 @@ pub(super) struct Stream {
     pub(super) keys: Keys,
     /// Turns what the other one says into what is understood here, where that is needed.
     pub(super) interpreter: Option<Box<Interpreter>>,
+    /// Says in another codec than G.711 what we make ourselves.
+    pub(super) speaker: Option<Box<Speaker>>,
     /// Keys travel by messages.
     pub(super) keeps_keys: bool,
     /// When the last packet of our own making was due.
@@ -110,6 +110,7 @@ impl Stream {
             outgoing,
             keys: Keys::default(),
             interpreter: None,
+            speaker: None,
             keeps_keys: false,
             paced: None,
             talkspurt: None,
@@ -288,57 +289,6 @@ impl Stream {
         }
     }
 
-    /// One packet time of what we make ourselves, as if it were made when it was due. Returns whether what was played
-    /// is over: nothing is made, as the last packet has had its time.
-    pub(super) fn pace(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        if !self.keys.is_empty() && self.press(due, out) {
-            return false;
-        }
-        let to = self.destination();
-        let packet_time = self.packet_time();
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
-        let port = self.port(Channel::Rtp);
-        if let (Activity::Bridged(_), Some(_)) = (&self.activity, &self.interpreter) {
-            self.interpret(due, out);
-            return false;
-        }
-        if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
-            return false;
-        }
-        if matches!(&self.activity, Activity::Playing(player) if player.is_finished()) {
-            return true;
-        }
-        let length = samples(packet_time);
-        let continues = self.talkspurt.take();
-        if let (Some(to), Some((format, law))) = (to, voice) {
-            let timestamp =
-                continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-            let marker = continues.is_none() && !self.outgoing.goes_on(timestamp, length as u32);
-            let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
-            self.talkspurt = Some(timestamp.wrapping_add(length as u32));
-            let seal = &mut self.seal;
-            out.send(port, to, |bytes| {
-                let start = bytes.len();
-                bytes.extend_from_slice(&header.to_bytes());
-                bytes.resize(start + Header::LENGTH + length, 0);
-                let frame = &mut bytes[start + Header::LENGTH..];
-                match &self.activity {
-                    Activity::Playing(player) => player.fill(frame),
-                    Activity::Mixed { ear, .. } => ear.fill(law, frame),
-                    Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
-                }
-                seal.seal(bytes, start);
-            });
-        }
-        match &mut self.activity {
-            Activity::Playing(player) => player.advance(length),
-            Activity::Mixed { ear, .. } => ear.advance(length),
-            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
-        }
-        false
-    }
-
     /// Whether it makes packets itself, and has a pace.
     pub(super) fn makes_something(&self) -> bool {
         matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. })
@@ -353,10 +303,9 @@ impl Stream {
         }
     }
 
-    /// The frame it has said last; `ahead`: one that has come already and is to be taken so many frames later.
+    /// The frame it has said last; `ahead`: one that was made ready, so many frames later.
     pub(super) fn said(&self, ahead: u32) -> Option<Narrowband> {
-        let hearing = self.incoming.hearing.as_deref()?;
-        Some(if ahead == 0 { *hearing.frame() } else { hearing.ahead(ahead) })
+        self.incoming.hearing.as_deref().map(|hearing| *hearing.frame(ahead))
     }
 
     /// Sends a copy of what has arrived elsewhere, in its own numbers; nothing where the other side does not know the codec.
@@ -386,84 +335,6 @@ impl Stream {
 
     pub(super) fn is_bridged(&self) -> bool {
         matches!(self.activity, Activity::Bridged(_))
-    }
-
-    /// One packet time of what the other one says.
-    fn interpret(&mut self, due: Instant, out: &mut Outbox) {
-        let (to, packet_time, port) = (self.destination(), self.packet_time(), self.port(Channel::Rtp));
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let Some(interpreter) = &mut self.interpreter else { return };
-        let (Some(to), Some((format, _))) = (to, voice) else { return self.interpreter = None };
-        let continues = self.talkspurt.take();
-        let timestamp =
-            continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-        let (outgoing, seal, talkspurt) = (&mut self.outgoing, &mut self.seal, &mut self.talkspurt);
-        out.send_some(port, to, |bytes| {
-            let start = bytes.len();
-            bytes.resize(start + Header::LENGTH, 0);
-            if !interpreter.say(packet_time, bytes) {
-                return false;
-            }
-            let octets = bytes.len() - start - Header::LENGTH;
-            let header = outgoing.number(continues.is_none(), format.payload_type, timestamp, octets, due);
-            bytes[start..start + Header::LENGTH].copy_from_slice(&header.to_bytes());
-            *talkspurt = Some(timestamp.wrapping_add(rtp::units(packet_time, format.clock_rate)));
-            seal.seal(bytes, start);
-            true
-        });
-    }
-
-    /// One packet time of keys; `false` when none is pressed in it.
-    fn press(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        let format = self.agreed.as_ref().and_then(Agreed::event);
-        let (Some(to), Some(format)) = (self.destination(), format) else { return self.sound_key(due, out) };
-        let packet_time = self.packet_time();
-        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
-        let Some(press) = self.keys.poll(timestamp, packet_time, format.clock_rate) else { return false };
-        let header = self.outgoing.number(
-            press.report.first,
-            format.payload_type,
-            press.timestamp,
-            event::Payload::LENGTH,
-            due,
-        );
-        out.send(self.port(Channel::Rtp), to, |bytes| {
-            let start = bytes.len();
-            bytes.extend_from_slice(&header.to_bytes());
-            bytes.extend_from_slice(&press.report.payload.to_bytes());
-            self.seal.seal(bytes, start);
-        });
-        self.talkspurt = None;
-        true
-    }
-
-    /// The same as tone in the audio, for those who know no events.
-    fn sound_key(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let law = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
-        let (Some(to), Some((format, law))) = (self.destination(), law) else {
-            // Nobody would hear them.
-            self.keys = Keys::default();
-            return false;
-        };
-        let packet_time = self.packet_time();
-        let mut frame = [0; LONGEST];
-        let frame = &mut frame[..samples(packet_time).min(LONGEST)];
-        if !self.keys.poll_tone(law, frame) {
-            return false;
-        }
-        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
-        let marker = !self.outgoing.goes_on(timestamp, frame.len() as u32);
-        let header = self.outgoing.number(marker, format.payload_type, timestamp, frame.len(), due);
-        self.outgoing.has_sounded();
-        self.talkspurt = Some(timestamp.wrapping_add(frame.len() as u32));
-        out.send(self.port(Channel::Rtp), to, |bytes| {
-            let start = bytes.len();
-            bytes.extend_from_slice(&header.to_bytes());
-            bytes.extend_from_slice(frame);
-            self.seal.seal(bytes, start);
-        });
-        true
     }
 
     pub(super) fn statistics(&self) -> Statistics {

@@ -56,15 +56,10 @@ fn wideband_and_narrowband_hear_each_other() {
     world.agree(alice, |a| a.codecs = vec![codec("G722", 9)]);
     world.agree(bob, |_| {});
     world.order(Command::Bridge(alice, bob));
-    let wide = Coding::named("G722", 8000, 1).unwrap();
-    let mut encoder = Encoder::new(wide);
+    let mut wide = Wideband::new();
     let wave = Wave::new(500.0, -10.0, Law::Mu).unwrap();
     for n in 0..100u64 {
-        let tone = |k: u64| {
-            (9000.0 * ((n * 320 + k) as f64 * 700.0 / 16_000.0 * std::f64::consts::TAU).sin()) as i16
-        };
-        let mut payload = Vec::new();
-        encoder.encode(&(0..320).map(tone).collect::<Vec<_>>(), &mut payload);
+        let payload = wide.says(&[700.0], 320);
         world.sends(alice, Header { payload_type: 9, ..header(alice, n as u16) }, &payload);
         let mut payload = [0; 160];
         wave.fill(n * 160, &mut payload);
@@ -75,12 +70,134 @@ fn wideband_and_narrowband_hear_each_other() {
     assert_numbers_follow(&of_alice, 160);
     assert_numbers_follow(&of_bob, 160);
     assert!(of_alice.iter().all(|packet| packet.header.payload_type == 9 && packet.payload.len() == 160));
-    let (mut decoder, mut sound) = (Decoder::new(wide), Vec::new());
-    of_alice.iter().for_each(|packet| decoder.decode(&packet.payload, &mut sound));
+    let sound = wide.hears(&of_alice);
     assert!(share(&sound[3200..], 500.0, 16_000.0) > 0.9);
     let sound: Vec<i16> =
         of_bob.iter().flat_map(|packet| &packet.payload).map(|code| Law::Mu.decode(*code)).collect();
     assert!(share(&sound[1600..], 700.0, 8_000.0) > 0.9);
+}
+
+#[test]
+#[cfg(feature = "g722")]
+fn wideband_is_mixed_recorded_and_played_to_like_others() {
+    let mut world = World::new();
+    let (alice, bob) = (world.phone(), world.phone());
+    world.agree(alice, |a| a.codecs = vec![codec("G722", 9)]);
+    world.agree(bob, |_| {});
+    let mix = MixId(1);
+    for stream in [alice, bob] {
+        world.order(Command::Join { mix, stream, voice: Gain::UNITY });
+    }
+    let tape = RecordingId(1);
+    world.order(Command::Record {
+        recording: tape,
+        channels: vec![vec![Tap::Leg(alice)], vec![Tap::Mix(mix)]],
+    });
+    let mut wide = Wideband::new();
+    let wave = Wave::new(500.0, -10.0, Law::Mu).unwrap();
+    for n in 0..100u64 {
+        let payload = wide.says(&[700.0], 320);
+        world.sends(alice, Header { payload_type: 9, ..header(alice, n as u16) }, &payload);
+        let mut payload = [0; 160];
+        wave.fill(n * 160, &mut payload);
+        world.says(bob, n as u16, &payload);
+        world.pass(20);
+    }
+    world.order(Command::StopRecording(tape));
+    let (of_alice, of_bob) = (world.heard(alice), world.heard(bob));
+    assert_numbers_follow(&of_alice, 160);
+    assert!(of_alice.iter().all(|packet| packet.header.payload_type == 9 && packet.payload.len() == 160));
+    assert!(share(&wide.hears(&of_alice)[6400..], 500.0, 16_000.0) > 0.9);
+    let heard: Vec<i16> =
+        of_bob.iter().flat_map(|packet| &packet.payload).map(|code| Law::Mu.decode(*code)).collect();
+    assert!(share(&heard[3200..], 700.0, 8_000.0) > 0.9);
+    let taped: Vec<i16> = world
+        .told(|event| matches!(event, Event::Recorded { .. }))
+        .iter()
+        .flat_map(|event| match event {
+            Event::Recorded { samples, .. } => {
+                samples.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+            }
+            _ => Vec::new(),
+        })
+        .collect();
+    let channel = |first: usize| taped[first..].iter().step_by(2).copied().skip(1600).collect::<Vec<_>>();
+    assert!(share(&channel(0), 700.0, 8_000.0) > 0.9);
+    assert!(share(&channel(1), 700.0, 8_000.0) > 0.3 && share(&channel(1), 500.0, 8_000.0) > 0.3);
+    world.heard(alice);
+    world.order(Command::Play { stream: alice, source: tone(Some(Duration::from_secs(1))) });
+    world.pass(2_000);
+    let played = world.heard(alice);
+    assert_eq!(played.len(), 50, "a second is fifty packets");
+    assert!(share(&wide.hears(&played)[3200..], 440.0, 16_000.0) > 0.9);
+}
+
+#[test]
+#[cfg(feature = "g722")]
+fn keys_in_wideband_sound_are_heard_and_made() {
+    let mut world = World::new();
+    world.detect = true;
+    let (alice, bob) = (world.phone(), world.phone());
+    world.agree(alice, |a| (a.codecs, a.telephone_event) = (vec![codec("G722", 9)], None));
+    world.agree(bob, |_| {});
+    world.order(Command::Bridge(alice, bob));
+    let mut wide = Wideband::new();
+    for (n, tones) in
+        [&[] as &[f64], &[770.0, 1336.0], &[]].into_iter().flat_map(|tones| [tones; 6]).enumerate()
+    {
+        let payload = wide.says(tones, 320);
+        world.sends(alice, Header { payload_type: 9, ..header(alice, n as u16) }, &payload);
+        world.pass(20);
+    }
+    let told = world.told(|event| matches!(event, Event::Dtmf { digit: '5', as_event: false, .. }));
+    assert_eq!(told.len(), 1);
+    world.pass(500);
+    assert!(world.heard(bob).iter().any(|packet| packet.header.payload_type == 101), "bob is told as event");
+    world.order(Command::Press { stream: alice, digit: '9', duration: Duration::from_millis(100) });
+    world.pass(500);
+    let pressed = wide.hears(&world.heard(alice));
+    let loud: Vec<i16> = pressed
+        .chunks(320)
+        .filter(|frame| frame.iter().any(|s| s.unsigned_abs() > 3_000))
+        .flatten()
+        .copied()
+        .collect();
+    assert!(share(&loud, 852.0, 16_000.0) > 0.3 && share(&loud, 1477.0, 16_000.0) > 0.3, "{}", loud.len());
+}
+
+/// A telephone that knows G.722.
+#[cfg(feature = "g722")]
+struct Wideband {
+    encoder: Encoder,
+    decoder: Decoder,
+    said: u64,
+}
+
+#[cfg(feature = "g722")]
+impl Wideband {
+    fn new() -> Wideband {
+        let wide = Coding::named("G722", 8000, 1).unwrap();
+        Wideband { encoder: Encoder::new(wide), decoder: Decoder::new(wide), said: 0 }
+    }
+
+    /// The next samples of these sines.
+    fn says(&mut self, tones: &[f64], count: u64) -> Vec<u8> {
+        let sample = |n: u64| {
+            let sine = |f: &f64| 6_000.0 * ((n as f64 * f / 16_000.0) * std::f64::consts::TAU).sin();
+            tones.iter().map(sine).sum::<f64>() as i16
+        };
+        let samples: Vec<i16> = (self.said..self.said + count).map(sample).collect();
+        self.said += count;
+        let mut payload = Vec::new();
+        self.encoder.encode(&samples, &mut payload);
+        payload
+    }
+
+    fn hears(&mut self, packets: &[Sent]) -> Vec<i16> {
+        let mut sound = Vec::new();
+        packets.iter().for_each(|packet| self.decoder.decode(&packet.payload, &mut sound));
+        sound
+    }
 }
 
 /// The share of the power that a frequency has.
