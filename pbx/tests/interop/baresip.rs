@@ -26,6 +26,7 @@ pub(crate) struct Settings<'a> {
     registrar: String,
     says: u32,
     answers: bool,
+    encrypts: bool,
 }
 
 /// A telephone of the office that says a tone and answers when it is called.
@@ -40,6 +41,7 @@ pub(crate) fn telephone<'a>(stage: &'a Stage, number: &'a str) -> Settings<'a> {
         registrar: OFFICE.into(),
         says: 1000,
         answers: true,
+        encrypts: false,
     }
 }
 
@@ -66,6 +68,11 @@ impl<'a> Settings<'a> {
     /// Somebody sits before it and has not lifted it yet.
     pub(crate) fn answered_by_hand(self) -> Settings<'a> {
         Settings { answers: false, ..self }
+    }
+
+    /// It offers nothing but packets that are sealed (RFC 3711), with keys in the description (RFC 4568).
+    pub(crate) fn encrypting(self) -> Settings<'a> {
+        Settings { encrypts: true, ..self }
     }
 
     pub(crate) fn with_password(self, password: &str) -> Settings<'a> {
@@ -123,7 +130,7 @@ impl<'a> Settings<'a> {
             "sip_listen {host}:{sip}\nnet_interface {bare}\nrtp_ports {rtp}-{last}\n\
              audio_source aufile,{tone}.wav\naudio_player aufile,{number}/played.wav\naudio_alert aufile,/dev/null\n\
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {number}\n\
-             module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
+             module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\n\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {OFFICE}:{control}\n",
             host = self.address,
@@ -135,9 +142,10 @@ impl<'a> Settings<'a> {
             modules = "/usr/lib/baresip/modules",
             control = self.control_port(),
         );
+        let encryption = if self.encrypts { ";mediaenc=srtp-mand" } else { "" };
         let account = format!(
             "<sip:{number}@{}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
-             answermode={answer};audio_codecs=PCMU/8000/1\n",
+             answermode={answer};audio_codecs=PCMU/8000/1{encryption}\n",
             self.registrar, self.transport, self.password
         );
         stage.write(&format!("{number}/config"), &config);
