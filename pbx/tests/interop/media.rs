@@ -99,6 +99,32 @@ fn what_sipp_says_in_a_call_is_recorded() {
     });
 }
 
+/// libopus and spandsp on the other side: what they make is understood, and what is made here is understood by them.
+#[test]
+#[cfg(any(feature = "g722", feature = "opus"))]
+fn a_telephone_with_another_codec_and_one_with_g_711_hear_each_other() {
+    play(&[BARESIP], |stage| {
+        let known = ["PCMU", "PCMA", "G722", "opus"];
+        let preferred = format!("[media]\npreferred_codecs = {known:?}");
+        let _pbx = stage.pbx(&office().replace("[media]", &preferred));
+        let mut bob = telephone(stage, "1002").says(1000).start();
+        let others = [
+            #[cfg(feature = "g722")]
+            ("1001", "G722/16000/1"),
+            #[cfg(feature = "opus")]
+            ("1003", "opus/48000/2"),
+        ];
+        for (number, codec) in others {
+            let mut alice = telephone(stage, number).says(440).knowing_only(codec).start();
+            talks(&mut alice, &mut bob, "1002");
+            alice.recording().is(1000, 2.0);
+        }
+        let heard = bob.recordings();
+        assert_eq!(heard.len(), others.len());
+        heard.iter().for_each(|heard| heard.is(440, 2.0));
+    });
+}
+
 /// The first calls the other one, they talk, the first hangs up.
 fn talks(alice: &mut Telephone, bob: &mut Telephone, number: &str) {
     alice.calls(number);
