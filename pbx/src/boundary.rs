@@ -2,7 +2,7 @@
 
 use crate::audio::Clip;
 use crate::cdr;
-use crate::config::Config;
+use crate::config::{Config, Webhook};
 use crate::media;
 use crate::sip::Path;
 use crate::time::{Duration, Instant};
@@ -46,6 +46,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// A client of RWI has come, said something, gone.
+    Rwi(FromClient),
     /// Another configuration holds from now on; running calls go on as they are.
     Reconfigure(Box<Config>),
     /// No new calls from now on (503 with Retry-After); when the grace time is over the running ones end by BYE.
@@ -101,8 +103,68 @@ pub enum Output {
     Journal(Box<cdr::Record>),
     /// Something people and programs may want to know.
     Event(Event),
+    /// Something for a client of RWI.
+    Rwi(ToClient),
+    /// An event for the webhook, as JSON.
+    Webhook {
+        /// Where to.
+        to: Box<Webhook>,
+        /// The JSON.
+        text: String,
+    },
     /// All calls have ended after [`Input::Drain`].
     Drained,
+}
+
+/// A connection of a client of RWI. Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// What the world tells of clients of RWI.
+#[derive(Clone, Debug)]
+pub enum FromClient {
+    /// Somebody wants to connect; answered by [`ToClient::Admitted`] or [`ToClient::Refused`].
+    Knock {
+        /// To know it by.
+        client: ClientId,
+        /// What it shows.
+        token: Option<String>,
+    },
+    /// A text frame.
+    Frame {
+        /// Whose.
+        client: ClientId,
+        /// The text.
+        text: String,
+    },
+    /// The connection is over, or was cut off.
+    Gone(ClientId),
+}
+
+/// What is wanted for clients of RWI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToClient {
+    /// It may come in.
+    Admitted {
+        /// Who.
+        client: ClientId,
+        /// What it may resume later.
+        session: String,
+    },
+    /// It may not.
+    Refused {
+        /// Who.
+        client: ClientId,
+        /// 401, or 503 where there are too many.
+        status: u16,
+    },
+    /// A text frame.
+    Frame {
+        /// For whom.
+        client: ClientId,
+        /// The text.
+        text: String,
+    },
 }
 
 /// Something people and programs may want to know; emitted by the change of state itself.
@@ -125,16 +187,159 @@ pub enum What {
         caller: String,
         /// What was dialled.
         dialled: String,
+        /// What it belongs to.
+        context: String,
+    },
+    /// An application has ordered a call.
+    CallCreated {
+        /// The number it comes from.
+        caller: String,
+        /// Who is called.
+        dialled: String,
+        /// What it belongs to.
+        context: String,
     },
     /// The callee rings.
     CallRinging,
+    /// Who is called by order of an application can be heard before it answers.
+    CallEarlyMedia,
     /// It was answered.
     CallAnswered {
         /// By whom.
         by: String,
     },
+    /// What an application has ordered was not answered.
+    CallUnanswered {
+        /// What the other side said; 408 where it said nothing in time.
+        status: u16,
+    },
+    /// Two calls hear each other.
+    CallBridged {
+        /// One.
+        leg_a: String,
+        /// The other.
+        leg_b: String,
+    },
+    /// They no longer do.
+    CallUnbridged {
+        /// One, which is still up.
+        leg_a: String,
+        /// The other.
+        leg_b: String,
+    },
+    /// Something is heard by who is in somebody's hand.
+    PlayStarted {
+        /// To know it by.
+        track: String,
+    },
+    /// It is no longer heard.
+    PlayFinished {
+        /// To know it by.
+        track: String,
+        /// Whether it ended before its time.
+        interrupted: bool,
+    },
+    /// A call is on hold.
+    HoldStarted,
+    /// It is on hold no longer.
+    HoldStopped,
+    /// The keys that were to be gathered.
+    KeysCollected {
+        /// In the order they were pressed, without the last one that ends it.
+        keys: String,
+    },
+    /// Fewer keys than there should be.
+    KeysMissing {
+        /// Those that were pressed.
+        keys: String,
+    },
+    /// A call is being transferred.
+    TransferAccepted {
+        /// Where to.
+        target: String,
+    },
+    /// It was.
+    Transferred {
+        /// Where to.
+        target: String,
+    },
+    /// It was not; it is as it was before.
+    TransferFailed {
+        /// What the target said; 0 where it said nothing.
+        status: u16,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A supervisor takes part in a talk, or takes another part.
+    SupervisionStarted {
+        /// The supervisor's call.
+        supervisor: String,
+        /// The call it stands behind.
+        target: String,
+        /// `listen`, `whisper`, `barge`.
+        part: &'static str,
+    },
+    /// It does so no longer.
+    SupervisionStopped {
+        /// The supervisor's call.
+        supervisor: String,
+        /// The call it stood behind.
+        target: String,
+    },
+    /// A supervisor has taken the place of the one it stood behind.
+    SupervisorTookOver {
+        /// The supervisor's call.
+        supervisor: String,
+        /// The call that is parked now.
+        target: String,
+    },
+    /// There is a conference.
+    ConferenceCreated {
+        /// Its name.
+        conference: String,
+    },
+    /// It is over.
+    ConferenceDestroyed {
+        /// Its name.
+        conference: String,
+    },
+    /// A call has come into a conference.
+    ConferenceJoined {
+        /// Its name.
+        conference: String,
+    },
+    /// It has left.
+    ConferenceLeft {
+        /// Its name.
+        conference: String,
+    },
+    /// A member of a conference is heard no longer, or again.
+    ConferenceMuted {
+        /// Its name.
+        conference: String,
+        /// Whether it is not heard.
+        muted: bool,
+    },
+    /// A text came on the leg of a call.
+    MessageReceived {
+        /// Its type.
+        content_type: String,
+        /// What it says.
+        body: String,
+    },
+    /// News came on the leg of a call.
+    NotifyReceived {
+        /// Of what.
+        event: String,
+        /// Their type.
+        content_type: String,
+        /// What they say.
+        body: String,
+    },
     /// It is over.
     CallEnded {
+        /// Who has ended it.
+        by: cdr::EndedBy,
         /// The final status the caller saw.
         status: u16,
         /// Why.
@@ -149,11 +354,25 @@ pub enum What {
     },
     /// A recording began.
     RecordingStarted {
+        /// To know it by.
+        recording: String,
         /// Its file.
         file: PathBuf,
     },
+    /// A recording pauses.
+    RecordingPaused {
+        /// To know it by.
+        recording: String,
+    },
+    /// A recording goes on.
+    RecordingResumed {
+        /// To know it by.
+        recording: String,
+    },
     /// A recording is complete.
     RecordingEnded {
+        /// To know it by.
+        recording: String,
         /// Its file.
         file: PathBuf,
         /// How long it is.
@@ -161,6 +380,8 @@ pub enum What {
     },
     /// A recording came to its end before its time; what is in the file is whole.
     RecordingFailed {
+        /// To know it by.
+        recording: String,
         /// Its file.
         file: PathBuf,
         /// Why.

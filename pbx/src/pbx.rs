@@ -11,6 +11,7 @@ use crate::config::{self, Config};
 use crate::dialog::{self, Reply, Settings, UserAgent};
 use crate::registrar::{Becomes, Binding, Change, Registrar};
 use crate::rng::{Rng, Seed};
+use crate::rwi::Desk;
 use crate::sip::{self, Message, Method, ParseError, Path, StatusCode};
 use crate::time::{Duration, Instant, WallClock};
 use reception::{Reception, Visitor};
@@ -21,6 +22,7 @@ pub struct Pbx {
     calls: Calls,
     auth: Authenticator,
     reception: Reception,
+    desk: Desk,
     drain: Option<Drain>,
     limits: sip::Limits,
 }
@@ -57,7 +59,15 @@ impl Pbx {
         let limits = sip::Limits { message: config.limits.message_bytes, ..sip::Limits::default() };
         let mut context = Context::new(config, clock, rng, agent, registrar);
         context.counters.ports_total = context.ports.total() as u64;
-        Pbx { context, calls: Calls::default(), auth, reception: Reception::default(), drain: None, limits }
+        Pbx {
+            context,
+            calls: Calls::default(),
+            auth,
+            reception: Reception::default(),
+            desk: Desk::default(),
+            drain: None,
+            limits,
+        }
     }
 
     /// Something has come.
@@ -74,6 +84,7 @@ impl Pbx {
             Input::RecordingFailed { recording, reason } => {
                 self.context.on_recording_failed(recording, reason);
             }
+            Input::Rwi(input) => self.desk.receive(input, &mut self.calls, &mut self.context),
             Input::Reconfigure(config) => self.reconfigure(*config),
             Input::Drain { grace } => self.drain = Some(Drain::Grace { until: now + grace }),
         }
@@ -87,6 +98,7 @@ impl Pbx {
         self.calls.handle_timeout(&mut self.context);
         self.context.registrar.handle_timeout(now);
         self.reception.handle_timeout(&mut self.context);
+        self.desk.handle_timeout(&mut self.calls, &mut self.context);
         self.settle();
     }
 
@@ -101,6 +113,7 @@ impl Pbx {
             self.calls.poll_timeout(&self.context),
             self.context.registrar.poll_timeout(),
             self.reception.poll_timeout(),
+            self.desk.poll_timeout(),
             drain,
         ]
         .into_iter()
@@ -137,6 +150,7 @@ impl Pbx {
             && self.context.ports.in_use() == 0
             && self.context.agent.is_idle()
             && self.reception.is_empty()
+            && self.desk.is_idle()
     }
 
     /// Whether new calls are refused.
@@ -185,16 +199,22 @@ impl Pbx {
 
     /// Hands on what has been produced within, until nothing is left.
     fn settle(&mut self) {
-        while let Some(output) = self.context.agent.poll_output() {
-            match output {
-                dialog::Output::Transmit { path, bytes } => {
-                    self.context.counters.messages_sent += 1;
-                    self.context.out.push_back(Output::Transmit { path, bytes });
+        loop {
+            while let Some(output) = self.context.agent.poll_output() {
+                match output {
+                    dialog::Output::Transmit { path, bytes } => {
+                        self.context.counters.messages_sent += 1;
+                        self.context.out.push_back(Output::Transmit { path, bytes });
+                    }
+                    dialog::Output::Event(event) => self.on_event(event),
                 }
-                dialog::Output::Event(event) => self.on_event(event),
+            }
+            self.tell_of_registrations();
+            self.calls.fulfil_wishes(&mut self.context);
+            if !self.tell_news() {
+                break;
             }
         }
-        self.tell_of_registrations();
         self.go_on_draining();
     }
 
@@ -238,6 +258,22 @@ impl Pbx {
                 self.reception.forget(session);
                 self.calls.on_session(session, event, context);
             }
+        }
+    }
+
+    /// What has happened is told to applications, then to the world; commands are answered before what they have caused is
+    /// told. `false`: nothing has happened.
+    fn tell_news(&mut self) -> bool {
+        let mut any = false;
+        loop {
+            while let Some((ticket, answer)) = self.context.answers.pop_front() {
+                any = true;
+                self.desk.on_answer(ticket, answer, &mut self.context);
+            }
+            let Some(event) = self.context.news.pop_front() else { return any };
+            any = true;
+            self.desk.on_event(&event, &mut self.calls, &mut self.context);
+            self.context.out.push_back(Output::Event(event));
         }
     }
 

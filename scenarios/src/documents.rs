@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The documents that have such parts, from the root of the repository.
-pub const DOCUMENTS: [&str; 2] = ["docs/scenarios.md", "docs/features.md"];
+pub const DOCUMENTS: [&str; 3] = ["docs/scenarios.md", "docs/features.md", "docs/rwi.md"];
 
 /// Where the dictionary begins in its document; it goes on to the end.
 const DICTIONARY: &str = "<!-- sentences";
+
+/// Where the tables of RWI begin in their document; they go on to the end.
+const TABLES: &str = "<!-- tables";
 
 /// Where sources may name a capability that they show.
 const SOURCES: [&str; 5] = ["benches", "pbx", "scenarios", "simulator", "tests"];
@@ -27,6 +30,7 @@ pub fn current(root: &Path, document: &str) -> Result<String, String> {
     match document {
         "docs/scenarios.md" => Ok(with_dictionary(&old)),
         "docs/features.md" => with_proofs(&old, &proofs(root)?),
+        "docs/rwi.md" => Ok(with_tables(&old)),
         _ => Err(format!("{document} has no part that follows from the code")),
     }
 }
@@ -45,6 +49,13 @@ fn with_dictionary(old: &str) -> String {
         let _ = writeln!(text, "- `{}`", sentence.text);
     }
     text
+}
+
+/// The document with all actions, events and errors behind its marker.
+fn with_tables(old: &str) -> String {
+    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TABLES)).collect();
+    let marker = old.lines().find(|line| line.starts_with(TABLES)).unwrap_or(TABLES);
+    format!("{}\n{marker}\n\n{}", head.join("\n"), pbx::rwi::document())
 }
 
 /// What shows one capability.

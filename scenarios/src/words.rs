@@ -21,6 +21,19 @@ impl FromStr for Actor {
     }
 }
 
+/// A program that controls calls, by name: `the application`, `the second application`.
+#[derive(Clone, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "application", regex = r"the (?:[a-z]+ )?application")]
+pub struct Program(pub String);
+
+impl FromStr for Program {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Program, &'static str> {
+        Ok(Program(text.strip_prefix("the ").unwrap_or(text).to_owned()))
+    }
+}
+
 /// A time with its unit: `2 seconds`, `500 ms`, `1 hour`.
 #[derive(Clone, Copy, Debug, PartialEq, Parameter)]
 #[param(name = "span", regex = r"\d+(?:\.\d+)? (?:ms|seconds?|minutes?|hours?)")]

@@ -92,6 +92,18 @@ impl Plan {
         self.behavior.push((key.to_owned(), value.to_string()));
     }
 
+    /// Applications that show this token may control calls; `more` are further lines of its table.
+    pub fn let_in(&mut self, token: &str, more: &str) {
+        if !self.tables.contains(&format!("token = \"{token}\"")) {
+            let _ = write!(self.tables, "\n[[rwi.tokens]]\ntoken = \"{token}\"\n{more}");
+        }
+    }
+
+    /// Whether there are any that may.
+    pub fn lets_applications_in(&self) -> bool {
+        self.tables.contains("[[rwi.tokens]]")
+    }
+
     /// Calls and conferences may be recorded.
     pub fn keep_recordings(&mut self) {
         if !self.tables.contains("[recording]") {
@@ -447,7 +459,7 @@ impl Office {
     /// The recordings on its disk, oldest first.
     pub fn recordings(&self) -> Vec<Vec<u8>> {
         let files = self.events().into_iter().filter_map(|event| match event.what {
-            What::RecordingStarted { file } => Some(file),
+            What::RecordingStarted { file, .. } => Some(file),
             _ => None,
         });
         files.map(|file| self.file(&file.to_string_lossy())).collect()

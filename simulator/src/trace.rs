@@ -3,6 +3,7 @@
 use crate::network::{Network, Packet};
 use crate::wire;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The packets of a network from the moment it is watched; clones are the same trace.
@@ -49,6 +50,13 @@ impl Trace {
         let packets = self.lock();
         let messages = wire::messages(&packets);
         messages.iter().filter(|message| message.bytes.starts_with(beginning.as_bytes())).count()
+    }
+
+    /// The texts of the SIP messages that were sent to a host, copies included.
+    pub fn messages_to(&self, host: IpAddr) -> Vec<String> {
+        let packets = self.lock();
+        let to_it = wire::messages(&packets).into_iter().filter(|message| message.to.ip() == host);
+        to_it.map(|message| String::from_utf8_lossy(&message.bytes).into_owned()).collect()
     }
 
     /// One line a packet with all that is known of it; equal texts are equal runs.

@@ -12,6 +12,9 @@ const PORTION: usize = NARROWBAND as usize / 10;
 /// The ringing tone of most of Europe (ITU-T E.180): Hz, dBm0, seconds of sound, seconds of pause.
 const RINGBACK: (f64, f64, u32, u32) = (425.0, -13.0, 1, 4);
 
+/// The music of our own: the notes of a chord going up and down (C5, E5, G5, C6), in Hz, each so many seconds, at so many dBm0.
+const MUSIC: ([f64; 6], f64, f64) = ([523.25, 659.26, 783.99, 1_046.5, 783.99, 659.26], 0.5, -18.0);
+
 /// Sound that is ready to be played; never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Clip {
@@ -39,6 +42,22 @@ impl Clip {
             if n < sound * NARROWBAND { (amplitude(level) * turn.sin()).round() as i16 } else { 0 }
         };
         Clip { samples: (0..(sound + pause) * NARROWBAND).map(sample).collect() }
+    }
+
+    /// One turn of what who is put on hold hears where nobody has chosen other music.
+    pub fn music() -> Clip {
+        let (notes, seconds, level) = MUSIC;
+        let length = (seconds * f64::from(NARROWBAND)) as u32;
+        let note = |frequency: f64| {
+            (0..length).map(move |n| {
+                let turn = TAU * frequency * f64::from(n) / f64::from(NARROWBAND);
+                // Struck and dying away, without a click at either end.
+                let part = f64::from(n) / f64::from(length);
+                let shape = (part * 40.0).min(1.0) * (1.0 - part);
+                (amplitude(level) * shape * turn.sin()).round() as i16
+            })
+        };
+        Clip { samples: notes.into_iter().flat_map(note).collect() }
     }
 
     /// All of it.

@@ -24,12 +24,19 @@ impl Call {
         let clip = context.want_sound(&announcement.file);
         self.stage = Stage::Preparing(Decision::Announcement(announcement));
         if let Some(clip) = clip {
-            self.on_sound(&Ok(clip), context);
+            self.on_announcement(&Ok(clip), context);
         }
     }
 
-    /// The file was read, or cannot be.
-    pub(super) fn on_sound(&mut self, sound: &Result<Arc<Clip>, String>, context: &mut Context) {
+    /// A file was read, or cannot be.
+    pub(super) fn on_sound(&mut self, file: &Path, sound: &Result<Arc<Clip>, String>, context: &mut Context) {
+        match self.controlled() {
+            Some(_) => self.on_sound_in_hand(file, sound, context),
+            None => self.on_announcement(sound, context),
+        }
+    }
+
+    fn on_announcement(&mut self, sound: &Result<Arc<Clip>, String>, context: &mut Context) {
         let Stage::Preparing(Decision::Announcement(announcement)) = &self.stage else {
             return;
         };
@@ -57,7 +64,11 @@ impl Call {
     }
 
     /// A key was heard that the engine knows nothing of: it ends what a key ends.
-    pub(super) fn on_key_by_info(&mut self, context: &mut Context) {
+    pub(super) fn on_key_by_info(&mut self, key: char, context: &mut Context) {
+        if self.controlled().is_some() {
+            self.on_key_in_hand(context);
+            return self.collect_key(key, context);
+        }
         let until_key = match &self.stage {
             Stage::Served(Application::Announcement { until_key, .. }) => *until_key,
             Stage::Announcing(announcement) => announcement.until_key,
@@ -67,12 +78,13 @@ impl Call {
             return;
         };
         context.media(Command::Stop(stream));
-        self.on_played(context);
+        self.on_played(true, context);
     }
 
-    /// What was played is over.
-    pub(super) fn on_played(&mut self, context: &mut Context) {
+    /// What was played is over, or a key has ended it.
+    pub(super) fn on_played(&mut self, interrupted: bool, context: &mut Context) {
         match &self.stage {
+            Stage::Controlled(_) => self.on_played_in_hand(interrupted, context),
             Stage::Served(application) => {
                 let why = format!("the {} has ended", application.name());
                 self.end(EndedBy::Pbx, &why, None, context);

@@ -2,10 +2,13 @@
 
 use super::Context;
 use super::application::Application;
+use super::command::Originate;
+use super::controlled::{Controlled, Notes, Wish};
 use super::dial::Dial;
 use super::facts::{End, Facts};
 use super::leg::{Leg, Port};
 use super::passage::Passages;
+use super::recording::OrderedRecording;
 use super::reoffer::Reoffer;
 use crate::boundary::{Output, What};
 use crate::buggify::buggify;
@@ -32,6 +35,12 @@ pub(super) enum Timer {
     Answer,
     /// Nobody answers.
     Ring,
+    /// No application answers, or nobody answers what an application has ordered.
+    Patience,
+    /// No more keys come.
+    Collect,
+    /// A recording is as long as it may be.
+    Recording,
     /// The call has lasted as long as any may.
     Limit,
     /// What would be left behind if the PBX were killed is written down anew.
@@ -43,6 +52,13 @@ pub(super) enum Timer {
 /// A call.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// To know it by.
+    pub(super) room: RoomId,
+    pub(super) origin: Origin,
+    /// What its applications call the group it belongs to.
+    pub(super) of_context: String,
+    /// Its one leg is that of somebody who was called.
+    pub(super) is_callee: bool,
     pub(super) facts: Facts,
     pub(super) caller: Leg,
     /// What the caller's INVITE says that callees are told.
@@ -55,12 +71,26 @@ pub(crate) struct Call {
     pub(super) media_room: RoomId,
     /// What is recorded of it.
     pub(super) recording: Option<RecordingId>,
+    /// What is recorded of it by command.
+    pub(super) ordered_recording: Option<OrderedRecording>,
+    pub(super) notes: Notes,
     pub(super) passages: Passages,
+    /// That it is over, as long as something else of it is to be told first.
+    farewell: Option<What>,
     timers: BTreeMap<Timer, Instant>,
     /// Extensions that this call keeps busy.
     occupied: Vec<String>,
     /// Legs that are over but whose figures belong into the record or whose ports are not yet closed.
     pub(super) leaving: Vec<Leg>,
+}
+
+/// How a call came about.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// Somebody has called.
+    Caller,
+    /// An application has ordered it: until somebody answers, there is no caller's leg.
+    Application(Box<Originate>),
 }
 
 /// What the caller's INVITE says that callees are told.
@@ -95,6 +125,10 @@ pub(super) enum Stage {
     Dialling(Dial),
     /// An application has answered.
     Served(Application),
+    /// Applications of this context have been told, and none has answered yet.
+    Waiting(String),
+    /// It does what it is told.
+    Controlled(Controlled),
     /// Two people talk.
     Talking(Leg),
     /// Ports are being closed; then the record is written.
@@ -110,6 +144,7 @@ pub(super) enum Side {
 
 impl Call {
     pub(super) fn new(
+        room: RoomId,
         facts: Facts,
         caller: Leg,
         invitation: Invitation,
@@ -117,6 +152,10 @@ impl Call {
         media_room: RoomId,
     ) -> Call {
         Call {
+            room,
+            origin: Origin::Caller,
+            is_callee: false,
+            of_context: crate::config::DEFAULT_CONTEXT.to_owned(),
             facts,
             caller,
             invitation,
@@ -125,7 +164,10 @@ impl Call {
             reoffer: None,
             media_room,
             recording: None,
+            ordered_recording: None,
+            notes: Notes::default(),
             passages: Passages::default(),
+            farewell: None,
             timers: BTreeMap::new(),
             occupied: Vec::new(),
             leaving: Vec::new(),
@@ -137,7 +179,12 @@ impl Call {
         context.counters.calls_total += 1;
         context.counters.calls_active += 1;
         let (caller, dialled) = (self.facts.caller.clone(), self.facts.dialled.clone());
-        context.tell(&self.facts.call_id, What::CallIncoming { caller, dialled });
+        let of_context = match &self.stage {
+            Stage::Preparing(Decision::Application { context }) => context.clone(),
+            _ => self.of_context.clone(),
+        };
+        self.of_context.clone_from(&of_context);
+        context.tell(&self.facts.call_id, What::CallIncoming { caller, dialled, context: of_context });
         self.set_timer(Timer::Limit, context.config.limits.call_duration, context);
         if let crate::route::Caller::Extension(number) = &self.invitation.caller {
             let number = number.clone();
@@ -153,6 +200,11 @@ impl Call {
             Stage::Preparing(_) if !self.caller.open(context, 0) => self.refuse_for_lack_of_ports(context),
             _ => {}
         }
+    }
+
+    /// Nobody talks any longer; its ports may still be open.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Over)
     }
 
     /// Nothing is left of it.
@@ -202,16 +254,18 @@ impl Call {
                     leg.statistics = statistics;
                 }
             }
-            media::Event::Finished(stream) | media::Event::Interrupted { stream, .. }
-                if self.caller.has_stream(stream) =>
-            {
-                self.on_played(context);
+            media::Event::Finished(stream) if self.caller.has_stream(stream) => {
+                self.on_played(false, context);
+            }
+            media::Event::Interrupted { stream, .. } if self.caller.has_stream(stream) => {
+                self.on_played(true, context);
             }
             media::Event::TimedOut(stream) => self.on_media_timeout(stream, context),
             media::Event::Dtmf { stream, digit, as_event, .. } => {
                 self.tell_key_by_info(stream, digit, context);
                 let by = if as_event { "rfc4733" } else { "inband" };
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
+                self.collect_key(digit, context);
             }
             media::Event::Finished(_)
             | media::Event::Recorded { .. }
@@ -228,6 +282,9 @@ impl Call {
         match timer {
             Timer::Answer => self.answer_by_application(context),
             Timer::Ring => self.on_nobody_answers(context),
+            Timer::Patience => self.on_patience_over(context),
+            Timer::Collect => self.finish_collecting(context),
+            Timer::Recording => self.on_recording_long_enough(context),
             Timer::Limit => self.end(EndedBy::Pbx, "the call has lasted as long as any may", None, context),
             Timer::Journal => self.write_journal(context),
             Timer::Closing => self.give_up_ports(context),
@@ -284,6 +341,9 @@ impl Call {
         self.facts.answered = Some((context.now, by.clone()));
         context.counters.calls_answered += 1;
         context.tell(&self.facts.call_id, What::CallAnswered { by });
+        if matches!(self.origin, Origin::Application(_)) {
+            context.wish(Wish::Changed(self.room));
+        }
         self.write_journal(context);
     }
 
@@ -348,6 +408,14 @@ impl Call {
         }
     }
 
+    /// The extension of the callee is busy with the other half from now on.
+    pub(super) fn hand_over_occupied(&mut self, half: &mut Call) {
+        let number = half.caller.name.clone();
+        if let Some(index) = self.occupied.iter().rposition(|occupied| *occupied == number) {
+            half.occupied.push(self.occupied.remove(index));
+        }
+    }
+
     fn leg_of_stream(&mut self, stream: StreamId) -> Option<&mut Leg> {
         if self.caller.has_stream(stream) {
             return Some(&mut self.caller);
@@ -383,6 +451,7 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
             Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Application { context: name } => self.wait_for_application(&name, context),
             Decision::Conference(conference) => {
                 self.alert(Application::Conference(conference), context);
             }
@@ -421,7 +490,7 @@ impl Call {
 
     fn on_media_timeout(&mut self, stream: StreamId, context: &mut Context) {
         let is_live = match &self.stage {
-            Stage::Served(_) => self.caller.has_stream(stream),
+            Stage::Served(_) | Stage::Controlled(_) => self.caller.has_stream(stream),
             Stage::Talking(callee) => self.caller.has_stream(stream) || callee.has_stream(stream),
             _ => false,
         };
@@ -444,7 +513,11 @@ impl Call {
         if self.caller.session == Some(session) {
             self.caller.session_over(context);
             let status = if self.facts.answered.is_some() { 200 } else { status.unwrap_or(487) };
-            return self.close(End { at: context.now, by: EndedBy::Caller, status, reason: why }, context);
+            let by = match self.origin {
+                Origin::Caller if !self.is_callee => EndedBy::Caller,
+                Origin::Caller | Origin::Application(_) => EndedBy::Callee,
+            };
+            return self.close(End { at: context.now, by, status, reason: why }, context);
         }
         match &mut self.stage {
             Stage::Talking(callee) if callee.session == Some(session) => {
@@ -465,7 +538,7 @@ impl Call {
             .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
         self.passages.close(context);
         self.quit_conference(context);
-        self.stop_recording(context);
+        self.leave_hand(context);
         self.caller.hang_up(reason.clone(), context);
         self.caller.close_port(context);
         match std::mem::replace(&mut self.stage, Stage::Over) {
@@ -479,19 +552,39 @@ impl Call {
             | Stage::Alerting(_)
             | Stage::Announcing(_)
             | Stage::Served(_)
+            | Stage::Waiting(_)
+            | Stage::Controlled(_)
             | Stage::Over => {}
         }
-        for timer in [Timer::Answer, Timer::Ring, Timer::Limit, Timer::Journal] {
-            self.cancel_timer(timer, context);
+        for timer in std::mem::take(&mut self.timers) {
+            context.cancel_timer(timer.0, timer.1);
         }
-        let (status, reason) = (end.status, end.reason.clone());
+        let is_ordered = matches!(self.origin, Origin::Application(_));
+        if is_ordered && self.facts.answered.is_none() && end.by != EndedBy::Pbx {
+            context.tell(&self.facts.call_id, What::CallUnanswered { status: end.status });
+        }
+        context.wish(Wish::Changed(self.room));
+        let (by, status, reason) = (end.by, end.status, end.reason.clone());
+        let is_recorded = self.recording.is_some() || self.ordered_recording.is_some();
+        self.stop_recording(context);
+        self.stop_ordered_recording(context);
         self.facts.end = Some(end);
         self.count_end(context);
         for number in std::mem::take(&mut self.occupied) {
             context.books.vacate(&number);
         }
-        context.tell(&self.facts.call_id, What::CallEnded { status, reason });
+        self.farewell = Some(What::CallEnded { by, status, reason });
+        if !is_recorded {
+            self.say_farewell(context);
+        }
         self.set_timer(Timer::Closing, CLOSING, context);
+    }
+
+    /// Everything else that is to be told of it has been told.
+    pub(super) fn say_farewell(&mut self, context: &mut Context) {
+        if let Some(what) = self.farewell.take() {
+            context.tell(&self.facts.call_id, what);
+        }
     }
 
     fn count_end(&self, context: &mut Context) {
@@ -514,11 +607,13 @@ impl Call {
     /// The call is over and its ports are closed: its record.
     pub(super) fn finish(mut self, context: &mut Context) {
         self.cancel_timer(Timer::Closing, context);
+        self.say_farewell(context);
         // Of those who rang only the one who answered carried anything worth a record.
         let answered = self.facts.answered.is_some();
         let callee = self.leaving.iter().filter(|leg| answered && leg.negotiation.agreed().is_some()).take(1);
-        let record =
-            self.facts.record(std::iter::once(&self.caller).chain(callee), &context.clock, context.now);
+        let has_caller = answered || matches!(self.origin, Origin::Caller);
+        let caller = std::iter::once(&self.caller).filter(|_| has_caller);
+        let record = self.facts.record(caller.chain(callee), &context.clock, context.now);
         if buggify!("a call is recorded twice") {
             context.out.push_back(Output::Record(Box::new(record.clone())));
         }

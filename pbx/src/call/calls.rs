@@ -5,6 +5,7 @@ use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use super::transfer::Transfers;
 use crate::audio::Clip;
 use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
@@ -21,7 +22,10 @@ use std::sync::Arc;
 #[derive(Default)]
 pub(crate) struct Calls {
     calls: BTreeMap<RoomId, Box<Call>>,
+    /// The call that has a name now; one that is over may have had it before.
+    names: BTreeMap<String, RoomId>,
     last_room: u64,
+    pub(super) transfers: Transfers,
 }
 
 /// An INVITE that was let in.
@@ -48,13 +52,12 @@ impl Calls {
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.transfers.is_empty()
     }
 
     /// A new call begins.
     pub(crate) fn begin(&mut self, incoming: Incoming, context: &mut Context) {
-        self.last_room += 1;
-        let room = RoomId(self.last_room);
+        let room = self.new_room();
         context.room = room;
         context.own_session(incoming.session);
         let manners = context.manners_of(&incoming.caller);
@@ -87,9 +90,8 @@ impl Calls {
             caller: incoming.caller,
         };
         let media_room = context.media_room_of(&decision, room);
-        let call = Box::new(Call::new(facts, caller, invitation, decision, media_room));
-        self.calls.insert(room, call);
-        self.with(room, context, |call, context| call.begin(context));
+        self.add(Call::new(room, facts, caller, invitation, decision, media_room));
+        self.within(room, context, |call, context| call.begin(context));
     }
 
     /// An event of a session; `false` when it belongs to no call.
@@ -97,7 +99,7 @@ impl Calls {
         let Some(&room) = context.books.sessions.get(&session) else {
             return false;
         };
-        self.with(room, context, |call, context| call.on_session(session, event, context));
+        self.within(room, context, |call, context| call.on_session(session, event, context));
         true
     }
 
@@ -107,14 +109,17 @@ impl Calls {
             return false;
         };
         // A response belongs to the request, whatever has become of the session.
-        self.with(room, context, |call, context| call.on_session(SessionId(0), event, context));
+        self.within(room, context, |call, context| call.on_session(SessionId(0), event, context));
         true
     }
 
     /// News of a media engine.
     pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
         if let media::Event::RecordingEnded { recording, length } = event {
-            return context.on_recording_ended(recording, length);
+            if let Some(room) = context.on_recording_ended(recording, length) {
+                self.within(room, context, |call, context| call.on_recorded(context));
+            }
+            return;
         }
         let Some(stream) = event.stream() else { return };
         let Some(&room) = context.books.streams.get(&stream) else {
@@ -123,13 +128,13 @@ impl Calls {
         if matches!(event, media::Event::Closed(..) | media::Event::OpenFailed { .. }) {
             context.books.streams.remove(&stream);
         }
-        self.with(room, context, |call, context| call.on_media(event, context));
+        self.within(room, context, |call, context| call.on_media(event, context));
     }
 
     /// The addresses of a name that a call has asked for.
     pub(crate) fn on_resolved(&mut self, query: u64, addresses: Vec<SocketAddr>, context: &mut Context) {
         if let Some(room) = context.books.queries.remove(&query) {
-            self.with(room, context, |call, context| call.on_resolved(query, addresses, context));
+            self.within(room, context, |call, context| call.on_resolved(query, addresses, context));
         }
     }
 
@@ -141,14 +146,14 @@ impl Calls {
         context: &mut Context,
     ) {
         for room in context.sounds.on_read(file, sound.as_ref().ok()) {
-            self.with(room, context, |call, context| call.on_sound(sound, context));
+            self.within(room, context, |call, context| call.on_sound(file, sound, context));
         }
     }
 
     /// Deadlines have come.
     pub(crate) fn handle_timeout(&mut self, context: &mut Context) {
         while let Some((room, timer)) = next_timer(context) {
-            self.with(room, context, |call, context| call.on_timer(timer, context));
+            self.within(room, context, |call, context| call.on_timer(timer, context));
         }
     }
 
@@ -161,23 +166,66 @@ impl Calls {
     pub(crate) fn hang_up_all(&mut self, why: &str, context: &mut Context) {
         let rooms: Vec<_> = self.calls.keys().copied().collect();
         for room in rooms {
-            self.with(room, context, |call, context| call.hang_up(why, context));
+            self.within(room, context, |call, context| call.hang_up(why, context));
         }
     }
 
-    fn with(&mut self, room: RoomId, context: &mut Context, act: impl FnOnce(&mut Call, &mut Context)) {
-        let Some(call) = self.calls.get_mut(&room) else {
-            return;
-        };
+    /// All of them, those that are over among them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values().map(Box::as_ref)
+    }
+
+    pub(super) fn new_room(&mut self) -> RoomId {
+        self.last_room += 1;
+        RoomId(self.last_room)
+    }
+
+    pub(super) fn add(&mut self, call: Call) {
+        self.names.insert(call.facts.call_id.clone(), call.room);
+        self.calls.insert(call.room, Box::new(call));
+    }
+
+    pub(super) fn call(&mut self, room: RoomId) -> Option<&mut Call> {
+        self.calls.get_mut(&room).map(Box::as_mut)
+    }
+
+    /// The call of this name, unless it is over.
+    pub(super) fn room_of(&self, name: &str) -> Option<RoomId> {
+        let room = *self.names.get(name)?;
+        self.calls.get(&room).filter(|call| !call.has_ended()).map(|call| call.room)
+    }
+
+    /// What a call is called, also when it has just ended.
+    pub(super) fn name_of(&self, room: RoomId) -> Option<String> {
+        self.calls.get(&room).map(|call| call.facts.call_id.clone())
+    }
+
+    /// Something happens to a call, and then to others what it wishes of them.
+    fn within(&mut self, room: RoomId, context: &mut Context, act: impl FnOnce(&mut Call, &mut Context)) {
+        self.with(room, context, act);
+        self.fulfil_wishes(context);
+    }
+
+    pub(super) fn with<T>(
+        &mut self,
+        room: RoomId,
+        context: &mut Context,
+        act: impl FnOnce(&mut Call, &mut Context) -> T,
+    ) -> Option<T> {
+        let call = self.calls.get_mut(&room)?;
         context.room = room;
         context.media_room = call.media_room;
-        act(call, context);
+        let done = act(call, context);
         if call.is_over()
             && let Some(call) = self.calls.remove(&room)
         {
+            if self.names.get(&call.facts.call_id) == Some(&room) {
+                self.names.remove(&call.facts.call_id);
+            }
             call.finish(context);
         }
         context.counters.ports_in_use = context.ports.in_use() as u64;
+        Some(done)
     }
 }
 

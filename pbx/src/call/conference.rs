@@ -37,6 +37,11 @@ impl Conferences {
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty()
     }
+
+    pub(super) fn new_mix(&mut self) -> MixId {
+        self.last_mix += 1;
+        MixId(self.last_mix)
+    }
 }
 
 impl Context {

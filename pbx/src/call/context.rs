@@ -2,7 +2,10 @@
 
 use super::Ports;
 use super::call::Timer;
+use super::command::{Answer, Ticket};
 use super::conference::Conferences;
+use super::controlled::Wish;
+use super::mixes::Mixes;
 use super::recording::Recordings;
 use super::sounds::Sounds;
 use crate::boundary::{Counters, Event, Output, What};
@@ -38,7 +41,14 @@ pub(crate) struct Context {
     pub(super) books: Books,
     pub(super) sounds: Sounds,
     pub(super) conferences: Conferences,
+    pub(super) mixes: Mixes,
     pub(super) recordings: Recordings,
+    /// What calls have to say to others.
+    pub(super) wishes: VecDeque<Wish>,
+    /// Answers to commands.
+    pub(crate) answers: VecDeque<(Ticket, Answer)>,
+    /// What happened, for who listens before the world is told.
+    pub(crate) news: VecDeque<Event>,
 }
 
 /// Which call a thing belongs to.
@@ -97,7 +107,11 @@ impl Context {
             books: Books::default(),
             sounds: Sounds::default(),
             conferences: Conferences::default(),
+            mixes: Mixes::default(),
             recordings: Recordings::default(),
+            wishes: VecDeque::new(),
+            answers: VecDeque::new(),
+            news: VecDeque::new(),
         }
     }
 
@@ -113,7 +127,12 @@ impl Context {
 
     /// Tells people and programs something about a call.
     pub(super) fn tell(&mut self, call_id: &str, what: What) {
-        self.out.push_back(Output::Event(Event { at: self.now, call_id: Some(call_id.to_owned()), what }));
+        self.news.push_back(Event { at: self.now, call_id: Some(call_id.to_owned()), what });
+    }
+
+    /// Tells them something that belongs to no call.
+    pub(crate) fn tell_all(&mut self, what: What) {
+        self.news.push_back(Event { at: self.now, call_id: None, what });
     }
 
     /// A stream of this call.
@@ -178,5 +197,7 @@ impl Context {
             && books.timers.is_empty()
             && books.busy.is_empty()
             && self.conferences.is_empty()
+            && self.wishes.is_empty()
+            && self.mixes.are_empty()
     }
 }

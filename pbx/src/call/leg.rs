@@ -18,6 +18,8 @@ pub(super) struct Leg {
     pub(super) name: String,
     /// Its SIP side; `None` before an INVITE was sent and after the session is over.
     pub(super) session: Option<SessionId>,
+    /// Call-ID of its dialog, where we have called and were answered.
+    pub(super) call_id: String,
     /// Between which addresses its signalling goes; media uses the same network.
     pub(super) path: Path,
     /// Who offered what to whom.
@@ -68,7 +70,16 @@ impl Leg {
         manners: Manners,
     ) -> Leg {
         let statistics = Statistics::default();
-        Leg { name, session, path, negotiation, manners, port: Port::Unbound, statistics }
+        Leg {
+            name,
+            session,
+            call_id: String::new(),
+            path,
+            negotiation,
+            manners,
+            port: Port::Unbound,
+            statistics,
+        }
     }
 
     /// The stream, while it is open or being opened.

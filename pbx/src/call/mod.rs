@@ -21,6 +21,13 @@
 //! | `passage.rs` | requests that pass from leg to leg: INFO, MESSAGE |
 //! | `leg.rs`, `ports.rs` | a leg with its media; RTP port pairs |
 //! | `context.rs` | what calls act upon |
+//! | `command.rs` | what is asked of calls from outside |
+//! | `control.rs` | commands: each finds its call; what concerns two |
+//! | `waiting.rs` | a call that waits for an application |
+//! | `controlled.rs`, `holding.rs` | a call in somebody's hand: what it hears |
+//! | `collecting.rs`, `sending.rs` | keys that are gathered or pressed, requests by command |
+//! | `transfer.rs` | a call goes to somebody else, blindly or after a talk |
+//! | `mixes.rs`, `supervision.rs` | who hears whom where more than two do |
 //! | `survey.rs` | calls as people see them who look |
 
 mod announcement;
@@ -28,23 +35,36 @@ mod application;
 mod call;
 mod calls;
 mod codecs;
+mod collecting;
+mod command;
 mod conference;
 mod context;
+mod control;
+mod controlled;
 mod dial;
 mod facts;
 mod forward;
+mod holding;
 mod join;
 mod leg;
 mod mapping;
+mod mixes;
 mod passage;
 mod ports;
 mod recording;
 mod reoffer;
 mod ring;
+mod sending;
 mod sounds;
+mod supervision;
 mod survey;
+mod transfer;
+mod waiting;
 
 pub(crate) use calls::{Calls, Incoming};
+pub(crate) use command::{
+    Answer, Code, Collect, Command, Originate, Part, Play, Record, Refusal, Request, Sound, Ticket,
+};
 pub(crate) use context::Context;
 pub(crate) use mapping::{from_user, not_allowed_reply, options_reply, passed_back, passed_on};
 pub(crate) use ports::Ports;

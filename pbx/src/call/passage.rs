@@ -26,6 +26,10 @@ struct Passage {
 }
 
 impl Passages {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The call is over: nobody is going to answer.
     pub(super) fn close(&mut self, context: &mut Context) {
         for passage in self.0.drain(..) {
@@ -49,7 +53,7 @@ impl Call {
             && let Some(digit) = dtmf_of_info(request)
         {
             context.tell(&self.facts.call_id, What::Dtmf { digit, by: "info" });
-            self.on_key_by_info(context);
+            self.on_key_by_info(digit, context);
         }
         // As telephones with a key for it ask (`Record: on`, `Record: off`).
         if *request.method() == Method::Info
@@ -79,6 +83,13 @@ impl Call {
                 self.passages.0.push(Passage { received: id, sent });
             }
             (Method::Info, None) => context.agent.reply(id, Reply::new(StatusCode::OK), context.now),
+            (Method::Message, None) if self.controlled().is_some() => {
+                self.tell_of_message(request, context);
+                context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
+            }
+            (Method::Notify, _) if self.on_notify(request, context) => {
+                context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
+            }
             (Method::Info | Method::Message, Some(_)) => {
                 context.agent.reply(id, Reply::new(StatusCode::SERVICE_UNAVAILABLE), context.now);
             }
@@ -94,6 +105,9 @@ impl Call {
         context: &mut Context,
     ) {
         context.books.requests.remove(&id);
+        if self.on_response_to_sent(id, &response, context) {
+            return;
+        }
         let Some(index) = self.passages.0.iter().position(|passage| passage.sent == id) else {
             return;
         };
@@ -111,10 +125,7 @@ impl Call {
         let Stage::Talking(callee) = &self.stage else { return };
         let peer = if self.caller.has_stream(heard_at) { callee } else { &self.caller };
         if let (Dtmf::Info, Some(session)) = (peer.manners.dtmf, peer.session) {
-            let text = format!("Signal={key}\r\nDuration={}\r\n", KEY.as_millis());
-            let body = Body { content_type: "application/dtmf-relay".into(), bytes: text.into_bytes() };
-            // Whatever is answered, there is nothing to be done about it.
-            let _ = context.agent.request_within(session, Method::Info, Vec::new(), Some(body), context.now);
+            send_key(session, key, context);
         }
     }
 
@@ -136,6 +147,14 @@ impl Call {
             _ => None,
         }
     }
+}
+
+/// Tells a key by INFO.
+pub(super) fn send_key(session: SessionId, key: char, context: &mut Context) {
+    let text = format!("Signal={key}\r\nDuration={}\r\n", KEY.as_millis());
+    let body = Body { content_type: "application/dtmf-relay".into(), bytes: text.into_bytes() };
+    // Whatever is answered, there is nothing to be done about it.
+    let _ = context.agent.request_within(session, Method::Info, Vec::new(), Some(body), context.now);
 }
 
 fn on_or_off(value: &str) -> Option<bool> {

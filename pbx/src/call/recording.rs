@@ -1,11 +1,14 @@
-//! Recordings: of the calls of an extension, a channel a leg; of a conference, all in one.
+//! Recordings: of the calls of an extension, a channel a leg; of a conference, all in one; of a call in somebody's hand, by
+//! command.
 
 use super::Context;
-use super::call::{Call, Stage};
+use super::call::{Call, Stage, Timer};
+use super::command::{Answer, Record, Refusal, done_with};
+use super::controlled::{Doing, Wish};
 use crate::boundary::{Output, What};
-use crate::media::{Command, RecordingId, RoomId, Tap};
+use crate::media::{Command, RecordingId, RoomId, StreamId, Tap};
 use crate::route::Caller;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -16,11 +19,25 @@ pub(super) struct Recordings {
     last: u64,
 }
 
+/// What is recorded of a call by command: what it says, and who it talks to, whoever that is.
+#[derive(Debug)]
+pub(super) struct OrderedRecording {
+    id: RecordingId,
+    separate: bool,
+    channels: Vec<Vec<Tap>>,
+    /// How much of it may still come; `None`: any.
+    left: Option<Duration>,
+    /// Since when it runs; `None`: it pauses.
+    runs_since: Option<Instant>,
+}
+
 struct Made {
     file: PathBuf,
     call_id: String,
     /// Where its media are.
     room: RoomId,
+    /// The call that has begun it.
+    of: RoomId,
 }
 
 impl Context {
@@ -35,28 +52,33 @@ impl Context {
         self.recordings.last += 1;
         let recording = RecordingId(self.recordings.last);
         let (room, call_id) = (self.media_room, call_id.to_owned());
-        self.tell(&call_id, What::RecordingStarted { file: file.clone() });
+        self.tell(&call_id, What::RecordingStarted { recording: name_of(recording), file: file.clone() });
         let count = channels.len() as u16;
         self.out.push_back(Output::OpenRecording { recording, file: file.clone(), channels: count });
         self.media(Command::Record { recording, channels });
-        self.recordings.made.insert(recording, Made { file, call_id, room });
+        self.recordings.made.insert(recording, Made { file, call_id, room, of: self.room });
         Some(recording)
     }
 
     /// The media engine has handed over the last of it.
-    pub(crate) fn on_recording_ended(&mut self, recording: RecordingId, length: Duration) {
-        if let Some(Made { file, call_id, .. }) = self.recordings.made.remove(&recording) {
-            self.tell(&call_id, What::RecordingEnded { file, length });
-        }
+    pub(crate) fn on_recording_ended(&mut self, recording: RecordingId, length: Duration) -> Option<RoomId> {
+        let Made { file, call_id, of, .. } = self.recordings.made.remove(&recording)?;
+        self.tell(&call_id, What::RecordingEnded { recording: name_of(recording), file, length });
+        Some(of)
     }
 
     /// The disk does not take it: the call goes on without.
     pub(crate) fn on_recording_failed(&mut self, recording: RecordingId, reason: String) {
-        if let Some(Made { file, call_id, room }) = self.recordings.made.remove(&recording) {
+        if let Some(Made { file, call_id, room, .. }) = self.recordings.made.remove(&recording) {
             self.out.push_back(Output::Media { room, command: Command::StopRecording(recording) });
-            self.tell(&call_id, What::RecordingFailed { file, reason });
+            self.tell(&call_id, What::RecordingFailed { recording: name_of(recording), file, reason });
         }
     }
+}
+
+/// What people call a recording.
+fn name_of(recording: RecordingId) -> String {
+    format!("rec_{}", recording.0)
 }
 
 impl Call {
@@ -96,5 +118,124 @@ impl Call {
         if let Some(recording) = self.recording.take() {
             context.media(Command::StopRecording(recording));
         }
+    }
+
+    /// Records the call from now on; the answer is the name of the recording.
+    pub(super) fn record_by_command(&mut self, how: Record, context: &mut Context) -> Answer {
+        self.in_hand()?;
+        if self.ordered_recording.is_some() {
+            return Err(Refusal::state("the call is recorded already"));
+        }
+        let stream = self.caller.stream().ok_or_else(|| Refusal::state("the call has no media"))?;
+        let name = match &how.file {
+            Some(file) => file.with_extension("").display().to_string(),
+            None => format!("{}-{}", self.facts.call_id, context.recordings.last + 1),
+        };
+        let channels = channels(how.separate, stream, None);
+        let id = context.record(&name, channels.clone(), &self.facts.call_id).ok_or_else(|| {
+            Refusal::state("there is no place for recordings (`directory` in `[recording]`)")
+        })?;
+        let recording = OrderedRecording {
+            id,
+            separate: how.separate,
+            channels,
+            left: how.longest,
+            runs_since: Some(context.now),
+        };
+        self.ordered_recording = Some(recording);
+        if let Some(longest) = how.longest {
+            self.set_timer(Timer::Recording, longest, context);
+        }
+        if how.beep {
+            self.beep(context);
+            if let Some(Doing::Bridged(other)) = self.doing() {
+                context.wish(Wish::Beep(other));
+            }
+        }
+        context.wish(Wish::Tune(self.room));
+        done_with([("recording_id", name_of(id).into())])
+    }
+
+    /// It pauses, or goes on.
+    pub(super) fn pause_by_command(&mut self, pauses: bool, context: &mut Context) -> Answer {
+        let Some(recording) = &mut self.ordered_recording else {
+            return Err(Refusal::state("the call is not recorded"));
+        };
+        let id = recording.id;
+        match (pauses, recording.runs_since.take()) {
+            (true, None) => return Err(Refusal::state("the recording pauses already")),
+            (false, Some(since)) => {
+                recording.runs_since = Some(since);
+                return Err(Refusal::state("the recording does not pause"));
+            }
+            (true, Some(since)) => {
+                recording.left = recording.left.map(|left| left.saturating_sub(context.now.since(since)));
+                self.cancel_timer(Timer::Recording, context);
+                context.media(Command::PauseRecording(id));
+                context.tell(&self.facts.call_id, What::RecordingPaused { recording: name_of(id) });
+            }
+            (false, None) => {
+                recording.runs_since = Some(context.now);
+                if let Some(left) = recording.left {
+                    self.set_timer(Timer::Recording, left, context);
+                }
+                context.media(Command::ResumeRecording(id));
+                context.tell(&self.facts.call_id, What::RecordingResumed { recording: name_of(id) });
+            }
+        }
+        done_with([("recording_id", name_of(id).into())])
+    }
+
+    /// It is complete.
+    pub(super) fn stop_by_command(&mut self, context: &mut Context) -> Answer {
+        match &self.ordered_recording {
+            Some(recording) => {
+                let name = name_of(recording.id);
+                self.stop_ordered_recording(context);
+                done_with([("recording_id", name.into())])
+            }
+            None => Err(Refusal::state("the call is not recorded")),
+        }
+    }
+
+    /// The last of a recording is on its way to the disk: when the call is over, there is no more to be told.
+    pub(super) fn on_recorded(&mut self, context: &mut Context) {
+        if self.has_ended() {
+            self.say_farewell(context);
+        }
+    }
+
+    /// It is as long as it may be.
+    pub(super) fn on_recording_long_enough(&mut self, context: &mut Context) {
+        self.stop_ordered_recording(context);
+    }
+
+    pub(super) fn stop_ordered_recording(&mut self, context: &mut Context) {
+        if let Some(recording) = self.ordered_recording.take() {
+            self.cancel_timer(Timer::Recording, context);
+            context.media(Command::StopRecording(recording.id));
+        }
+    }
+
+    /// It talks to somebody else now, who is recorded with it from here on.
+    pub(super) fn follow_with_recording(&mut self, peer: Option<Tap>, context: &mut Context) {
+        let Some(stream) = self.caller.stream() else { return };
+        let Some(recording) = &mut self.ordered_recording else { return };
+        let channels = channels(recording.separate, stream, peer);
+        if channels != recording.channels {
+            recording.channels.clone_from(&channels);
+            context.media(Command::Tap { recording: recording.id, channels });
+        }
+    }
+}
+
+/// What is in each channel. Who talks to many is one of those many.
+fn channels(separate: bool, stream: StreamId, peer: Option<Tap>) -> Vec<Vec<Tap>> {
+    let own = Tap::Leg(stream);
+    let peer: Vec<Tap> = peer.into_iter().collect();
+    match (separate, peer.first()) {
+        (true, _) => vec![vec![own], peer],
+        (false, Some(Tap::Mix(_))) => vec![peer],
+        (false, _) => vec![[vec![own], peer].concat()],
     }
 }

@@ -20,6 +20,8 @@ pub(super) enum Reoffer {
     Solicited { from: Side },
     /// We have offered to this side of our own accord, to bring it in line with the other.
     Own { to: Side },
+    /// We put the one leg on hold, or take it off.
+    Hold,
 }
 
 impl Call {
@@ -48,6 +50,9 @@ impl Call {
             return;
         };
         if let Err(error) = leg.negotiation.receive_answer(answer) {
+            if reoffer == Reoffer::Hold {
+                return self.on_hold_refused(error.status(), context);
+            }
             return self.on_unusable_answer(&reoffer, error.status(), context);
         }
         match reoffer {
@@ -57,6 +62,7 @@ impl Call {
                 self.align(other(from), context);
             }
             Reoffer::Own { .. } => self.join(context),
+            Reoffer::Hold => self.on_hold_agreed(context),
         }
     }
 
@@ -67,6 +73,9 @@ impl Call {
         };
         if let Some(leg) = self.leg(side) {
             leg.negotiation.rollback();
+        }
+        if reoffer == Reoffer::Hold {
+            return self.on_hold_refused(status, context);
         }
         self.on_unusable_answer(&reoffer, status, context);
     }
@@ -81,6 +90,9 @@ impl Call {
                 (&self.stage, self.caller.negotiation.agreed())
             {
                 self.caller.agree(agreement, application.carries(), context);
+            }
+            if self.controlled().is_some() {
+                self.agree_in_hand(context);
             }
             self.join(context);
         }
@@ -107,7 +119,7 @@ impl Call {
             return self.forward_offer(side, &remote, context);
         }
         let codecs = match &self.stage {
-            Stage::Served(_) => context.own_codecs(),
+            Stage::Served(_) | Stage::Controlled(_) => context.own_codecs(),
             _ => self.caller.agreed_codecs().unwrap_or_else(|| context.own_codecs()),
         };
         self.answer_offer(side, codecs, Direction::SendRecv, context);
@@ -160,7 +172,7 @@ impl Call {
     fn answer_offer(&mut self, side: Side, codecs: Vec<Codec>, direction: Direction, context: &mut Context) {
         let advertised = context.advertised();
         let carries = match &self.stage {
-            Stage::Talking(_) => Carries::Talk,
+            Stage::Talking(_) | Stage::Controlled(_) => Carries::Talk,
             Stage::Served(application) => application.carries(),
             _ => Carries::Early,
         };

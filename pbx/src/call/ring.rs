@@ -1,11 +1,12 @@
 //! Ringing: the contacts of an extension all at once, the targets of trunks one after the other.
 
 use super::Context;
-use super::call::{Call, Stage, Timer};
+use super::call::{Call, Origin, Stage, Timer};
 use super::dial::{Attempt, Branch, Dial, Target, trunk_uri};
 use super::forward::DEFLECTION;
 use super::join::without_media;
 use super::leg::{Leg, Port};
+use crate::boundary::What;
 use crate::dialog::{Description, SessionId};
 use crate::media::StreamId;
 use crate::route::{self, Callee, Outcome};
@@ -113,6 +114,9 @@ impl Call {
         context: &mut Context,
     ) {
         self.is_ringing(context);
+        if description.is_some() && matches!(self.origin, Origin::Application(_)) {
+            context.tell(&self.facts.call_id, What::CallEarlyMedia);
+        }
         // One in a reliable response is the answer, one in a response that may be lost only says what it will be.
         let reliable = response.lists(Name::Require, "100rel");
         let early = description
@@ -143,7 +147,8 @@ impl Call {
         let Stage::Dialling(mut dial) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
         };
-        let winner = dial.branches.remove(index);
+        let mut winner = dial.branches.remove(index);
+        response.call_id().clone_into(&mut winner.leg.call_id);
         self.cancel_timer(Timer::Ring, context);
         if let Some(target) = &winner.target.trunk {
             context.router.target_works(target);
@@ -153,8 +158,13 @@ impl Call {
             branch.leave(Some(reason), &mut self.leaving, context);
         }
         tracing::debug!(call_id = %self.facts.call_id, by = %winner.leg.name, status = %response.status(), "answered");
-        self.stage = Stage::Talking(winner.leg);
-        self.answer_caller(context);
+        match &self.origin {
+            Origin::Caller => {
+                self.stage = Stage::Talking(winner.leg);
+                self.answer_caller(context);
+            }
+            Origin::Application(_) => self.was_reached(winner.leg, context),
+        }
     }
 
     /// A branch was refused, or came to nothing.

@@ -1,6 +1,7 @@
 //! Sounds from files, as long as somebody plays them: who asks while a file is read or played shares it.
 
 use super::Context;
+use super::command::{Code, Refusal};
 use crate::audio::Clip;
 use crate::boundary::Output;
 use crate::media::RoomId;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Weak};
 pub(super) struct Sounds {
     known: BTreeMap<PathBuf, Sound>,
     ringback: Weak<Clip>,
+    music: Weak<Clip>,
 }
 
 enum Sound {
@@ -59,6 +61,15 @@ impl Context {
         None
     }
 
+    /// What who is on hold hears where nobody has said what.
+    pub(super) fn music(&mut self) -> Arc<Clip> {
+        self.sounds.music.upgrade().unwrap_or_else(|| {
+            let clip = Arc::new(Clip::music());
+            self.sounds.music = Arc::downgrade(&clip);
+            clip
+        })
+    }
+
     /// What is played to who is answered while somebody else rings.
     pub(super) fn ringback(&mut self) -> Arc<Clip> {
         self.sounds.ringback.upgrade().unwrap_or_else(|| {
@@ -67,4 +78,9 @@ impl Context {
             clip
         })
     }
+}
+
+/// Why a command that needs a file is not done.
+pub(super) fn not_playable(file: &Path, reason: &str) -> Refusal {
+    Refusal::new(Code::NotPlayable, format!("{}: it cannot be played because {reason}", file.display()))
 }

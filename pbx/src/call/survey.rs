@@ -14,6 +14,8 @@ impl Call {
             Stage::Dialling(_) => ("ringing", None),
             Stage::Served(_) => ("served", None),
             Stage::Talking(callee) => ("talking", Some(callee)),
+            Stage::Waiting(_) => ("waiting", None),
+            Stage::Controlled(controlled) => (controlled.name(), None),
             Stage::Over => ("over", None),
         };
         let legs = [&self.caller].into_iter().chain(callee).chain(&self.leaving);

@@ -6,6 +6,7 @@ mod parse;
 mod raw;
 mod reader;
 mod routes;
+mod rwi;
 mod values;
 mod warnings;
 
@@ -15,6 +16,7 @@ mod documentation;
 mod properties;
 
 pub use error::ConfigError;
+pub use rwi::{Dialect, Rwi, RwiContext, Scope, Token, Unanswered, Webhook};
 pub use values::Pattern;
 
 use crate::sdp::Srtp;
@@ -42,6 +44,8 @@ pub struct Config {
     pub cdr: Cdr,
     /// `[recording]`
     pub recording: Recording,
+    /// `[rwi]`
+    pub rwi: Rwi,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[trunks]]`
@@ -49,6 +53,9 @@ pub struct Config {
     /// `[[routes]]`, first match wins.
     pub routes: Vec<Route>,
 }
+
+/// What a call belongs to where nothing else is said.
+pub const DEFAULT_CONTEXT: &str = "default";
 
 impl Config {
     /// The text of the configuration that holds when none is given.
@@ -322,6 +329,11 @@ pub enum App {
     Announcement(Announcement),
     /// A room in which all hear each other.
     Conference(Conference),
+    /// Applications that have subscribed to this context are told, and one of them answers.
+    Application {
+        /// The context.
+        context: String,
+    },
     /// What the caller says comes back.
     Echo,
     /// Refused with this status.

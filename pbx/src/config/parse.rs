@@ -44,6 +44,7 @@ impl Reader<'_> {
             http: raw.http.map(|http| self.socket(&http.listen)).transpose()?.map(|listen| Http { listen }),
             cdr: self.cdr(raw.cdr)?,
             recording,
+            rwi: self.rwi(raw.rwi)?,
             sip,
             extensions,
             trunks,
@@ -342,7 +343,7 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 11] = [
+    const SECTIONS: [&str; 15] = [
         "[sip]",
         "[behavior]",
         "[media]",
@@ -351,6 +352,10 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[http]",
         "[cdr]",
         "[recording]",
+        "[rwi]",
+        "[[rwi.tokens]]",
+        "[[rwi.contexts]]",
+        "[rwi.webhook]",
         "[[extensions]]",
         "[[trunks]]",
         "[[routes]]",

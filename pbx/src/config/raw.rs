@@ -1,6 +1,7 @@
 //! The file as it is written, before it is checked. The names of the fields are the keys.
 
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 pub(super) type S<T> = Spanned<T>;
@@ -16,6 +17,7 @@ pub(super) struct File {
     pub(super) http: Option<Http>,
     pub(super) cdr: Cdr,
     pub(super) recording: Recording,
+    pub(super) rwi: Rwi,
     pub(super) extensions: Vec<Extension>,
     pub(super) trunks: Vec<Trunk>,
     pub(super) routes: Vec<Route>,
@@ -100,6 +102,49 @@ pub(super) struct Recording {
     pub(super) directory: Option<S<String>>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct Rwi {
+    pub(super) max_connections: Option<S<i64>>,
+    pub(super) max_calls_per_connection: Option<S<i64>>,
+    pub(super) originate_rate_limit: Option<S<i64>>,
+    pub(super) orphan_hold_secs: Option<S<i64>>,
+    pub(super) sounds: Option<S<String>>,
+    pub(super) hold_music: Option<S<String>>,
+    pub(super) tokens: Vec<RwiToken>,
+    pub(super) contexts: Vec<RwiContext>,
+    pub(super) webhook: Option<Webhook>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct RwiToken {
+    pub(super) token: S<String>,
+    pub(super) scopes: Option<Vec<S<String>>>,
+    pub(super) dialect: Option<S<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct RwiContext {
+    pub(super) name: S<String>,
+    pub(super) no_answer_timeout_secs: Option<S<i64>>,
+    pub(super) no_answer_action: Option<S<String>>,
+    pub(super) no_answer_target: Option<S<String>>,
+    pub(super) no_answer_frequency: Option<S<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) url: S<String>,
+    pub(super) timeout_ms: Option<S<i64>>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, S<String>>,
+    #[serde(default)]
+    pub(super) events: Vec<S<String>>,
+}
+
 #[derive(Deserialize)]
 #[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Extension {
@@ -165,6 +210,7 @@ pub(super) struct AppParams {
     pub(super) then: Option<S<String>>,
     pub(super) until_key: Option<S<bool>>,
     pub(super) name: Option<S<String>>,
+    pub(super) context: Option<S<String>>,
     pub(super) heard_by: Option<S<Vec<S<String>>>>,
     pub(super) record: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,

@@ -5,7 +5,8 @@ use super::reader::{Reader, Result};
 use super::{Announcement, App, Conference, Extension, Pattern, Route, Trunk};
 use std::ops::Range;
 
-const APPS: [&str; 7] = ["extension", "trunk", "tone", "echo", "announcement", "conference", "reject"];
+const APPS: [&str; 8] =
+    ["extension", "trunk", "tone", "echo", "announcement", "conference", "application", "reject"];
 
 /// What there is to route to.
 struct Known<'a> {
@@ -77,6 +78,12 @@ impl Reader<'_> {
             }),
             "announcement" => self.to_announcement(span, params),
             "conference" => self.to_conference(span, params, known),
+            "application" => Ok(App::Application {
+                context: match params.context {
+                    Some(name) => self.user(&name)?,
+                    None => super::DEFAULT_CONTEXT.to_owned(),
+                },
+            }),
             "reject" => Ok(App::Reject {
                 status: self.number(params.status, 403, 400..=699)? as u16,
                 reason: params.reason.map(|text| self.text(&text, "a reason phrase")).transpose()?,
@@ -151,6 +158,7 @@ impl Reader<'_> {
             ("announcement", "times", params.times.as_ref().map(S::span)),
             ("announcement", "then", params.then.as_ref().map(S::span)),
             ("announcement", "until_key", params.until_key.as_ref().map(S::span)),
+            ("application", "context", params.context.as_ref().map(S::span)),
             ("conference", "name", params.name.as_ref().map(S::span)),
             ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),
             ("conference", "record", params.record.as_ref().map(S::span)),

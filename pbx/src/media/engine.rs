@@ -76,6 +76,7 @@ impl Engine {
             Command::Gain { mix, from, to, gain } => self.set_gain(mix, from, to, gain),
             Command::Fork { from, to } => self.fork(from, to),
             Command::Record { recording, channels } => self.record(recording, &channels, now),
+            Command::Tap { recording, channels } => self.tap(recording, &channels),
             Command::PauseRecording(recording) => self.set_recording(recording, false),
             Command::ResumeRecording(recording) => self.set_recording(recording, true),
             Command::StopRecording(recording) => self.stop_recording(recording),
@@ -357,6 +358,14 @@ impl Engine {
 
     /// The stream does nothing; one that was bridged with it neither.
     pub(super) fn idle(&mut self, slot: u32) {
+        self.leave_off(slot);
+        // What is to be sent next has a pace of its own.
+        if self.stream_in(slot).is_some_and(|stream| !stream.makes_something()) {
+            self.timers.set(slot, Kind::Pace, None);
+        }
+    }
+
+    fn leave_off(&mut self, slot: u32) {
         let Some(stream) = self.stream_in(slot) else { return };
         stream.outgoing.interrupt();
         stream.interpreter = None;
@@ -458,8 +467,8 @@ impl Engine {
             return;
         }
         let Some(stream) = self.stream_in(slot) else { return };
-        let relayed = stream.outgoing.at().filter(|_| !stream.keys.is_empty() && stream.is_bridged());
-        let last = stream.paced.max(relayed);
+        // What was passed on is heard to its end as well.
+        let last = stream.paced.max(stream.outgoing.at());
         let free = last.map_or(now, |last| now.max(last + stream.packet_time()));
         let due = Instant::from_nanos(free.as_nanos().next_multiple_of(GRID));
         self.timers.set(slot, Kind::Pace, Some(due));

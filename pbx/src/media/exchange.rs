@@ -4,7 +4,7 @@
 use super::engine::Engine;
 use super::hearing::{Hearing, LATE_BY};
 use super::mix::{Ear, Mix};
-use super::recorder::{CHANNELS, Place, Recorder, Studio};
+use super::recorder::{CHANNELS, Channels, Place, Recorder, Studio};
 use super::stream::{Activity, Stream};
 use super::{MixId, RecordingId, StreamId, Tap};
 use crate::audio::{FRAME, Gain};
@@ -124,12 +124,7 @@ impl Engine {
         if self.exchange.recorders.iter().any(|recorder| recorder.id == id) {
             return;
         }
-        let place = |tap: &Tap| match tap {
-            Tap::Leg(stream) => self.slot_of(*stream).map(Place::Leg),
-            Tap::Mix(mix) => self.place_of(*mix).map(|place| Place::Mix(place as u32)),
-        };
-        let channels: SmallVec<[SmallVec<[Place; 2]>; 2]> =
-            channels.iter().take(CHANNELS).map(|taps| taps.iter().filter_map(place).collect()).collect();
+        let channels = self.places(channels);
         if channels.is_empty() {
             return;
         }
@@ -138,6 +133,25 @@ impl Engine {
         self.exchange.recorders.push(recorder);
         legs.into_iter().for_each(|slot| self.listen_to(slot));
         self.start_turns(now);
+    }
+
+    /// Others are heard in a recording from now on.
+    pub(super) fn tap(&mut self, id: RecordingId, channels: &[Vec<Tap>]) {
+        let places = self.places(channels);
+        let Some(at) = self.exchange.recorders.iter().position(|recorder| recorder.id == id) else { return };
+        let before: SmallVec<[u32; 8]> = self.exchange.recorders[at].legs().collect();
+        self.exchange.recorders[at].tap(places);
+        let now: SmallVec<[u32; 8]> = self.exchange.recorders[at].legs().collect();
+        before.into_iter().for_each(|slot| self.listen_no_longer_to(slot));
+        now.into_iter().for_each(|slot| self.listen_to(slot));
+    }
+
+    fn places(&self, channels: &[Vec<Tap>]) -> Channels {
+        let place = |tap: &Tap| match tap {
+            Tap::Leg(stream) => self.slot_of(*stream).map(Place::Leg),
+            Tap::Mix(mix) => self.place_of(*mix).map(|place| Place::Mix(place as u32)),
+        };
+        channels.iter().take(CHANNELS).map(|taps| taps.iter().filter_map(place).collect()).collect()
     }
 
     /// A recording pauses, or goes on.

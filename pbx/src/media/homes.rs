@@ -52,9 +52,13 @@ impl Homes {
                 let engine = self.mixes.get(mix).map(|(engine, _)| *engine);
                 self.alone(engine.unwrap_or_else(|| self.home_of(*from, usual)))
             }
-            Command::Record { recording, channels } => {
-                let engine = channels.iter().flatten().find_map(|tap| self.home_of_tap(tap)).unwrap_or(usual);
-                self.recordings.insert(*recording, engine);
+            Command::Record { recording, channels } | Command::Tap { recording, channels } => {
+                let known = self.recordings.get(recording).copied();
+                let first = || channels.iter().flatten().find_map(|tap| self.home_of_tap(tap));
+                let engine = known.or_else(first).unwrap_or(usual);
+                if matches!(command, Command::Record { .. }) {
+                    self.recordings.insert(*recording, engine);
+                }
                 let legs = channels.iter().flatten().filter_map(|tap| match tap {
                     Tap::Leg(stream) => Some(*stream),
                     // Somebody who is in it brings the others along.

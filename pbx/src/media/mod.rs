@@ -148,6 +148,11 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId(pub u64);
 
+impl RoomId {
+    /// The room of all who may come to hear each other by command, whoever they called or were called by.
+    pub const IN_HAND: RoomId = RoomId(0);
+}
+
 /// Many who hear each other. Never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MixId(pub u64);
@@ -245,6 +250,13 @@ pub enum Command {
     /// Begins a recording at 8000 Hz; its samples are told by [`Event::Recorded`].
     Record {
         /// The new recording.
+        recording: RecordingId,
+        /// What is in each channel, together.
+        channels: Vec<Vec<Tap>>,
+    },
+    /// What is in each channel from now on, in the place of what was; there are as many channels as before.
+    Tap {
+        /// The recording.
         recording: RecordingId,
         /// What is in each channel, together.
         channels: Vec<Vec<Tap>>,

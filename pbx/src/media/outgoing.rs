@@ -27,8 +27,6 @@ pub(super) struct Outgoing {
     mapping: Option<Mapping>,
     /// Something was left out since the last packet.
     left_out: bool,
-    /// The last packet was the tone of a key in the middle of somebody's sound.
-    sounded: bool,
 }
 
 /// How the numbers of another source become ours. What the network lost stays a gap; what we leave out does not.
@@ -68,7 +66,6 @@ impl Outgoing {
             at: None,
             mapping: None,
             left_out: false,
-            sounded: false,
         }
     }
 
@@ -116,27 +113,22 @@ impl Outgoing {
             self.next_sequence = sequence.wrapping_add(1);
         }
         self.mapping = Some(mapping);
-        let marker =
-            theirs.marker || self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
+        let begins = self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
+        // Who begins to speak where somebody else has just ended does not begin anew for who hears both.
+        let marker = begins || (theirs.marker && !fresh);
         self.count(timestamp, passing.octets, now);
         Some(Header { marker, payload_type: passing.payload_type, sequence, timestamp, ssrc: self.ssrc })
     }
 
     /// Whether what is passed on is the beginning of something to hear.
     fn begins_anew(&mut self, fresh: bool, timestamp: u32, step: u32) -> bool {
-        let (sounded, left_out) = (std::mem::take(&mut self.sounded), std::mem::take(&mut self.left_out));
-        let goes_on = self.goes_on(timestamp, step);
-        (fresh && !(sounded && goes_on)) || (left_out && !goes_on)
+        let left_out = std::mem::take(&mut self.left_out);
+        (fresh || left_out) && !self.goes_on(timestamp, step)
     }
 
     /// Whether a packet with this timestamp goes on where the last one, of so many units, has ended: no talkspurt begins here.
     pub(super) fn goes_on(&self, timestamp: u32, step: u32) -> bool {
         self.at.is_some() && timestamp.wrapping_sub(self.timestamp) == step
-    }
-
-    /// The last packet was the tone of a key.
-    pub(super) fn has_sounded(&mut self) {
-        self.sounded = true;
     }
 
     /// When the last packet went out.

@@ -132,7 +132,6 @@ impl Stream {
             voices.speak(target.coding, frame, payload);
             true
         });
-        self.outgoing.has_sounded();
         true
     }
 

@@ -18,11 +18,14 @@ pub(super) const CHANNELS: usize = 8;
 /// Bytes of a sample.
 const WIDTH: usize = 2;
 
+/// Who is heard in each channel.
+pub(super) type Channels = SmallVec<[SmallVec<[Place; 2]>; 2]>;
+
 /// One recording.
 #[derive(Debug)]
 pub(super) struct Recorder {
     pub(super) id: RecordingId,
-    channels: SmallVec<[SmallVec<[Place; 2]>; 2]>,
+    channels: Channels,
     runs: bool,
     /// What changes after how many turns.
     changes: SmallVec<[(u64, bool); 4]>,
@@ -48,10 +51,17 @@ pub(super) struct Studio<'a> {
 }
 
 impl Recorder {
-    pub(super) fn new(id: RecordingId, channels: SmallVec<[SmallVec<[Place; 2]>; 2]>) -> Recorder {
+    pub(super) fn new(id: RecordingId, channels: Channels) -> Recorder {
         let buffer = Vec::with_capacity(PORTION * channels.len() * Narrowband::SILENT.0.len() * WIDTH);
         let changes = SmallVec::from_slice(&[(u64::from(LATE_BY), true)]);
         Recorder { id, channels, runs: false, changes, turns: 0, frames: 0, buffer }
+    }
+
+    /// Others are heard in it from now on; a channel more or less than before there is not.
+    pub(super) fn tap(&mut self, channels: Channels) {
+        if channels.len() == self.channels.len() {
+            self.channels = channels;
+        }
     }
 
     /// Whether this stream is heard in it.

@@ -333,10 +333,6 @@ impl Stream {
         });
     }
 
-    pub(super) fn is_bridged(&self) -> bool {
-        matches!(self.activity, Activity::Bridged(_))
-    }
-
     pub(super) fn statistics(&self) -> Statistics {
         let (counted, lost, jitter) = (self.incoming.counted(), self.incoming.lost(), self.incoming.jitter());
         let round_trip = self.reporting.round_trip;

@@ -75,6 +75,11 @@ pub enum Decision {
     Announcement(config::Announcement),
     /// A room in which all hear each other.
     Conference(config::Conference),
+    /// Applications of this context are told, and one of them answers.
+    Application {
+        /// The context.
+        context: String,
+    },
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -138,6 +143,18 @@ impl Router {
         routed
     }
 
+    /// Out over one trunk, whatever the dial plan says; `None`: there is no such trunk.
+    pub fn by_trunk(
+        &mut self,
+        config: &Config,
+        name: &str,
+        number: String,
+        now: Instant,
+    ) -> Option<Decision> {
+        let trunk = config.trunks.iter().find(|trunk| trunk.name.eq_ignore_ascii_case(name))?;
+        Some(self.lead_out(config, std::slice::from_ref(&trunk.name), number, now))
+    }
+
     /// A target did not answer or said that it cannot: it goes last for a while.
     pub fn target_failed(&mut self, target: &Target, now: Instant) {
         self.health.failed(target, now);
@@ -160,6 +177,7 @@ impl Router {
             }
             App::Announcement(announcement) => Decision::Announcement(announcement.clone()),
             App::Conference(conference) => Decision::Conference(conference.clone()),
+            App::Application { context } => Decision::Application { context: context.clone() },
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

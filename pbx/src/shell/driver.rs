@@ -8,9 +8,12 @@
 use super::host::{Host, Udp};
 use super::recordings::Recordings;
 use super::records;
+use super::rwi::{Admission, Lines};
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
+use super::webhook::Hook;
 use super::{log, media_loop, sounds};
+use crate::boundary::FromClient;
 use crate::cdr;
 use crate::config::{Config, Limits};
 use crate::media;
@@ -96,6 +99,8 @@ pub(super) enum Order {
     Stop,
     /// How things stand.
     Snapshot(oneshot::Sender<Snapshot>),
+    /// A client of RWI shows its token.
+    Knock { token: Option<String>, answer: oneshot::Sender<Admission> },
 }
 
 /// What the loop is made of.
@@ -126,6 +131,10 @@ pub(super) struct Driver<H: Host, C, M> {
     orders: mpsc::Receiver<Order>,
     records: records::Queue,
     recordings: Recordings,
+    lines: Lines,
+    hook: Hook,
+    /// What clients of RWI have said.
+    said: mpsc::Receiver<FromClient>,
     statistics: Statistics,
     report_at: Instant,
     resolving: usize,
@@ -148,11 +157,14 @@ enum Wake<S> {
     Arrival(Arrival<S>),
     Media(media::Event),
     Order(Order),
+    Client(FromClient),
 }
 
 impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
     pub(super) fn new(parts: Parts<H, C, M>) -> Driver<H, C, M> {
         let streams = Streams::new(parts.host.clone(), parts.arrive.clone(), bounds_of(&parts.limits));
+        let (lines, said) = Lines::new();
+        let hook = Hook::start(&parts.host);
         let recordings = Recordings::start(&parts.host, parts.arrive.clone());
         let report_at = parts.host.now() + STATISTICS_EVERY;
         Driver {
@@ -167,6 +179,9 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             orders: parts.orders,
             records: parts.records,
             recordings,
+            lines,
+            hook,
+            said,
             statistics: Statistics::default(),
             report_at,
             resolving: 0,
@@ -198,6 +213,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         let mut more = self.take_datagrams(now);
         more |= self.take_arrivals(now);
         more |= self.take_media_events(now);
+        more |= self.take_clients(now);
         while let Ok(order) = self.orders.try_recv() {
             self.on_order(order, now);
         }
@@ -213,6 +229,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Wake::Arrival(arrival) => self.on_arrival(arrival, now),
             Wake::Media(event) => self.on_media_event(event, now),
             Wake::Order(order) => self.on_order(order, now),
+            Wake::Client(said) => self.on_client(said, now),
         }
     }
 
@@ -306,6 +323,23 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         true
     }
 
+    fn take_clients(&mut self, now: Instant) -> bool {
+        for _ in 0..ARRIVALS_A_TURN {
+            match self.said.try_recv() {
+                Ok(said) => self.on_client(said, now),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    fn on_client(&mut self, said: FromClient, now: Instant) {
+        // One that was cut off is gone already, whatever it still says.
+        if self.lines.hears(&said) {
+            self.core.receive(Input::Rwi(said), now);
+        }
+    }
+
     fn on_media_event(&mut self, event: media::Event, now: Instant) {
         self.statistics.on_media(&event);
         match event {
@@ -342,6 +376,10 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Order::Snapshot(answer) => {
                 let _ = answer.send(self.snapshot(now));
             }
+            Order::Knock { token, answer } => {
+                let client = self.lines.knock(answer);
+                self.core.receive(Input::Rwi(FromClient::Knock { client, token }), now);
+            }
         }
     }
 
@@ -373,6 +411,12 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
+                Output::Webhook { to, text } => self.hook.post(*to, text),
+                Output::Rwi(output) => {
+                    if let Some(gone) = self.lines.send(output) {
+                        self.core.receive(Input::Rwi(FromClient::Gone(gone)), now);
+                    }
+                }
                 Output::Drained => self.progress = Progress::Over,
             }
         }
@@ -465,6 +509,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Some(event) = self.media_events.recv() => Wake::Media(event),
             Some(arrival) = self.arrivals.recv() => Wake::Arrival(arrival),
             Some(order) = self.orders.recv() => Wake::Order(order),
+            Some(said) = self.said.recv() => Wake::Client(said),
             () = tokio::time::sleep(patience) => Wake::Look,
         }
     }

@@ -1,4 +1,4 @@
-//! The HTTP side: GET /health, /metrics, /stats; POST /reload from this machine.
+//! The HTTP side: GET /health, /metrics, /stats; POST /reload from this machine; /rwi/v1 for applications.
 //!
 //! Each connection is a task of the host's, so that a crash ends it. The loop that owns the core is asked for its figures
 //! when somebody wants them: an answer proves that it turns, and nobody holds a lock.
@@ -6,6 +6,7 @@
 use super::host::{Host, Listener};
 use super::metrics;
 use super::program::{Handle, ReloadError};
+use super::rwi;
 use crate::time::Duration;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -63,7 +64,8 @@ pub(super) async fn serve<H: Host>(host: H, mut listener: H::Listener, handle: H
                 .header_read_timeout(HEAD_LIMIT)
                 .max_buf_size(HEAD_BYTES)
                 .auto_date_header(false)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+                .with_upgrades();
             if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_LIMIT, serving).await {
                 tracing::debug!(%remote, %error, "HTTP connection ended");
             }
@@ -77,6 +79,7 @@ fn routes<H: Host>(host: H, handle: Handle<H>) -> Router {
         .route("/metrics", get(metrics_page))
         .route("/stats", get(stats))
         .route("/reload", post(reload))
+        .route("/rwi/v1", get(rwi::connect::<H>))
         .with_state(handle)
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(host, with_date::<H>))
@@ -118,11 +121,11 @@ async fn reload<H: Host>(
     }
 }
 
-fn ended() -> Response {
+pub(super) fn ended() -> Response {
     refusal(StatusCode::SERVICE_UNAVAILABLE, &ReloadError::Ended.to_string())
 }
 
-fn refusal(status: StatusCode, why: &str) -> Response {
+pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
     (status, Json(json!({ "error": why }))).into_response()
 }
 

@@ -149,21 +149,26 @@ impl Drop for LineWriter<'_> {
 pub(super) fn event(event: &Event) {
     let call_id = event.call_id.as_deref();
     match &event.what {
-        What::CallIncoming { caller, dialled } => tracing::info!(call_id, %caller, %dialled, "call incoming"),
+        What::CallIncoming { caller, dialled, .. } => {
+            tracing::info!(call_id, %caller, %dialled, "call incoming");
+        }
+        What::CallCreated { caller, dialled, context } => {
+            tracing::info!(call_id, %caller, %dialled, %context, "call ordered");
+        }
         What::CallRinging => tracing::debug!(call_id, "call ringing"),
         What::CallAnswered { by } => tracing::info!(call_id, %by, "call answered"),
         // Its record says it with everything else.
-        What::CallEnded { status, reason } => tracing::debug!(call_id, status, %reason, "call ended"),
+        What::CallEnded { status, reason, .. } => tracing::debug!(call_id, status, %reason, "call ended"),
         What::NotPlayed { file, reason } => {
             tracing::warn!(call_id, file = %file.display(), reason, "a sound cannot be played");
         }
-        What::RecordingStarted { file } => {
+        What::RecordingStarted { file, .. } => {
             tracing::info!(call_id, file = %file.display(), "recording");
         }
-        What::RecordingEnded { file, length } => {
+        What::RecordingEnded { file, length, .. } => {
             tracing::info!(call_id, file = %file.display(), seconds = length.as_secs_f64(), "recorded");
         }
-        What::RecordingFailed { file, reason } => {
+        What::RecordingFailed { file, reason, .. } => {
             tracing::error!(call_id, file = %file.display(), reason, "a recording has ended too early");
         }
         What::Dtmf { digit, by } => tracing::info!(call_id, %digit, by, "key pressed"),
@@ -173,6 +178,7 @@ pub(super) fn event(event: &Event) {
             tracing::warn!(%user, %source, "authentication failed")
         }
         What::Blocked { source } => tracing::warn!(%source, "source blocked"),
+        what => tracing::debug!(call_id, ?what, "event"),
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `sounds` | what calls play, from files |
 //! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
+//! | `rwi`, `webhook` | applications over WebSockets; events by POST |
 //! | [`log`], [`notify`] | log lines; systemd |
 
 pub mod driver;
@@ -32,9 +33,11 @@ pub mod program;
 pub mod real;
 mod recordings;
 mod records;
+mod rwi;
 mod sounds;
 mod start_error;
 mod statistics;
 mod streams;
 #[cfg(test)]
 mod test_host;
+mod webhook;

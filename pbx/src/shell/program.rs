@@ -7,6 +7,7 @@ pub use super::start_error::{Listen, StartError};
 
 use super::driver::{Core, Driver, MediaPlane, Order, Parts};
 use super::host::{Disk, Host, Listener, Udp};
+use super::rwi::Admission;
 use super::statistics::Snapshot;
 use super::streams::Arrival;
 use super::{http, journal, records};
@@ -264,6 +265,18 @@ impl<H: Host> Handle<H> {
     pub(super) async fn snapshot(&self) -> Option<Snapshot> {
         let (answer, answered) = oneshot::channel();
         self.give(Order::Snapshot(answer)).await.ok()?;
+        answered.await.ok()
+    }
+
+    /// Where it runs.
+    pub(super) fn host(&self) -> &H {
+        &self.host
+    }
+
+    /// A client of RWI shows its token; `None` when the program has ended.
+    pub(super) async fn knock(&self, token: Option<String>) -> Option<Admission> {
+        let (answer, answered) = oneshot::channel();
+        self.give(Order::Knock { token, answer }).await.ok()?;
         answered.await.ok()
     }
 

@@ -46,6 +46,15 @@ async fn was_sent(scene: &mut Scene, method: String, expected: usize) {
     assert_eq!(sent, expected);
 }
 
+#[then(expr = "{word} to {actor} says {string}")]
+async fn says(scene: &mut Scene, method: String, actor: Actor, line: String) {
+    let is_said = async move |stage: &mut Stage| {
+        let host = stage.phone(&actor.0).await.address();
+        stage.trace().messages_to(host).iter().any(|text| text.starts_with(&method) && text.contains(&line))
+    };
+    assert!(scene.world.play(is_said).await, "no such message was sent");
+}
+
 #[then(expr = "{string} was sent once")]
 async fn was_sent_once(scene: &mut Scene, beginning: String) {
     let sent = scene.world.with(move |stage| stage.trace().count(&beginning)).await;

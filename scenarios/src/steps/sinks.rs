@@ -1,10 +1,13 @@
 //! Servers that keep what they are given; what the operator is answered by any server.
 
 use crate::scene::Scene;
-use crate::words::Misbehaviour;
+use crate::words::{Misbehaviour, Span};
 use cucumber::{given, then, when};
+use pbx::time::Duration;
 use serde_json::json;
+use simulator::agents::application;
 use simulator::agents::http::Server;
+use simulator::agents::notation::is_within;
 use simulator::agents::sink::Sink;
 use simulator::stage::Stage;
 use simulator::web::{Page, Question};
@@ -13,6 +16,30 @@ use simulator::web::{Page, Question};
 #[when(expr = "the sink {fault}")]
 async fn misbehaves(scene: &mut Scene, what: Misbehaviour) {
     with(scene, move |sink| sink.misbehave(what.fault, what.times)).await;
+}
+
+#[given(expr = "events are posted to the sink")]
+async fn are_posted(scene: &mut Scene) {
+    are_posted_within(scene, Span(Duration::from_secs(5))).await;
+}
+
+#[given(expr = "events are posted to the sink within {span}")]
+async fn are_posted_within(scene: &mut Scene, patience: Span) {
+    let plan = async move |stage: &mut Stage| {
+        let server = stage.sink("sink").address();
+        let millis = patience.0.as_millis();
+        let table = format!("\n[rwi.webhook]\nurl = \"http://{server}/events\"\ntimeout_ms = {millis}\n");
+        stage.replan(|plan| plan.tables.push_str(&table)).await;
+    };
+    scene.world.play(plan).await;
+}
+
+#[then(expr = "the sink has been told of {string}")]
+async fn has_been_told_of(scene: &mut Scene, text: String) {
+    let expected = application::event(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let posted = with(scene, Server::<Sink>::posted).await;
+    let events: Vec<_> = posted.iter().filter_map(|asked| asked.json()).collect();
+    assert!(events.iter().any(|event| is_within(&expected, event)), "it was told {events:?}");
 }
 
 #[when(expr = "the operator posts {int} report(s) to the sink")]

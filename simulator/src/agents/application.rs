@@ -7,7 +7,7 @@ use crate::network::SimHost;
 use pbx::rng::Rng;
 use pbx::shell::host::Host;
 use pbx::time::Instant;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,17 +20,51 @@ pub const PATH: &str = "/rwi/v1";
 /// Messages that are remembered; who is told more has lost its mind.
 const REMEMBERED: usize = 100_000;
 
-/// An event as people write it: `call.answered leg_a`.
+/// An event as people write it, its name, its call and its facts: `call.answered leg_a by=bob`.
 pub fn event(text: &str) -> Result<Value, String> {
-    notation::node(text, "event", &[("*", "call_id")])
+    let Value::Object(mut event) = notation::node(text, "event", &[("*", "call_id")])? else {
+        return Err(format!("{text} is no event"));
+    };
+    if !notation::is_json(text) {
+        let is_fact = |name: &str| !matches!(name, "event" | "call_id" | "seq" | "context");
+        let names: Vec<String> = event.keys().filter(|name| is_fact(name)).cloned().collect();
+        let facts: Map<String, Value> =
+            names.into_iter().filter_map(|name| event.remove_entry(&name)).collect();
+        if !facts.is_empty() {
+            event.insert("data".to_owned(), Value::Object(facts));
+        }
+    }
+    Ok(Value::Object(event))
 }
 
-/// A command as people write it, its action and its parameters: `call.answer call_id=leg_a`.
+/// A command as people write it, its action and its parameters: `media.play call_id=leg_a source.type=ringback`. What has a
+/// dot stands within the other; commas make a list.
 pub fn command(text: &str) -> Result<(String, Value), String> {
     match notation::words(text)? {
-        (action, said, params) if said.is_empty() => Ok((action.to_owned(), Value::Object(params))),
+        (action, said, params) if said.is_empty() => Ok((action.to_owned(), nested(params))),
         (_, said, _) => Err(format!("{said} is no parameter: it has no name")),
     }
+}
+
+fn nested(params: Map<String, Value>) -> Value {
+    let mut all = Map::new();
+    for (name, value) in params {
+        let value = match value {
+            Value::String(text) if text.contains(',') => text.split(',').map(Value::from).collect(),
+            Value::String(text) if text.starts_with('[') => {
+                serde_json::from_str(&text).unwrap_or(Value::String(text))
+            }
+            value => value,
+        };
+        match name.split_once('.') {
+            Some((outer, inner)) => {
+                let within = all.entry(outer).or_insert_with(|| json!({}));
+                within[inner] = value;
+            }
+            None => drop(all.insert(name, value)),
+        }
+    }
+    Value::Object(all)
 }
 
 /// How its connection is.
@@ -175,9 +209,25 @@ impl Application {
     }
 
     /// The last reply to any command.
-    pub fn last_reply(&self) -> Option<Value> {
+    pub fn last_told_reply(&self) -> Option<Told> {
         let desk = self.desk();
-        desk.told.iter().rfind(|told| told.what["response"].is_string()).map(|told| told.what.clone())
+        desk.told.iter().rfind(|told| told.what["response"].is_string()).cloned()
+    }
+
+    /// What `$name` in a text stands for: what it was told last under that name; `$incoming` is the call that came in last.
+    pub fn remember(&self, text: &str) -> String {
+        let told = self.told();
+        let mut text = text.to_owned();
+        while let Some(at) = text.find('$') {
+            let name: String =
+                text[at + 1..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let value = told.iter().rev().find_map(|told| match name.as_str() {
+                "incoming" if told.what["event"] == "call.incoming" => told.what["call_id"].as_str(),
+                _ => told.what["data"][&name].as_str(),
+            });
+            text.replace_range(at..=at + name.len(), value.unwrap_or("unheard-of"));
+        }
+        text
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -110,7 +110,12 @@ impl Stage {
         sink
     }
 
-    /// The application of this name.
+    /// The applications by name.
+    pub fn applications(&self) -> &BTreeMap<String, Application> {
+        &self.agents.applications
+    }
+
+    /// The application of this name. The first time it is asked for there is one, which is not connected.
     pub fn application(&mut self, name: &str) -> Application {
         if let Some(known) = self.agents.applications.get(name) {
             return known.clone();

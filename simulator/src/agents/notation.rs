@@ -54,8 +54,11 @@ pub(super) fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|error| format!("{text} is no JSON: {error}"))
 }
 
-/// Numbers and truths are such, everything else is a text.
+/// Numbers and truths are such, everything else is a text; so is what stands in brackets.
 fn value_of(text: &str) -> Value {
+    if let Some(text) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        return Value::from(text);
+    }
     match serde_json::from_str(text) {
         Ok(value @ (Value::Bool(_) | Value::Number(_) | Value::Null)) => value,
         _ => Value::from(text),

@@ -72,6 +72,8 @@ struct Agreed {
     remote: Option<SocketAddr>,
     law: Law,
     payload_type: u8,
+    /// What may come: every codec that both have listed (RFC 3264 section 6.1).
+    listed: Vec<(u8, Law)>,
     event_type: Option<u8>,
     direction: Direction,
 }
@@ -131,6 +133,11 @@ impl Voice {
             remote: agreement.remote.rtp,
             law,
             payload_type: codec.payload_type,
+            listed: agreement
+                .codecs
+                .iter()
+                .filter_map(|codec| Some((codec.payload_type, Law::named(&codec.name)?)))
+                .collect(),
             event_type: agreement.telephone_event.as_ref().map(|codec| codec.payload_type),
             direction: agreement.direction,
         });
@@ -248,8 +255,8 @@ impl Voice {
         let (Some(agreed), Ok(view)) = (&self.agreed, View::of(bytes)) else { return };
         let payload = &bytes[view.payload];
         let Header { payload_type, timestamp, ssrc, .. } = view.header;
-        if payload_type == agreed.payload_type {
-            let law = agreed.law;
+        let listed = agreed.listed.iter().find(|(listed, _)| *listed == payload_type);
+        if let Some((_, law)) = listed.copied() {
             self.hearing.receive(ssrc, timestamp, payload.iter().map(|code| law.decode(*code)), now);
         } else if Some(payload_type) == agreed.event_type
             && let Some(key) =

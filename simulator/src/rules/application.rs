@@ -26,7 +26,10 @@ pub(super) const RULES: &[Rule] = &[
 fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
     for record in evidence.records {
-        *records.entry(record["sip_call_id"].as_str().unwrap_or_default()).or_default() += 1;
+        // A call that was ordered and that nobody has answered is known by its own name alone.
+        let names = [&record["sip_call_id"], &record["call_id"]];
+        let name = names.into_iter().filter_map(Value::as_str).find(|name| !name.is_empty());
+        *records.entry(name.unwrap_or_default()).or_default() += 1;
     }
     let end = evidence.log.end;
     for (call_id, count) in &records {
@@ -70,10 +73,21 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
             continue;
         }
         let seen = Seen::of(evidence, &calls, call_id, session);
+        // Nobody has called: the PBX has, by order of an application.
+        if seen.invited.is_none() && is_ordered(&calls, call_id, evidence.pbx) {
+            continue;
+        }
         for what in seen.differences(evidence, record) {
             findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
         }
     }
+}
+
+/// Whether the PBX has begun this call itself.
+fn is_ordered(calls: &Calls<'_>, call_id: &str, pbx: IpAddr) -> bool {
+    let first =
+        calls.get(call_id).and_then(|messages| messages.iter().find(|message| message.asks("INVITE")));
+    first.is_some_and(|invite| invite.from.ip() == pbx)
 }
 
 /// All messages by Call-ID.

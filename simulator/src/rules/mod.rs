@@ -238,12 +238,14 @@ impl<'a> Evidence<'a> {
         log.is_calm &= !run.stood_still;
         let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
+        let mut partners = relay::partners(&sessions.all, run.pbx);
+        relay::part(&mut partners, &sessions.all, run);
         Evidence {
             run,
             outages: Evidence::outages(run),
             packets: &opened.packets,
             opened,
-            partners: relay::partners(&sessions.all, run.pbx),
+            partners,
             calls: calls.collect(),
             wrongs: OnceCell::new(),
             pbx: run.pbx,

@@ -3,11 +3,12 @@
 use super::flow::{Flow, Rtp};
 use super::media::{key, keys_in};
 use super::session::{End, SLACK, Session, in_force};
-use super::{Evidence, Findings, Rule};
+use super::{Evidence, Findings, Rule, Run};
 use crate::ear;
 use pbx::audio::Law;
 use pbx::rtp::event;
 use pbx::time::{Duration, Instant};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
@@ -63,6 +64,21 @@ pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> 
         }
     }
     partners
+}
+
+/// Who was called by the PBX and has a record of its own was called by order of an application, or came into its hands: whom
+/// it hears is for the application to say, and not to be read from who was answered when.
+pub(super) fn part(partners: &mut [Option<usize>], sessions: &[Session], run: &Run<'_>) {
+    let records = run.records.unwrap_or_default();
+    let own: BTreeSet<&str> = records.iter().filter_map(|record| record["sip_call_id"].as_str()).collect();
+    for (at, session) in sessions.iter().enumerate() {
+        if session.hosts[0] == run.pbx
+            && own.contains(session.call_id.as_str())
+            && let Some(other) = partners[at].take()
+        {
+            partners[other] = None;
+        }
+    }
 }
 
 /// One direction of a call of two: what a telephone sends to the PBX, and what the PBX sends to the other telephone.

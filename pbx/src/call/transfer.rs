@@ -1,0 +1,389 @@
+//! A call goes to somebody else: blindly, or after whoever has it has talked to that one.
+//!
+//! Three take part (RFC 5589): the *transferee*, who goes; the *transferor*, whom it talks to and who leaves; the *target*.
+//! The target is rung as a call of its own, the consultation. Whatever goes wrong, transferee and transferor talk again as
+//! before, if both are still there.
+
+use super::Context;
+use super::call::{Call, Origin};
+use super::calls::Calls;
+use super::command::{Answer, Code, Originate, Refusal, Ticket, done, done_with};
+use super::controlled::Doing;
+use crate::boundary::What;
+use crate::cdr::EndedBy;
+use crate::dialog::RequestId;
+use crate::media::RoomId;
+use crate::route::Decision;
+use crate::sip::{Method, Name, Request};
+use crate::time::Duration;
+use std::collections::BTreeMap;
+
+/// Transfers that are under way, by the name of the consultation.
+#[derive(Default)]
+pub(super) struct Transfers(BTreeMap<String, Transfer>);
+
+struct Transfer {
+    transferee: RoomId,
+    transferor: Option<RoomId>,
+    target: String,
+    consultation: Consultation,
+    /// It is completed as soon as the target answers.
+    blind: bool,
+}
+
+/// With whom is talked before.
+enum Consultation {
+    /// Somebody who is rung, and whether it has answered.
+    Call(RoomId, bool),
+    /// An application of the dial plan: it answers at once, and nobody talks to it before.
+    Application(Decision),
+}
+
+/// A REFER that is under way.
+#[derive(Debug)]
+pub(super) struct Referral {
+    pub(super) target: String,
+    /// Until it is answered.
+    pub(super) request: Option<RequestId>,
+}
+
+impl Transfers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Calls {
+    /// The transferee is put on hold and the target is rung; the transferor talks to it first.
+    pub(crate) fn transfer_attended(
+        &mut self,
+        call_id: &str,
+        target: &str,
+        patience: Duration,
+        context: &mut Context,
+    ) -> Answer {
+        let (transferee, consultation) = self.begin_transfer(call_id, target, patience, false, context)?;
+        self.with(transferee, context, |call, context| call.hold(None, None, context));
+        self.tune(transferee, context);
+        done_with([("original_call_id", call_id.into()), ("consultation_call_id", consultation.into())])
+    }
+
+    /// The target is rung, and gets the transferee when it answers; the transferor is hung up then.
+    pub(crate) fn transfer_blind(
+        &mut self,
+        call_id: &str,
+        target: &str,
+        patience: Duration,
+        context: &mut Context,
+    ) -> Answer {
+        let (_, consultation) = self.begin_transfer(call_id, target, patience, true, context)?;
+        if let Some(Transfer { consultation: Consultation::Application(_), .. }) =
+            self.transfers.0.get(&consultation)
+        {
+            self.complete(&consultation, context);
+        }
+        done_with([("call_id", call_id.into()), ("transfer_call_id", consultation.into())])
+    }
+
+    /// Transferee and target talk, and the transferor is hung up.
+    pub(crate) fn complete_transfer(
+        &mut self,
+        call_id: &str,
+        consultation: &str,
+        context: &mut Context,
+    ) -> Answer {
+        let transfer = self.transfers.0.get(consultation).ok_or_else(|| no_transfer(consultation))?;
+        if self.room_of(call_id) != Some(transfer.transferee) {
+            return Err(Refusal::new(
+                Code::InvalidParams,
+                format!("{consultation:?} is no consultation of {call_id:?}"),
+            ));
+        }
+        if let Consultation::Call(_, false) = transfer.consultation {
+            return Err(Refusal::state(format!("{:?} has not answered yet", transfer.target)));
+        }
+        self.complete(consultation, context);
+        done()
+    }
+
+    /// The consultation is over, and transferee and transferor talk again.
+    pub(crate) fn cancel_transfer(&mut self, consultation: &str, context: &mut Context) -> Answer {
+        let transfer = self.transfers.0.remove(consultation).ok_or_else(|| no_transfer(consultation))?;
+        if let Consultation::Application(_) = transfer.consultation {
+            end_of(consultation, "cancelled", context);
+        }
+        self.fail(transfer, 487, "cancelled", context);
+        done()
+    }
+
+    fn begin_transfer(
+        &mut self,
+        call_id: &str,
+        target: &str,
+        patience: Duration,
+        blind: bool,
+        context: &mut Context,
+    ) -> Result<(RoomId, String), Refusal> {
+        let transferee = self.room_of(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
+        let call = self.call(transferee).ok_or_else(|| Refusal::no_call(call_id))?;
+        let caller = call.facts.caller.clone();
+        let of_context = call.context().to_owned();
+        let transferor = match call.in_hand()?.doing {
+            Doing::Bridged(peer) => Some(peer),
+            Doing::Parked => None,
+            Doing::Mixed(_) => return Err(Refusal::state("more than two talk")),
+        };
+        if self.transfers.0.values().any(|transfer| transfer.transferee == transferee) {
+            return Err(Refusal::state("the call is being transferred already"));
+        }
+        let consultation = format!("consult-{call_id}-{}", context.rng.token(4));
+        let order = Originate {
+            call_id: Some(consultation.clone()),
+            destination: target.to_owned(),
+            caller_id: Some(caller),
+            patience,
+            context: of_context,
+            headers: Vec::new(),
+            record: None,
+            music: None,
+        };
+        let (_, decision) = self.destination(&order, context)?;
+        let with = match decision {
+            Decision::Extension { .. } | Decision::Trunk { .. } => {
+                self.originate(order, context)?;
+                let room =
+                    self.room_of(&consultation).ok_or_else(|| Refusal::state("the target cannot be rung"))?;
+                Consultation::Call(room, false)
+            }
+            Decision::NotFound | Decision::Reject { .. } => {
+                return Err(Refusal::new(Code::InvalidParams, format!("target: {target:?} leads nowhere")));
+            }
+            application => Consultation::Application(application),
+        };
+        let is_application = matches!(with, Consultation::Application(_));
+        let transfer =
+            Transfer { transferee, transferor, target: target.to_owned(), consultation: with, blind };
+        self.transfers.0.insert(consultation.clone(), transfer);
+        context.tell(call_id, What::TransferAccepted { target: target.to_owned() });
+        if is_application && !blind {
+            context.tell(&consultation, What::CallAnswered { by: target.to_owned() });
+        }
+        Ok((transferee, consultation))
+    }
+
+    /// A call was answered or is over: whoever waits for it goes on.
+    pub(super) fn on_changed(&mut self, room: RoomId, context: &mut Context) {
+        let is_up = self.call(room).is_some_and(|call| call.controlled().is_some());
+        let names: Vec<String> = self.transfers.0.keys().cloned().collect();
+        for name in names {
+            let Some(transfer) = self.transfers.0.get_mut(&name) else { continue };
+            match &mut transfer.consultation {
+                Consultation::Call(target, answered) if *target == room && is_up && !*answered => {
+                    *answered = true;
+                    let (transferor, blind) = (transfer.transferor, transfer.blind);
+                    match transferor {
+                        _ if blind => self.complete(&name, context),
+                        Some(transferor) => drop(self.bridge(transferor, room, context)),
+                        None => {}
+                    }
+                }
+                Consultation::Call(target, answered) if *target == room && !is_up => {
+                    let status = if *answered { 200 } else { 0 };
+                    if let Some(transfer) = self.transfers.0.remove(&name) {
+                        let status = self.call(room).and_then(|call| call.final_status()).unwrap_or(status);
+                        self.fail(transfer, status, "the target is gone", context);
+                    }
+                }
+                _ if transfer.transferee == room && !is_up => {
+                    if let Some(transfer) = self.transfers.0.remove(&name) {
+                        self.on_transferee_gone(&name, &transfer, context);
+                    }
+                }
+                _ if transfer.transferor == Some(room) && !is_up => transfer.transferor = None,
+                _ => {}
+            }
+        }
+    }
+
+    fn complete(&mut self, consultation: &str, context: &mut Context) {
+        let consultation_name = consultation.to_owned();
+        let Some(transfer) = self.transfers.0.remove(consultation) else { return };
+        let Transfer { transferee, transferor, target, consultation, .. } = transfer;
+        self.release(transferee, context);
+        match consultation {
+            Consultation::Call(room, _) => {
+                if self.bridge(transferee, room, context).is_err() {
+                    return;
+                }
+            }
+            Consultation::Application(decision) => {
+                self.part(transferee, None, context);
+                self.with(transferee, context, |call, context| call.be_served(decision, context));
+                end_of(&consultation_name, "the call was transferred", context);
+            }
+        }
+        if let Some(name) = self.name_of(transferee) {
+            context.tell(&name, What::Transferred { target });
+        }
+        if let Some(transferor) = transferor {
+            self.with(transferor, context, |call, context| {
+                call.end(EndedBy::Pbx, "the call was transferred", None, context);
+            });
+        }
+    }
+
+    /// As it was before, if both are still there.
+    fn fail(&mut self, transfer: Transfer, status: u16, reason: &str, context: &mut Context) {
+        let Transfer { transferee, transferor, target: _, consultation, .. } = transfer;
+        if let Consultation::Call(room, _) = consultation {
+            self.with(room, context, |call, context| {
+                if !call.has_ended() {
+                    call.end(EndedBy::Pbx, reason, None, context);
+                }
+            });
+        }
+        self.release(transferee, context);
+        if let Some(transferor) = transferor
+            && self.call(transferee).and_then(|call| call.doing()) != Some(Doing::Bridged(transferor))
+        {
+            // Who is gone in between is told of by its own end.
+            drop(self.bridge(transferee, transferor, context));
+        }
+        self.tune(transferee, context);
+        if let Some(name) = self.name_of(transferee) {
+            context.tell(&name, What::TransferFailed { status, reason: reason.to_owned() });
+        }
+    }
+
+    /// Nobody is left to be transferred: a target that still rings is not to, one that talks to the transferor may go on.
+    fn on_transferee_gone(&mut self, name: &str, transfer: &Transfer, context: &mut Context) {
+        if let Consultation::Application(_) = transfer.consultation {
+            end_of(name, "the transferee has hung up", context);
+        }
+        if let Consultation::Call(room, false) = transfer.consultation {
+            self.with(room, context, |call, context| {
+                call.end(EndedBy::Caller, "the transferee has hung up", None, context);
+            });
+        }
+    }
+
+    /// Takes a call off hold, as soon as that can be.
+    fn release(&mut self, room: RoomId, context: &mut Context) {
+        self.with(room, context, |call, context| call.release(context));
+    }
+}
+
+impl Call {
+    /// Asks the telephone itself to go to the target (REFER, RFC 3515); the answer comes with its response, and NOTIFY says
+    /// what became of it.
+    pub(super) fn refer(&mut self, target: &str, ticket: Ticket, context: &mut Context) -> Option<Answer> {
+        let domain = context.config.sip.domain.clone();
+        let controlled = match self.in_hand() {
+            Ok(controlled) => controlled,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        if controlled.referral.is_some() {
+            return Some(Err(Refusal::state("the telephone was asked already")));
+        }
+        let address = match target.strip_suffix("@local") {
+            Some(user) => format!("{user}@{domain}"),
+            None => target.to_owned(),
+        };
+        let session = self.caller.session?;
+        let headers = vec![
+            ("Refer-To".to_owned(), format!("<{address}>")),
+            ("Referred-By".to_owned(), format!("<sip:pbx@{domain}>")),
+        ];
+        let sent = context.agent.request_within(session, Method::Refer, headers, None, context.now);
+        context.own_request(sent);
+        let controlled = self.controlled()?;
+        controlled.referral = Some(Referral { target: target.to_owned(), request: Some(sent) });
+        controlled.sent.wait_for(sent, ticket);
+        None
+    }
+
+    /// The answer to REFER has come.
+    pub(super) fn on_referred(&mut self, request: RequestId, accepted: bool, context: &mut Context) {
+        let Some(controlled) = self.controlled() else { return };
+        let Some(referral) = &mut controlled.referral else { return };
+        if referral.request != Some(request) {
+            return;
+        }
+        referral.request = None;
+        let target = referral.target.clone();
+        if !accepted {
+            controlled.referral = None;
+        } else {
+            context.tell(&self.facts.call_id, What::TransferAccepted { target });
+        }
+    }
+
+    /// NOTIFY on its leg: of a transfer, or of something that somebody may want to know. `false`: nobody does.
+    pub(super) fn on_notify(&mut self, request: &Request, context: &mut Context) -> bool {
+        if self.controlled().is_none() {
+            return false;
+        }
+        let event = request.headers().get(Name::Event).unwrap_or_default().to_owned();
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        let is_of_referral =
+            event.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("refer"));
+        let referral =
+            self.controlled().and_then(|controlled| controlled.referral.take_if(|_| is_of_referral));
+        let Some(referral) = referral else {
+            let content_type = request.headers().get(Name::ContentType).unwrap_or_default().to_owned();
+            context.tell(&self.facts.call_id, What::NotifyReceived { event, content_type, body });
+            return true;
+        };
+        match status_of_fragment(&body) {
+            Some(status) if status >= 300 => {
+                let reason = "the target has refused".to_owned();
+                context.tell(&self.facts.call_id, What::TransferFailed { status, reason });
+            }
+            Some(status) if status >= 200 => {
+                context.tell(&self.facts.call_id, What::Transferred { target: referral.target });
+                self.end(EndedBy::Pbx, "the call was transferred", None, context);
+            }
+            Some(_) | None => {
+                if let Some(controlled) = self.controlled() {
+                    controlled.referral = Some(referral);
+                }
+            }
+        }
+        true
+    }
+
+    /// A text has come on its leg.
+    pub(super) fn tell_of_message(&self, request: &Request, context: &mut Context) {
+        let content_type = request.headers().get(Name::ContentType).unwrap_or("text/plain").to_owned();
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        context.tell(&self.facts.call_id, What::MessageReceived { content_type, body });
+    }
+
+    /// What its applications call the group it belongs to.
+    pub(super) fn context(&self) -> &str {
+        match &self.origin {
+            Origin::Application(order) => &order.context,
+            Origin::Caller => &self.of_context,
+        }
+    }
+
+    /// What the other side was told, or said, when it ended unanswered.
+    fn final_status(&self) -> Option<u16> {
+        self.facts.end.as_ref().filter(|_| self.facts.answered.is_none()).map(|end| end.status)
+    }
+}
+
+/// A consultation that was no call is over.
+fn end_of(consultation: &str, why: &str, context: &mut Context) {
+    context.tell(consultation, What::CallEnded { by: EndedBy::Pbx, status: 200, reason: why.to_owned() });
+}
+
+/// The status in a `message/sipfrag` (RFC 3420).
+fn status_of_fragment(body: &str) -> Option<u16> {
+    let line = body.lines().find(|line| line.starts_with("SIP/2.0 "))?;
+    line.split(' ').nth(1)?.parse().ok()
+}
+
+fn no_transfer(consultation: &str) -> Refusal {
+    Refusal::new(Code::CallNotFound, format!("there is no consultation {consultation:?}"))
+}

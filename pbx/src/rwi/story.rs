@@ -1,0 +1,259 @@
+//! What happened, as an event is written: its name, its facts; once for all who are told, whatever number they give it.
+
+use crate::boundary::{Event, What};
+use crate::config::Dialect;
+use crate::time::WallClock;
+use serde_json::{Map, Value, json};
+
+/// An event that can be told.
+pub(super) struct Told {
+    name: &'static str,
+    /// The name in the other dialect.
+    flat_name: String,
+    /// What stands before the number and behind it.
+    head: String,
+    tail: String,
+    flat: String,
+}
+
+impl Told {
+    /// `None`: of no interest to applications.
+    pub(super) fn new(event: &Event, context: Option<&str>, clock: &WallClock) -> Option<Told> {
+        let (name, data) = story(&event.what)?;
+        let flat_name = flat_name(name);
+        let mut head = format!("{{\"event\":{}", Value::from(name));
+        let mut flat = Map::new();
+        flat.insert("event_type".into(), flat_name.clone().into());
+        if let Some(call_id) = &event.call_id {
+            head.push_str(&format!(",\"call_id\":{}", Value::from(call_id.as_str())));
+            flat.insert("call_id".into(), call_id.clone().into());
+        }
+        head.push_str(",\"seq\":");
+        let mut tail = format!(",\"timestamp\":\"{}\"", clock.rfc3339(event.at));
+        if let Some(context) = context {
+            tail.push_str(&format!(",\"context\":{}", Value::from(context)));
+        }
+        tail.push_str(&format!(",\"data\":{data}}}"));
+        if let Value::Object(data) = data {
+            flat.extend(data);
+        }
+        flatten(name, &mut flat, context);
+        Some(Told { name, flat_name, head, tail, flat: Value::Object(flat).to_string() })
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self, dialect: Dialect) -> &str {
+        match dialect {
+            Dialect::Tandem => self.name,
+            Dialect::RustPbx => &self.flat_name,
+        }
+    }
+
+    /// The frame with this number.
+    pub(super) fn frame(&self, seq: u64, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Tandem => format!("{}{seq}{}", self.head, self.tail),
+            Dialect::RustPbx => self.flat.clone(),
+        }
+    }
+}
+
+/// The names of all events, each with the facts it has and when it comes.
+pub(super) const STORIES: [(&str, &str, &str); 38] = [
+    ("call.incoming", "caller, dialled", "somebody has called a number of the context"),
+    ("call.created", "caller, dialled", "a call was originated"),
+    ("call.ringing", "", "the other side rings (180)"),
+    ("call.early_media", "", "the other side can be heard before it answers"),
+    ("call.answered", "by", "it was answered, by whom"),
+    ("call.busy", "sip_status", "an originated call met a busy telephone (486, 600)"),
+    ("call.no_answer", "sip_status", "nobody has answered an originated call in time (408, 480)"),
+    ("call.failed", "sip_status", "an originated call was refused otherwise"),
+    ("call.bridged", "leg_a, leg_b", "two calls hear each other"),
+    ("call.unbridged", "leg_a, leg_b", "they no longer do; leg_a is still up"),
+    ("call.transfer.accepted", "target", "a transfer is under way"),
+    ("call.transferred", "target", "it was done"),
+    ("call.transfer.failed", "sip_status, reason", "it was not; everything is as before"),
+    ("call.dtmf", "digit, by", "a key was pressed: `rfc4733`, `info` or `inband`"),
+    ("call.hangup", "reason, by, sip_status", "the call is over; nothing more comes of it"),
+    ("dtmf.collected", "digits", "the keys that were to be gathered"),
+    ("dtmf.collection_timeout", "digits", "fewer keys than there should be"),
+    ("media.play.started", "track_id", "something is heard"),
+    ("media.play.finished", "track_id, interrupted", "it is no longer heard"),
+    ("media.play.failed", "file, reason", "a file of the dial plan cannot be played"),
+    ("media.hold.started", "", "the call is on hold"),
+    ("media.hold.stopped", "", "it is on hold no longer"),
+    ("record.started", "recording_id, file", "a recording began"),
+    ("record.paused", "recording_id", "it pauses"),
+    ("record.resumed", "recording_id", "it goes on"),
+    ("record.stopped", "recording_id, duration_secs, file", "it is complete"),
+    ("record.failed", "recording_id, reason, file", "it ended too early; what is in the file is whole"),
+    ("supervisor.listen.started", "supervisor_call_id, target_call_id", "a supervisor hears a talk"),
+    ("supervisor.whisper.started", "supervisor_call_id, target_call_id", "it is heard by the target"),
+    ("supervisor.barge.started", "supervisor_call_id, target_call_id", "it is heard by both"),
+    (
+        "supervisor.takeover.started",
+        "supervisor_call_id, target_call_id",
+        "it has taken the place of the target",
+    ),
+    ("supervisor.mode.stopped", "supervisor_call_id, target_call_id", "it takes part no longer"),
+    ("conference.created", "conf_id", "there is a conference"),
+    ("conference.destroyed", "conf_id", "it is over"),
+    ("conference.member.joined", "conf_id", "a call came into it"),
+    ("conference.member.left", "conf_id", "a call left it"),
+    ("conference.member.muted", "conf_id", "a member is heard no longer"),
+    ("conference.member.unmuted", "conf_id", "it is heard again"),
+];
+
+/// The names of what was received on a leg, which are told like [`STORIES`].
+pub(super) const RECEIVED: [(&str, &str, &str); 2] = [
+    ("sip.message.received", "content_type, body", "MESSAGE came on its leg"),
+    ("sip.notify.received", "event, content_type, body", "NOTIFY came on its leg"),
+];
+
+fn story(what: &What) -> Option<(&'static str, Value)> {
+    let pair = |supervisor: &str, target: &str| json!({ "supervisor_call_id": supervisor, "target_call_id": target });
+    Some(match what {
+        What::CallIncoming { caller, dialled, .. } => {
+            ("call.incoming", json!({ "caller": caller, "dialled": dialled }))
+        }
+        What::CallCreated { caller, dialled, .. } => {
+            ("call.created", json!({ "caller": caller, "dialled": dialled }))
+        }
+        What::CallRinging => ("call.ringing", json!({})),
+        What::CallEarlyMedia => ("call.early_media", json!({})),
+        What::CallAnswered { by } => ("call.answered", json!({ "by": by })),
+        What::CallUnanswered { status } => {
+            let name = match status {
+                486 | 600 => "call.busy",
+                408 | 480 => "call.no_answer",
+                _ => "call.failed",
+            };
+            (name, json!({ "sip_status": status }))
+        }
+        What::CallBridged { leg_a, leg_b } => ("call.bridged", json!({ "leg_a": leg_a, "leg_b": leg_b })),
+        What::CallUnbridged { leg_a, leg_b } => ("call.unbridged", json!({ "leg_a": leg_a, "leg_b": leg_b })),
+        What::TransferAccepted { target } => ("call.transfer.accepted", json!({ "target": target })),
+        What::Transferred { target } => ("call.transferred", json!({ "target": target })),
+        What::TransferFailed { status, reason } => {
+            ("call.transfer.failed", json!({ "sip_status": status, "reason": reason }))
+        }
+        What::Dtmf { digit, by } => ("call.dtmf", json!({ "digit": digit, "by": by })),
+        What::CallEnded { by, status, reason } => {
+            ("call.hangup", json!({ "reason": reason, "by": by, "sip_status": status }))
+        }
+        What::KeysCollected { keys } => ("dtmf.collected", json!({ "digits": keys })),
+        What::KeysMissing { keys } => ("dtmf.collection_timeout", json!({ "digits": keys })),
+        What::PlayStarted { track } => ("media.play.started", json!({ "track_id": track })),
+        What::PlayFinished { track, interrupted } => {
+            ("media.play.finished", json!({ "track_id": track, "interrupted": interrupted }))
+        }
+        What::NotPlayed { file, reason } => ("media.play.failed", json!({ "file": file, "reason": reason })),
+        What::HoldStarted => ("media.hold.started", json!({})),
+        What::HoldStopped => ("media.hold.stopped", json!({})),
+        What::RecordingStarted { recording, file } => {
+            ("record.started", json!({ "recording_id": recording, "file": file }))
+        }
+        What::RecordingPaused { recording } => ("record.paused", json!({ "recording_id": recording })),
+        What::RecordingResumed { recording } => ("record.resumed", json!({ "recording_id": recording })),
+        What::RecordingEnded { recording, file, length } => (
+            "record.stopped",
+            json!({ "recording_id": recording, "duration_secs": length.as_secs_f64(), "file": file }),
+        ),
+        What::RecordingFailed { recording, file, reason } => {
+            ("record.failed", json!({ "recording_id": recording, "reason": reason, "file": file }))
+        }
+        What::SupervisionStarted { supervisor, target, part } => {
+            let name = match *part {
+                "listen" => "supervisor.listen.started",
+                "whisper" => "supervisor.whisper.started",
+                _ => "supervisor.barge.started",
+            };
+            (name, pair(supervisor, target))
+        }
+        What::SupervisorTookOver { supervisor, target } => {
+            ("supervisor.takeover.started", pair(supervisor, target))
+        }
+        What::SupervisionStopped { supervisor, target } => {
+            ("supervisor.mode.stopped", pair(supervisor, target))
+        }
+        What::ConferenceCreated { conference } => ("conference.created", json!({ "conf_id": conference })),
+        What::ConferenceDestroyed { conference } => {
+            ("conference.destroyed", json!({ "conf_id": conference }))
+        }
+        What::ConferenceJoined { conference } => {
+            ("conference.member.joined", json!({ "conf_id": conference }))
+        }
+        What::ConferenceLeft { conference } => ("conference.member.left", json!({ "conf_id": conference })),
+        What::ConferenceMuted { conference, muted: true } => {
+            ("conference.member.muted", json!({ "conf_id": conference }))
+        }
+        What::ConferenceMuted { conference, muted: false } => {
+            ("conference.member.unmuted", json!({ "conf_id": conference }))
+        }
+        What::MessageReceived { content_type, body } => {
+            ("sip.message.received", json!({ "content_type": content_type, "body": body }))
+        }
+        What::NotifyReceived { event, content_type, body } => {
+            ("sip.notify.received", json!({ "event": event, "content_type": content_type, "body": body }))
+        }
+        What::Registered { .. }
+        | What::Unregistered { .. }
+        | What::AuthenticationFailed { .. }
+        | What::Blocked { .. } => return None,
+    })
+}
+
+/// The name as clients of RustPBX know it.
+fn flat_name(name: &str) -> String {
+    match name {
+        "call.incoming" => "call_created".to_owned(),
+        "call.failed" => "call_no_answer".to_owned(),
+        "call.dtmf" => "dtmf".to_owned(),
+        "conference.member.joined" => "conference_member_joined".to_owned(),
+        name => name.replace('.', "_"),
+    }
+}
+
+/// The facts as clients of RustPBX know them.
+fn flatten(name: &str, flat: &mut Map<String, Value>, context: Option<&str>) {
+    match name {
+        "call.incoming" | "call.created" => {
+            if let Some(dialled) = flat.remove("dialled") {
+                flat.insert("callee".into(), dialled);
+            }
+            let direction = if name == "call.incoming" { "inbound" } else { "outbound" };
+            flat.insert("direction".into(), direction.into());
+            flat.insert("context".into(), context.unwrap_or_default().into());
+            flat.insert("trunk".into(), Value::Null);
+            flat.insert("sip_headers".into(), json!({}));
+        }
+        "call.hangup" => {
+            if let Some(by) = flat.remove("by") {
+                flat.insert("hangup_by".into(), if by == "pbx" { "system".into() } else { by });
+            }
+        }
+        // It names its two calls and no other.
+        "call.bridged" => drop(flat.remove("call_id")),
+        "call.unbridged" => {
+            flat.remove("leg_a");
+            flat.remove("leg_b");
+        }
+        "call.transfer.accepted" | "call.transferred" => {
+            if let Some(target) = flat.remove("target") {
+                flat.insert("transfer_target".into(), target);
+            }
+        }
+        "call.dtmf" => {
+            flat.remove("by");
+            flat.insert("leg_id".into(), Value::Null);
+            flat.insert("extra".into(), Value::Null);
+        }
+        "media.play.started" | "media.play.finished" => drop(flat.insert("leg_id".into(), Value::Null)),
+        "record.stopped" => {
+            if let Some(file) = flat.remove("file") {
+                flat.insert("filename".into(), file);
+            }
+        }
+        _ => {}
+    }
+}
