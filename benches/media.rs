@@ -11,6 +11,7 @@ use pbx::sdp::{Agreement, Codec, Direction, Protection, RemoteAudio};
 use pbx::srtp::{MasterKey, Suite};
 use pbx::time::{Duration, Instant, WallClock};
 use pbx::tone::dtmf::Detector;
+use pbx::tone::scan::Instruments;
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -164,9 +165,21 @@ fn drain(engine: &mut Engine) -> usize {
 }
 
 fn listen(c: &mut Criterion) {
-    let (mut detector, frame) = (Detector::default(), [0x5a; 160]);
+    let (mut detector, mut instruments) = (Detector::default(), Instruments::default());
+    // A second in which the pitch goes up and down.
+    let sweep = |n: u32| {
+        Law::Mu.encode((8_000.0 * (f64::from(n) / 20.0 + (f64::from(n) / 900.0).sin()).sin()) as i16)
+    };
+    let sound: Vec<u8> = (0..8_000).map(sweep).collect();
+    let mut frames = sound.chunks(160).cycle();
     c.bench_function("tone/listen to 20 ms", |b| {
-        b.iter(|| detector.receive(black_box(&frame).iter().map(|code| Law::Mu.decode(*code))));
+        b.iter(|| {
+            let frame = black_box(frames.next().unwrap_or_default());
+            let mut heard = 0;
+            let samples = frame.iter().map(|code| Law::Mu.decode(*code));
+            detector.receive(samples, &mut instruments, |_| heard += 1);
+            heard
+        });
     });
 }
 

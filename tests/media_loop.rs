@@ -6,7 +6,8 @@
     reason = "a test in real time, where failing is its answer"
 )]
 
-use pbx::media::{Command, Event, Latching, RoomId, Settings, Source, Statistics, StreamId};
+use pbx::audio::Gain;
+use pbx::media::{Command, Event, Latching, MixId, RoomId, Settings, Source, Statistics, StreamId};
 use pbx::sdp::{Agreement, Codec, Direction, RemoteAudio};
 use pbx::shell::media_loop::{self, Media};
 use pbx::time::{Instant, WallClock};
@@ -63,6 +64,50 @@ fn an_echo_comes_back_and_noise_does_not() {
     assert_eq!(alice.hears(), [5; 160]);
     assert!(alice.is_quiet() && stranger.is_quiet());
     assert_eq!(world.close(1).packets_refused, 3);
+}
+
+#[test]
+fn streams_of_two_workers_that_are_joined_hear_each_other() {
+    let world = World::start();
+    let (alice, bob) = (Phone::new(), Phone::new());
+    let (a, b) = (world.open_in(RoomId(1), 1, &alice), world.open_in(RoomId(2), 2, &bob));
+    world.media.send(RoomId(1), Command::Bridge(StreamId(1), StreamId(2)));
+    for n in 0..50u16 {
+        alice.says(a, n, &[n as u8; 160]);
+        bob.says(b, n, &[!n as u8; 160]);
+        assert_eq!(bob.hears(), [n as u8; 160], "what alice said");
+        assert_eq!(alice.hears(), [!n as u8; 160], "what bob said");
+    }
+    // Commands of either room find them.
+    world.media.send(RoomId(2), Command::Close(StreamId(2)));
+    world.expect(|event| matches!(event, Event::Closed(StreamId(2), _)));
+    assert_eq!(world.close(1).packets_received, 50);
+}
+
+#[test]
+fn who_comes_from_another_worker_is_heard_in_a_conference() {
+    let world = World::start();
+    let phones = [Phone::new(), Phone::new(), Phone::new()];
+    let mix = MixId(1);
+    let ports: Vec<SocketAddr> = (1..)
+        .zip(&phones)
+        .map(|(id, phone)| {
+            let local = world.open_in(RoomId(id), id, phone);
+            let join = Command::Join { mix, stream: StreamId(id), voice: Gain::UNITY };
+            world.media.send(RoomId(id), join);
+            local
+        })
+        .collect();
+    // The first two speak, loud and without a pause; the third one listens.
+    let is_heard = (0..200u16).any(|n| {
+        for (phone, port) in phones.iter().zip(&ports).take(2) {
+            phone.says(*port, n, &[0x80; 160]);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        // Both together are twice as loud as one: louder than any code but the loudest.
+        phones[2].hears()[80] == 0x80 && phones[0].hears()[80] == 0x80 && phones[1].hears()[80] == 0x80
+    });
+    assert!(is_heard, "each hears the others, wherever they were");
 }
 
 #[test]
@@ -129,8 +174,12 @@ impl World {
 
     /// A stream that has agreed with `phone`; where its RTP is.
     fn open(&self, id: u64, phone: &Phone) -> SocketAddr {
+        self.open_in(RoomId(7), id, phone)
+    }
+
+    fn open_in(&self, room: RoomId, id: u64, phone: &Phone) -> SocketAddr {
         let local = free_ports();
-        self.order(open(id, local));
+        self.media.send(room, open(id, local));
         self.expect(|event| matches!(event, Event::Opened(opened) if opened.0 == id));
         self.order(Command::Agree {
             stream: StreamId(id),

@@ -38,6 +38,16 @@ Feature: Conferences
     And alice hears carol among others
     And bob does not hear bob
 
+  Scenario: What the network loses or brings late leaves no hole
+    Given a conference at "8000"
+    And alice and bob have registered
+    And bob says nothing
+    When alice calls "8000"
+    And bob calls "8000"
+    And 3 % of what alice sends is lost and the rest takes up to 30 ms longer
+    And 10 seconds pass
+    Then bob hears alice in one piece
+
   Scenario: Who has left is not heard any longer
     Given a conference at "8000"
     And alice, bob and carol have registered

@@ -14,9 +14,10 @@ Feature: Recordings
     Given the calls of alice are recorded
     And bob's telephone answers at once
     And alice and bob have registered
+    And alice says nothing
+    And bob says nothing
     When alice calls bob
     And 1 second passes
-    And bob says nothing
     And alice says, one after the other
       | for       | tone    |
       | 1 second  | nothing |
@@ -26,6 +27,16 @@ Feature: Recordings
     And alice hangs up
     And 1 second passes
     Then the recording is 6 seconds long
+    And on channel 1 of the recording is 900 Hz from 2 seconds to 4 seconds, and nothing else
+
+  Scenario: What the network loses or brings late leaves no hole
+    Given the calls of alice are recorded
+    And alice talks to bob
+    When 3 % of what alice sends is lost and the rest takes up to 30 ms longer
+    And 10 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then alice is heard on channel 1 of the recording in one piece
 
   Scenario: A pause leaves no gap and no sound
     Given the calls of bob are recorded

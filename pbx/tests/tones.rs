@@ -101,6 +101,14 @@ fn what_counts_as_no_key_is_told_with_its_reason() {
         let keys = told["events"].as_array().expect("events").iter().filter(|event| event["type"] == "dtmf");
         assert_eq!(keys.count(), 0, "{told}");
     }
+    let echo = "[[channel]]\ntones = [{ at_ms = 200, digits = \"5\" }, { at_ms = 330, digits = \"5\", level_dbm0 = -18 }]";
+    let file = desk.make("echo", echo);
+    let told: Value = serde_json::from_str(&tones(&["detect", "--json", &file]).said(0)).expect("JSON");
+    assert_eq!(
+        (&told["events"][0]["digit"], &told["rejected"][0]["reason"]),
+        (&"5".into(), &"echo".into()),
+        "{told}"
+    );
     let three = "[[channel]]\ntones = [{ at_ms = 200, digits = \"5\" }, { at_ms = 200, frequencies = [1000], for_ms = 80 }]";
     let file = desk.make("speech", three);
     let told: Value = serde_json::from_str(&tones(&["detect", "--json", &file]).said(0)).expect("JSON");

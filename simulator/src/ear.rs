@@ -3,7 +3,9 @@
 //! Samples are those of 16 bits at 8000 Hz, narrowband telephony.
 
 use pbx::audio::NARROWBAND;
+use pbx::tone::scan;
 use std::f64::consts::TAU;
+use std::ops::Range;
 
 /// Below this root mean square nobody hears anything: about -60 dBm0.
 const SILENCE: f64 = 25.0;
@@ -13,6 +15,9 @@ const BLOCK: usize = 160;
 
 /// The share of the power that a tone has which is heard clearly; the rest is what the codec adds.
 const CLEARLY: f64 = 0.6;
+
+/// The share that it has when nothing is missing in it, though something may have been made up for.
+const WHOLE: f64 = 0.985;
 
 /// The root mean square.
 pub fn loudness(samples: &[i16]) -> f64 {
@@ -40,6 +45,20 @@ pub fn presence(samples: &[i16], frequency: f64) -> f64 {
     let blocks = samples.chunks_exact(BLOCK);
     let count = blocks.len().max(1);
     blocks.filter(|block| share(block, frequency) > CLEARLY).count() as f64 / count as f64
+}
+
+/// Where a sine of `frequency` Hz is heard, once and without a hole; else what is heard instead.
+pub fn one_piece(samples: &[i16], frequency: f64) -> Result<Range<usize>, String> {
+    let sound: Vec<f32> = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
+    let tones = scan::tones(&sound);
+    let [tone] = tones.as_slice() else { return Err(format!("{} tones are heard: {tones:?}", tones.len())) };
+    let place = tone.start..tone.end;
+    // What was silent for a while takes as much from the share as it lasted.
+    let share = share(&samples[place.clone()], frequency);
+    match share > WHOLE {
+        true => Ok(place),
+        false => Err(format!("{frequency} Hz have {share:.3} of the power from {place:?}: {tone:?}")),
+    }
 }
 
 /// The frequency of the sine near `frequency`, by how far its phase moves from the first half to the second.

@@ -7,6 +7,7 @@ use pbx::media::{
     Command, Engine, Latching, MixId, Output, Port, RecordingId, Settings, Source, StreamId, Tap,
 };
 use pbx::rtp::Header;
+use pbx::rtp::jitter::{Buffer, Next};
 use pbx::sdp::{Agreement, Codec, Direction, Protection, RemoteAudio};
 use pbx::srtp::{MasterKey, Suite};
 use pbx::time::{Duration, Instant, WallClock};
@@ -129,6 +130,67 @@ fn a_packet_in_the_other_law_or_sealed_allocates_nothing() {
     }
 }
 
+#[test]
+fn a_jitter_buffer_allocates_nothing() {
+    let mut buffer = Buffer::default();
+    let mut play = |packets: std::ops::Range<u16>| {
+        let mut played = 0;
+        for n in packets {
+            // One of seven is lost, of the others each third comes two packets late, and one of fifty far too late.
+            let late = if n % 50 == 9 { 9 } else { 2 * u16::from(n % 3 == 0) };
+            for late in [(n.wrapping_sub(late)), n] {
+                if n % 7 != 3 {
+                    buffer.put(&header(late), (), &[0x55; 160]);
+                }
+            }
+            played += usize::from(matches!(buffer.take(), Next::Packet { .. }));
+        }
+        played
+    };
+    play(0..3_000);
+    let before = allocations();
+    let played = play(3_000..6_000);
+    let allocated = allocations() - before;
+    assert!(played > 2_000, "{played} packets");
+    assert_eq!(allocated, 0, "for {played} packets");
+}
+
+#[test]
+fn a_conference_over_a_bad_network_allocates_nothing() {
+    let (mut engine, ports) = engine_with(20);
+    for port in &ports {
+        let (mix, stream, voice) = (MixId(1), port.stream(), Gain::UNITY);
+        engine.command(Command::Join { mix, stream, voice }, Instant::START);
+    }
+    let lossy = |n: u64| if n % 7 == 3 { None } else { Some(n ^ u64::from(n % 5 < 2)) };
+    talk_as(&mut engine, &ports, 0..500, lossy);
+    let before = allocations();
+    let sent = talk_as(&mut engine, &ports, 500..1000, lossy);
+    let allocated = allocations() - before;
+    assert!(sent >= 500 * ports.len(), "{sent} packets");
+    assert_eq!(allocated, 0, "for {sent} packets");
+}
+
+#[test]
+fn packets_that_are_cut_to_another_length_allocate_nothing() {
+    let (mut engine, ports) = engine_with(100);
+    for pair in ports.chunks(2) {
+        let mut shorter = Box::new(agreement(pair[1].stream(), "PCMU"));
+        (shorter.ptime, shorter.remote.maxptime) = (10, Some(10));
+        let stream = pair[1].stream();
+        let agree = Command::Agree { stream, agreement: shorter, timeout: None, detect_dtmf: false };
+        engine.command(agree, Instant::START);
+        engine.command(Command::Bridge(pair[0].stream(), stream), Instant::START);
+    }
+    let speakers: Vec<Port> = ports.iter().copied().step_by(2).collect();
+    talk(&mut engine, &speakers, 0..500);
+    let before = allocations();
+    let sent = talk(&mut engine, &speakers, 500..1000);
+    let allocated = allocations() - before;
+    assert!(sent >= 2 * 500 * speakers.len(), "{sent} packets: twice as many as came");
+    assert_eq!(allocated, 0, "for {sent} packets");
+}
+
 /// What is allocated in ten seconds in which everybody talks, after ten others.
 fn allocations_of_ten_seconds(engine: &mut Engine, ports: &[Port]) -> usize {
     talk(engine, ports, 0..500);
@@ -139,6 +201,16 @@ fn allocations_of_ten_seconds(engine: &mut Engine, ports: &[Port]) -> usize {
 
 /// Everybody sends these packets; returns how many were sent on, made and reported.
 fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) -> usize {
+    talk_as(engine, ports, packets, Some)
+}
+
+/// The same; the network brings another packet instead, or none.
+fn talk_as(
+    engine: &mut Engine,
+    ports: &[Port],
+    packets: std::ops::Range<u64>,
+    fate: impl Fn(u64) -> Option<u64>,
+) -> usize {
     let mut sent = 0;
     for n in packets {
         let now = Instant::from_millis(n * 20);
@@ -146,6 +218,7 @@ fn talk(engine: &mut Engine, ports: &[Port], packets: std::ops::Range<u64>) -> u
             engine.handle_timeout(now);
         }
         for port in ports {
+            let Some(n) = fate(n) else { continue };
             let mut packet = [0x55; 172];
             packet[..12].copy_from_slice(&header(n as u16).to_bytes());
             let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);

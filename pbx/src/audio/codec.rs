@@ -13,6 +13,10 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// Samples a second of a wideband codec.
 pub const WIDEBAND: u32 = 16_000;
 
+/// The clock of Opus.
+#[cfg(feature = "opus")]
+const OPUS_CLOCK: u32 = 48_000;
+
 /// A codec that is understood and made here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
@@ -21,11 +25,19 @@ pub enum Coding {
     /// `G722` at 64 kbit/s.
     #[cfg(feature = "g722")]
     G722,
+    /// `opus` (RFC 7587).
+    #[cfg(feature = "opus")]
+    Opus,
 }
 
 impl Coding {
     /// The codec of an encoding name as in `a=rtpmap`, with its clock rate and channels; `None` when it is only passed on.
     pub fn named(name: &str, clock_rate: u32, channels: u8) -> Option<Coding> {
+        // It is always announced with two channels, whatever it has (RFC 7587 section 7).
+        #[cfg(feature = "opus")]
+        if name.eq_ignore_ascii_case("opus") && (clock_rate, channels) == (OPUS_CLOCK, 2) {
+            return Some(Coding::Opus);
+        }
         if (clock_rate, channels) != (NARROWBAND, 1) {
             return None;
         }
@@ -42,12 +54,32 @@ impl Coding {
             Coding::G711(_) => NARROWBAND,
             #[cfg(feature = "g722")]
             Coding::G722 => WIDEBAND,
+            #[cfg(feature = "opus")]
+            Coding::Opus => WIDEBAND,
         }
     }
 
-    /// Units a second of its RTP timestamps. Those of G.722 are 8000, half its samples (RFC 3551 section 4.5.2).
+    /// Units a second of its RTP timestamps. Those of G.722 are 8000, half its samples (RFC 3551 section 4.5.2), those of Opus
+    /// 48000, whatever its samples (RFC 7587 section 4.1).
     pub const fn clock_rate(self) -> u32 {
-        NARROWBAND
+        match self {
+            Coding::G711(_) => NARROWBAND,
+            #[cfg(feature = "g722")]
+            Coding::G722 => NARROWBAND,
+            #[cfg(feature = "opus")]
+            Coding::Opus => OPUS_CLOCK,
+        }
+    }
+
+    /// The packet time that is nearest to the wanted one and not longer; the shortest there is, where all are longer. Opus knows
+    /// only some (RFC 6716 section 2.1.4).
+    pub fn packet_time(self, wanted: Duration) -> Duration {
+        #[cfg(feature = "opus")]
+        if self == Coding::Opus {
+            let known = [60, 40, 20, 10].map(Duration::from_millis);
+            return known.into_iter().find(|known| *known <= wanted).unwrap_or(known[3]);
+        }
+        wanted
     }
 
     /// The samples of one [`FRAME`].
@@ -61,6 +93,8 @@ impl Coding {
             Coding::G711(law) => Some(law),
             #[cfg(feature = "g722")]
             Coding::G722 => None,
+            #[cfg(feature = "opus")]
+            Coding::Opus => None,
         }
     }
 }
@@ -74,6 +108,8 @@ enum Decoding {
     G711(Law),
     #[cfg(feature = "g722")]
     G722(Box<super::g722::Decoder>),
+    #[cfg(feature = "opus")]
+    Opus(Box<super::opus::Decoder>),
 }
 
 impl Decoder {
@@ -83,6 +119,8 @@ impl Decoder {
             Coding::G711(law) => Decoding::G711(law),
             #[cfg(feature = "g722")]
             Coding::G722 => Decoding::G722(Box::default()),
+            #[cfg(feature = "opus")]
+            Coding::Opus => Decoding::Opus(Box::default()),
         })
     }
 
@@ -92,6 +130,8 @@ impl Decoder {
             Decoding::G711(law) => out.extend(payload.iter().map(|code| law.decode(*code))),
             #[cfg(feature = "g722")]
             Decoding::G722(decoder) => decoder.decode(payload, out),
+            #[cfg(feature = "opus")]
+            Decoding::Opus(decoder) => decoder.decode(payload, out),
         }
     }
 }
@@ -105,6 +145,8 @@ enum Encoding {
     G711(Law),
     #[cfg(feature = "g722")]
     G722(Box<super::g722::Encoder>),
+    #[cfg(feature = "opus")]
+    Opus(Box<super::opus::Encoder>),
 }
 
 impl Encoder {
@@ -114,15 +156,19 @@ impl Encoder {
             Coding::G711(law) => Encoding::G711(law),
             #[cfg(feature = "g722")]
             Coding::G722 => Encoding::G722(Box::default()),
+            #[cfg(feature = "opus")]
+            Coding::Opus => Encoding::Opus(Box::default()),
         })
     }
 
-    /// Appends the payload of what is said next; whole milliseconds of it.
+    /// Appends the payload of what is said next: a packet time of it, as [`Coding::packet_time`] has them.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         match &mut self.0 {
             Encoding::G711(law) => out.extend(samples.iter().map(|sample| law.encode(*sample))),
             #[cfg(feature = "g722")]
             Encoding::G722(encoder) => encoder.encode(samples, out),
+            #[cfg(feature = "opus")]
+            Encoding::Opus(encoder) => encoder.encode(samples, out),
         }
     }
 }
@@ -147,6 +193,8 @@ mod tests {
             Coding::G711(Law::A),
             #[cfg(feature = "g722")]
             Coding::G722,
+            #[cfg(feature = "opus")]
+            Coding::Opus,
         ];
         for coding in all {
             let (mut encoder, mut decoder) = (Encoder::new(coding), Decoder::new(coding));
@@ -160,7 +208,11 @@ mod tests {
                 let samples: Vec<i16> =
                     (0..coding.frame()).map(|n| said(frame * coding.frame() + n)).collect();
                 encoder.encode(&samples, &mut payload);
-                assert_eq!(payload.len(), 160, "{coding:?}: each of them has 64 kbit/s");
+                match coding {
+                    #[cfg(feature = "opus")]
+                    Coding::Opus => assert!((20..160).contains(&payload.len()), "{} bytes", payload.len()),
+                    _ => assert_eq!(payload.len(), 160, "{coding:?} has 64 kbit/s"),
+                }
                 decoder.decode(&payload, &mut heard);
             }
             // What the filters of a codec hold back is the same for all frequencies.
@@ -169,7 +221,7 @@ mod tests {
                 pairs.map(|(n, sample)| (f64::from(*sample) - f64::from(said(n - late))).powi(2)).sum::<f64>()
                     / 4000.0
             };
-            let least = (0..64).map(error).fold(f64::MAX, f64::min).sqrt();
+            let least = (0..256).map(error).fold(f64::MAX, f64::min).sqrt();
             assert!(least < amplitude(-10.0) / 20.0, "{coding:?} is off by {least:.0}");
         }
     }

@@ -1,12 +1,14 @@
-//! What is heard where a packet is missing: the last period of the voice goes on, ever softer, until there is silence.
+//! What is heard where a packet is missing: the last period of the voice goes on, ever softer, until there is silence. Where it
+//! is not known that anything is missing, because nothing follows, it is soon silent.
 
 /// Samples that are remembered: 40 ms at 16000 samples a second.
 const MEMORY: usize = 640;
 /// The lowest and the highest voice that goes on, in Hz.
 const LOWEST: u32 = 66;
 const HIGHEST: u32 = 400;
-/// How long it goes on, in milliseconds.
+/// How long it goes on in place of what was lost, and where nobody may have gone on speaking, in milliseconds.
 const FADE: u32 = 60;
+const PAUSE: u32 = 20;
 /// How long what comes back is mixed with what would have gone on, in milliseconds.
 const OVERLAP: u32 = 4;
 
@@ -26,6 +28,8 @@ struct Missing {
     period: usize,
     /// Samples made so far.
     made: usize,
+    /// Samples after which it is silent.
+    fade: usize,
 }
 
 impl Concealer {
@@ -36,7 +40,8 @@ impl Concealer {
 
     /// The sound that came. Where some was missing before it, its beginning is made to fit what was heard instead.
     pub fn heard(&mut self, samples: &mut [i16]) {
-        if let Some(missing) = self.missing.take() {
+        // Who begins to speak in silence is heard from the first sample on.
+        if let Some(missing) = self.missing.take().filter(|missing| missing.made < missing.fade) {
             let overlap = (OVERLAP * self.rate / 1000) as usize;
             let count = overlap.min(samples.len());
             for (n, sample) in samples.iter_mut().take(count).enumerate() {
@@ -48,19 +53,33 @@ impl Concealer {
         self.remember(samples);
     }
 
-    /// Appends so many samples in place of what did not come.
+    /// Appends so many samples in place of what was lost.
     pub fn conceal(&mut self, count: usize, out: &mut Vec<i16>) {
-        let missing = self.missing.unwrap_or_else(|| Missing { period: self.period(), made: 0 });
+        self.stand_in_for(count, FADE, out);
+    }
+
+    /// Appends so many samples in which perhaps nobody speaks.
+    pub fn pause(&mut self, count: usize, out: &mut Vec<i16>) {
+        self.stand_in_for(count, PAUSE, out);
+    }
+
+    fn stand_in_for(&mut self, count: usize, fade: u32, out: &mut Vec<i16>) {
+        let missing = self.missing.unwrap_or_else(|| match self.memory.iter().all(|sample| *sample == 0) {
+            true => Missing { period: 1, made: 0, fade: 0 },
+            false => Missing { period: self.period(), made: 0, fade: (fade * self.rate / 1000) as usize },
+        });
         out.extend((0..count).map(|n| self.stand_in(missing, missing.made + n)));
         self.missing = Some(Missing { made: missing.made.saturating_add(count), ..missing });
     }
 
     /// Sample number `n` of what stands in.
     fn stand_in(&self, missing: Missing, n: usize) -> i16 {
-        let fade = (FADE * self.rate / 1000) as usize;
-        let left = fade.saturating_sub(n) as i32;
+        let left = missing.fade.saturating_sub(n);
+        if left == 0 {
+            return 0;
+        }
         let sample = self.memory[MEMORY - missing.period + n % missing.period];
-        (i32::from(sample) * left / fade as i32) as i16
+        (i32::from(sample) * left as i32 / missing.fade as i32) as i16
     }
 
     /// The period of the voice: the shift by which what was heard is most like itself.
@@ -131,6 +150,22 @@ mod tests {
         let steps = made.iter().chain(&back).zip(made[1..].iter().chain(&back));
         let steepest = steps.map(|(a, b)| (i32::from(*a) - i32::from(*b)).abs()).max().unwrap_or(0);
         assert!(steepest < 4000, "a step of {steepest}");
+    }
+
+    #[test]
+    fn a_pause_is_silent_soon_and_what_follows_it_is_as_it_was_said() {
+        let mut concealer = Concealer::new(8_000);
+        for n in 0..10 {
+            concealer.heard(&mut voice(n * 160, 160, 8_000));
+        }
+        let mut made = Vec::new();
+        concealer.pause(320, &mut made);
+        assert!(
+            made[..80].iter().any(|sample| *sample != 0) && made[160..].iter().all(|sample| *sample == 0)
+        );
+        let (mut next, said) = (voice(77, 160, 8_000), voice(77, 160, 8_000));
+        concealer.heard(&mut next);
+        assert_eq!(next, said);
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod frame;
 #[cfg(feature = "g722")]
 mod g722;
 mod laws;
+#[cfg(feature = "opus")]
+mod opus;
 pub mod recording;
 pub mod resample;
 pub mod wav;

@@ -1,7 +1,7 @@
 //! The codecs of a leg in view of the other one: what both can do first, then what can be made of it here.
 
 use super::Context;
-use crate::audio::{Coding, Law};
+use crate::audio::Coding;
 use crate::config::Dtmf;
 use crate::route::Caller;
 use crate::sdp::{Agreement, Codec, RemoteAudio, offerable};
@@ -58,9 +58,7 @@ impl Context {
     /// The codecs that the PBX can make and understand itself, in order of preference, then keys.
     pub(super) fn own_codecs(&self) -> Vec<Codec> {
         let keys = self.config.media.enable_dtmf.then(|| Codec::telephone_event(101));
-        // What is played is played in G.711.
-        let is_played = |codec: &Codec| Law::named(&codec.name).is_some();
-        self.own_sounds().filter(is_played).chain(keys).collect()
+        self.own_sounds().chain(keys).collect()
     }
 
     /// What a leg is offered where the other one has listed `remote`: the same, so that nothing has to be converted; behind

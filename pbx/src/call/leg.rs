@@ -134,11 +134,13 @@ impl Leg {
     #[must_use]
     pub(super) fn open_failed(&mut self, context: &mut Context) -> bool {
         const ATTEMPTS: u8 = 8;
-        let Port::Opening { port, attempts, .. } = self.port else {
+        let Port::Opening { stream, port, attempts } = self.port else {
             return false;
         };
         context.ports.taken_by_others(port, context.now);
         self.port = Port::Closed;
+        // Nobody needs to know any longer where it was.
+        context.media(Command::Close(stream));
         attempts + 1 < ATTEMPTS && self.open(context, attempts + 1)
     }
 

@@ -61,7 +61,7 @@ impl Agreed {
         let direction = agreement.direction;
         let codecs = agreement.codecs.iter().map(Format::of_codec);
         let event = agreement.telephone_event.iter().map(Format::of_codec);
-        Agreed {
+        let mut agreed = Agreed {
             rtp: agreement.remote.rtp,
             rtcp: agreement.remote.rtcp,
             sends: agreement.remote.rtp.is_some()
@@ -73,7 +73,11 @@ impl Agreed {
             protection: agreement.protection.clone(),
             formats: codecs.chain(event).collect(),
             renumbered: agreement.renumbered.iter().map(Format::of_codec).collect(),
+        };
+        if let Some((_, coding)) = agreed.voice() {
+            agreed.packet_time = coding.packet_time(agreed.packet_time);
         }
+        agreed
     }
 
     /// What a payload type in a packet of the other side means: a number it listed, or one we had offered (RFC 3264

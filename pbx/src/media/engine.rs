@@ -2,17 +2,19 @@
 
 use super::agreed::{Agreed, Meaning};
 use super::exchange::Exchange;
+use super::incoming::Key;
 use super::interpreter::Interpreter;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
-use super::stream::{Accepted, Activity, Key, Stream};
-use super::timers::{Kind, Timers};
+use super::stream::{Accepted, Activity, Lent, Stream};
+use super::timers::{Armed, Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
 use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
+use crate::tone::scan::Instruments;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -36,6 +38,8 @@ pub struct Engine {
     vacant: Vec<u32>,
     timers: Timers,
     waves: Waves,
+    /// What all streams listen with.
+    instruments: Instruments,
     pub(super) outbox: Outbox,
     pub(super) exchange: Exchange,
 }
@@ -50,6 +54,7 @@ impl Engine {
             vacant: Vec::new(),
             timers: Timers::default(),
             waves: Waves::default(),
+            instruments: Instruments::default(),
             outbox: Outbox::default(),
             exchange: Exchange::default(),
         }
@@ -118,7 +123,8 @@ impl Engine {
             stream.receive_rtcp(bytes, from, now, &self.settings);
             return None;
         }
-        let accepted = stream.receive_rtp(bytes, from, now, &self.settings, &mut self.outbox)?;
+        let (settings, instruments, out) = (&self.settings, &mut self.instruments, &mut self.outbox);
+        let accepted = stream.receive_rtp(bytes, from, &mut Lent { now, settings, instruments, out })?;
         let target = match stream.activity {
             Activity::Bridged(other) => Some(other),
             Activity::Echo => Some(port.slot),
@@ -128,9 +134,8 @@ impl Engine {
         if accepted.missing_at.is_some() {
             self.timers.set(port.slot, Kind::Silence, accepted.missing_at);
         }
-        if let (Activity::Bridged(other), Some(key)) = (&stream.activity, accepted.key) {
-            let other = *other;
-            self.convert_key(other, key, now);
+        if let Activity::Bridged(other) = stream.activity {
+            accepted.keys.iter().for_each(|key| self.convert_key(other, *key, now));
         }
         for n in 0..forks {
             self.copy(n, port.slot, &accepted, bytes, now);
@@ -174,15 +179,35 @@ impl Engine {
             let reason = "there is no port above it for RTCP".to_owned();
             return self.outbox.tell(Event::OpenFailed { stream: id, port: local.port(), reason });
         };
-        let slot = self.vacant.pop().unwrap_or_else(|| {
-            self.streams.push(None);
-            self.streams.len() as u32 - 1
-        });
+        let slot = self.vacant_slot();
         let stream = Box::new(Stream::new(id, slot, local, seed, cname));
         self.outbox.bind(stream.port(Channel::Rtp), local);
         self.outbox.bind(stream.port(Channel::Rtcp), SocketAddr::new(local.ip(), rtcp));
         self.streams[slot as usize] = Some(stream);
         self.slots.insert(id, slot);
+    }
+
+    /// A slot that nobody has.
+    pub(super) fn vacant_slot(&mut self) -> u32 {
+        self.vacant.pop().unwrap_or_else(|| {
+            self.streams.push(None);
+            self.streams.len() as u32 - 1
+        })
+    }
+
+    /// The stream in this slot is no longer here, with its deadlines; who has to do with it is not told.
+    pub(super) fn take_out(&mut self, slot: u32) -> Option<(u32, Box<Stream>, Armed)> {
+        let stream = self.streams.get_mut(slot as usize)?.take()?;
+        self.slots.remove(&stream.id);
+        self.vacant.push(slot);
+        Some((slot, stream, self.timers.take(slot)))
+    }
+
+    /// A stream that was elsewhere lives in this slot from now on.
+    pub(super) fn put_in(&mut self, slot: u32, stream: Box<Stream>, armed: Armed) {
+        self.slots.insert(stream.id, slot);
+        self.streams[slot as usize] = Some(stream);
+        self.timers.put(slot, armed);
     }
 
     fn agree(
@@ -379,10 +404,14 @@ impl Engine {
             if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
                 stream.interpreter = Interpreter::new(from, to).map(Box::new);
             }
+            let is_hushed = accepted.sounds_of_key && stream.wants_no_tones();
             let interpreter = stream.interpreter.as_mut()?;
-            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()]);
+            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()], is_hushed);
             self.start_pacing(slot, now);
             return None;
+        }
+        if let Some(interpreter) = &mut stream.interpreter {
+            interpreter.pass_over(&accepted.header);
         }
         let is_event = accepted.format.meaning == Meaning::Event;
         // What is left of a key that was told already, or was pressed before a hold, would be another key here.
@@ -478,7 +507,7 @@ impl Engine {
 
     fn on_silence(&mut self, slot: u32, now: Instant) {
         let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
-        let again = stream.missing_at(now);
+        let again = stream.incoming.missing_at(now);
         if again.is_none() {
             self.outbox.tell(Event::TimedOut(stream.id));
         }
@@ -498,11 +527,10 @@ impl Engine {
     }
 }
 
-/// Lets a player play in the law that was agreed on.
+/// Lets a player play for the codec that was agreed on.
 fn tune(stream: &mut Stream, waves: &mut Waves) {
     let voice = stream.agreed.as_ref().and_then(Agreed::voice);
-    let law = voice.and_then(|(_, coding)| coding.law());
-    if let (Activity::Playing(player), Some(law)) = (&mut stream.activity, law) {
-        player.tune(law, waves);
+    if let (Activity::Playing(player), Some((_, coding))) = (&mut stream.activity, voice) {
+        player.tune(coding, waves);
     }
 }

@@ -2,10 +2,10 @@
 //! the frames, recordings go on. One clock for all, so that nobody is asked twice.
 
 use super::engine::Engine;
-use super::hearing::Hearing;
+use super::hearing::{Hearing, LATE_BY};
 use super::mix::{Ear, Mix};
 use super::recorder::{CHANNELS, Channels, Place, Recorder, Studio};
-use super::stream::Activity;
+use super::stream::{Activity, Stream};
 use super::{MixId, RecordingId, StreamId, Tap};
 use crate::audio::{FRAME, Gain};
 use crate::time::Instant;
@@ -27,22 +27,55 @@ impl Exchange {
     pub(super) fn next(&self) -> Option<Instant> {
         self.due
     }
+
+    /// Whether there is nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.mixes.iter().all(Option::is_none) && self.recorders.is_empty()
+    }
+
+    /// The mix at this place.
+    pub(super) fn mix(&self, place: u32) -> Option<&Mix> {
+        self.mixes.get(place as usize)?.as_ref()
+    }
+
+    /// It is no longer here.
+    pub(super) fn take_mix(&mut self, place: u32) -> Option<Mix> {
+        self.mixes.get_mut(place as usize)?.take()
+    }
+
+    /// One more; its place.
+    pub(super) fn put_mix(&mut self, mix: Mix) -> u32 {
+        let free = self.mixes.iter().position(Option::is_none);
+        let place = free.unwrap_or_else(|| {
+            self.mixes.push(None);
+            self.mixes.len() - 1
+        });
+        self.mixes[place] = Some(mix);
+        place as u32
+    }
+
+    pub(super) fn recorders(&self) -> impl Iterator<Item = &Recorder> {
+        self.recorders.iter()
+    }
+
+    /// Those of whom this holds are no longer here.
+    pub(super) fn take_recorders(&mut self, wanted: impl Fn(&Recorder) -> bool) -> Vec<Recorder> {
+        let (taken, left) = std::mem::take(&mut self.recorders).into_iter().partition(wanted);
+        self.recorders = left;
+        taken
+    }
+
+    /// One more.
+    pub(super) fn put_recorder(&mut self, recorder: Recorder) {
+        self.recorders.push(recorder);
+    }
 }
 
 impl Engine {
     /// A stream hears a mix, and is heard in it.
     pub(super) fn join(&mut self, mix: MixId, id: StreamId, voice: Gain, now: Instant) {
         let Some(slot) = self.slot_of(id) else { return };
-        let place = self.place_of(mix).unwrap_or_else(|| {
-            let mixes = &mut self.exchange.mixes;
-            let free = mixes.iter().position(Option::is_none);
-            let place = free.unwrap_or_else(|| {
-                mixes.push(None);
-                mixes.len() - 1
-            });
-            mixes[place] = Some(Mix::new(mix));
-            place
-        });
+        let place = self.place_of(mix).unwrap_or_else(|| self.exchange.put_mix(Mix::new(mix)) as usize);
         let is_member = matches!(
             self.stream_in(slot).map(|stream| &stream.activity),
             Some(Activity::Mixed { place: current, .. }) if *current as usize == place
@@ -133,6 +166,12 @@ impl Engine {
         let Some(at) = self.exchange.recorders.iter().position(|recorder| recorder.id == id) else { return };
         let recorder = self.exchange.recorders.remove(at);
         let legs: SmallVec<[u32; 8]> = recorder.legs().collect();
+        let mixes: SmallVec<[u32; 8]> = recorder.mixes().collect();
+        for mix in mixes {
+            let members = self.exchange.mixes[mix as usize].iter().flat_map(Mix::slots);
+            members.for_each(|slot| look_ahead(&mut self.streams, slot));
+        }
+        legs.iter().for_each(|slot| look_ahead(&mut self.streams, *slot));
         recorder.end(Studio { streams: &self.streams, mixes: &self.exchange.mixes }, &mut self.outbox);
         legs.into_iter().for_each(|slot| self.listen_no_longer_to(slot));
     }
@@ -150,7 +189,7 @@ impl Engine {
     pub(super) fn take_turns(&mut self, now: Instant) {
         let mut made_up_for = 0;
         while let Some(due) = self.exchange.due.filter(|due| *due <= now) {
-            if self.exchange.mixes.iter().all(Option::is_none) && self.exchange.recorders.is_empty() {
+            if self.exchange.is_idle() {
                 self.exchange.due = None;
                 return;
             }
@@ -165,7 +204,7 @@ impl Engine {
 
     fn turn(&mut self) {
         for stream in self.streams.iter_mut().flatten() {
-            if let Some(hearing) = &mut stream.hearing {
+            if let Some(hearing) = &mut stream.incoming.hearing {
                 hearing.take();
             }
         }
@@ -178,13 +217,13 @@ impl Engine {
         }
     }
 
-    fn start_turns(&mut self, now: Instant) {
+    pub(super) fn start_turns(&mut self, now: Instant) {
         self.exchange.due.get_or_insert_with(|| next_turn(now));
     }
 
     fn listen_to(&mut self, slot: u32) {
         if let Some(stream) = self.stream_in(slot) {
-            stream.hearing.get_or_insert_with(|| Box::new(Hearing::new()));
+            stream.incoming.hearing.get_or_insert_with(|| Box::new(Hearing::new()));
         }
     }
 
@@ -194,12 +233,20 @@ impl Engine {
             && !is_recorded
             && !matches!(stream.activity, Activity::Mixed { .. })
         {
-            stream.hearing = None;
+            stream.incoming.hearing = None;
         }
     }
 
     fn place_of(&self, id: MixId) -> Option<usize> {
         self.exchange.mixes.iter().position(|mix| mix.as_ref().is_some_and(|mix| mix.id == id))
+    }
+}
+
+/// What has come by now is heard, though its time has not come yet.
+fn look_ahead(streams: &mut [Option<Box<Stream>>], slot: u32) {
+    let stream = streams.get_mut(slot as usize).and_then(Option::as_deref_mut);
+    if let Some(hearing) = stream.and_then(|stream| stream.incoming.hearing.as_deref_mut()) {
+        hearing.look_ahead(LATE_BY);
     }
 }
 

@@ -1,11 +1,10 @@
 //! What one side says, in the words of the other: decoded, made to fit, encoded anew, packet by packet of the listener's own
 //! length. Only where the laws of G.711 are not all that differs, for it costs time: packets wait until their order is sure.
 
-use crate::audio::conceal::Concealer;
+use super::playout::{Content, Playout};
 use crate::audio::resample::Halfband;
-use crate::audio::{Coding, Decoder, Encoder};
+use crate::audio::{Coding, Encoder};
 use crate::rtp::Header;
-use crate::rtp::jitter::{Buffer, Next};
 use crate::time::Duration;
 
 /// After so much silence without a packet the other side is thought to pause, and nothing is sent.
@@ -15,16 +14,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Interpreter {
     from: Coding,
     to: Coding,
-    buffer: Buffer,
-    decoder: Decoder,
-    concealer: Concealer,
-    resampler: Halfband,
+    playout: Playout,
     encoder: Encoder,
-    /// Decoded, and not yet said.
-    heard: Vec<i16>,
-    fitting: Vec<i16>,
-    /// Samples of the packet that came last.
-    length: usize,
+    /// At the rate of the codec that is spoken.
+    sound: Vec<i16>,
     /// How long nothing has come.
     quiet: Duration,
 }
@@ -32,29 +25,25 @@ pub(super) struct Interpreter {
 impl Interpreter {
     /// From one codec into the other; `None` where the sound of one does not fit the other.
     pub(super) fn new(from: Coding, to: Coding) -> Option<Interpreter> {
-        Some(Interpreter {
-            from,
-            to,
-            buffer: Buffer::default(),
-            decoder: Decoder::new(from),
-            concealer: Concealer::new(from.rate()),
-            resampler: Halfband::new(from.rate(), to.rate())?,
-            encoder: Encoder::new(to),
-            heard: Vec::new(),
-            fitting: Vec::new(),
-            length: from.frame(),
-            quiet: PAUSE,
-        })
+        Halfband::new(from.rate(), to.rate())?;
+        let (playout, encoder) = (Playout::new(to.rate()), Encoder::new(to));
+        Some(Interpreter { from, to, playout, encoder, sound: Vec::new(), quiet: PAUSE })
     }
 
     pub(super) fn is_for(&self, from: Coding, to: Coding) -> bool {
         (self.from, self.to) == (from, to)
     }
 
-    /// A packet has come.
-    pub(super) fn hear(&mut self, header: &Header, payload: &[u8]) {
-        self.buffer.put(header, payload);
+    /// A packet of sound has come, which is heard or hushed.
+    pub(super) fn hear(&mut self, header: &Header, payload: &[u8], is_hushed: bool) {
+        let content = if is_hushed { Content::Hushed(self.from) } else { Content::Sound(self.from) };
+        self.playout.receive(header, content, payload);
         self.quiet = self.quiet.min(PAUSE - Duration::from_millis(1));
+    }
+
+    /// A packet has come that holds something else, and goes another way.
+    pub(super) fn pass_over(&mut self, header: &Header) {
+        self.playout.receive(header, Content::Else, &[]);
     }
 
     /// Whether there is, or may soon be, something to say.
@@ -64,29 +53,14 @@ impl Interpreter {
 
     /// Appends the payload of the next packet time; `false` when the other side pauses.
     pub(super) fn say(&mut self, packet_time: Duration, out: &mut Vec<u8>) -> bool {
-        let wanted = crate::rtp::units(packet_time, self.from.rate()) as usize;
-        let mut came = false;
-        while self.heard.len() < wanted {
-            let start = self.heard.len();
-            match self.buffer.take() {
-                Next::Packet(payload) => {
-                    self.decoder.decode(payload, &mut self.heard);
-                    self.concealer.heard(&mut self.heard[start..]);
-                    self.length = (self.heard.len() - start).max(1);
-                    came = true;
-                }
-                Next::Lost => self.concealer.conceal(self.length, &mut self.heard),
-                Next::Nothing => self.concealer.conceal(wanted - start, &mut self.heard),
-            }
-        }
-        self.quiet = if came { Duration::ZERO } else { self.quiet + packet_time };
-        self.fitting.clear();
-        self.resampler.resample(&self.heard[..wanted], &mut self.fitting);
-        self.heard.drain(..wanted);
+        self.sound.clear();
+        let count = crate::rtp::units(packet_time, self.to.rate()) as usize;
+        let was_said = self.playout.take(count, &mut self.sound);
+        self.quiet = if was_said { Duration::ZERO } else { self.quiet + packet_time };
         if self.quiet >= PAUSE {
             return false;
         }
-        self.encoder.encode(&self.fitting, out);
+        self.encoder.encode(&self.sound, out);
         true
     }
 }
@@ -110,7 +84,7 @@ mod tests {
                 let n = turn / 3 * 2 + turn % 3;
                 let mut payload = [0; 240];
                 wave.fill(n * 240, &mut payload);
-                interpreter.hear(&header(n as u16), &payload);
+                interpreter.hear(&header(n as u16), &payload, false);
             }
             let before = said.len();
             interpreter.say(Duration::from_millis(20), &mut said);
@@ -134,13 +108,13 @@ mod tests {
         let mut said = Vec::new();
         assert!(!interpreter.say(Duration::from_millis(20), &mut said), "nothing was heard yet");
         for n in 0..10 {
-            interpreter.hear(&header(n), &[0x55; 160]);
+            interpreter.hear(&header(n), &[0x55; 160], false);
             interpreter.say(Duration::from_millis(20), &mut said);
         }
         let turns = (0..100).take_while(|_| interpreter.say(Duration::from_millis(20), &mut said)).count();
         assert!((10..15).contains(&turns), "{turns} more packets");
         assert!(!interpreter.is_awake());
-        interpreter.hear(&header(10), &[0x55; 160]);
+        interpreter.hear(&header(10), &[0x55; 160], false);
         assert!(interpreter.is_awake());
     }
 

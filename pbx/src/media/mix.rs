@@ -5,7 +5,7 @@
 
 use super::MixId;
 use super::stream::Stream;
-use crate::audio::{Gain, Law, Narrowband, Sum};
+use crate::audio::{Gain, Narrowband, Sum};
 
 /// Pairs of one mix that may have a gain of their own.
 const PAIRS: usize = 10_000;
@@ -45,6 +45,20 @@ impl Mix {
     pub(super) fn leave(&mut self, slot: u32) {
         self.members.retain(|member| member.slot != slot);
         self.pairs.retain(|(to, from, _)| *to != slot && *from != slot);
+    }
+
+    /// Who is in it.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
+        self.members.iter().map(|member| member.slot)
+    }
+
+    /// Its members have other slots; who has none is gone.
+    pub(super) fn move_members(&mut self, new: impl Fn(u32) -> Option<u32>) {
+        self.members =
+            self.members.iter().filter_map(|one| Some(Member { slot: new(one.slot)?, ..*one })).collect();
+        self.pairs =
+            self.pairs.iter().filter_map(|(to, from, gain)| Some((new(*to)?, new(*from)?, *gain))).collect();
+        self.pairs.sort_unstable_by_key(|(to, from, _)| (*to, *from));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -103,8 +117,8 @@ impl Mix {
 }
 
 fn heard(streams: &[Option<Box<Stream>>], slot: u32) -> &Narrowband {
-    let hearing = streams[slot as usize].as_deref().and_then(|stream| stream.hearing.as_deref());
-    hearing.map_or(&Narrowband::SILENT, |hearing| hearing.frame())
+    let hearing = streams[slot as usize].as_deref().and_then(|stream| stream.incoming.hearing.as_deref());
+    hearing.map_or(&Narrowband::SILENT, |hearing| hearing.frame(0))
 }
 
 /// What a member of a mix is to be sent: frames come in, packets of any length go out.
@@ -131,11 +145,10 @@ impl Ear {
         self.length += count;
     }
 
-    /// The codes of the next packet; silence where there is too little.
-    pub(super) fn fill(&self, law: Law, codes: &mut [u8]) {
-        for (n, code) in codes.iter_mut().enumerate() {
-            let sample = self.samples[(self.first + n) % WAITING];
-            *code = if n < self.length { law.encode(sample) } else { law.silence() };
+    /// The samples of the next packet; silence where there is too little.
+    pub(super) fn fill(&self, samples: &mut [i16]) {
+        for (n, sample) in samples.iter_mut().enumerate() {
+            *sample = if n < self.length { self.samples[(self.first + n) % WAITING] } else { 0 };
         }
     }
 

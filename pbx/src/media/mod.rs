@@ -12,22 +12,30 @@ mod agreed;
 mod engine;
 mod exchange;
 mod hearing;
+mod homes;
+mod incoming;
 mod interpreter;
 mod latch;
 mod mix;
+mod moving;
 mod outbox;
 mod outgoing;
+mod pacing;
 mod player;
+mod playout;
 mod quality;
 mod recorder;
 mod reporting;
 mod seal;
+mod speaker;
 #[cfg(test)]
 mod stories;
 mod stream;
 mod timers;
 
 pub use engine::Engine;
+pub use homes::{Homes, Placement};
+pub use moving::Household;
 
 use crate::audio::{Clip, Gain};
 use crate::sdp::Agreement;

@@ -1,7 +1,7 @@
 //! What a stream makes itself: tones and silence, frame by frame; keys as telephone events.
 
 use super::Source;
-use crate::audio::{Clip, Law, NARROWBAND};
+use crate::audio::{Clip, Coding, Law, NARROWBAND};
 use crate::rtp;
 use crate::rtp::event;
 use crate::time::Duration;
@@ -43,7 +43,7 @@ impl Waves {
 #[derive(Clone, Debug)]
 pub(super) struct Player {
     source: Source,
-    sound: Option<(Law, Sound)>,
+    sound: Option<(Coding, Sound)>,
     position: u64,
     /// Samples still to be played; `None`: for ever.
     left: Option<u64>,
@@ -53,7 +53,8 @@ pub(super) struct Player {
 
 #[derive(Clone, Debug)]
 enum Sound {
-    Wave(Wave),
+    /// The second is the same in the law that was tuned for.
+    Tone(Sine, Option<Wave>),
     Clip(Arc<Clip>),
     Silence,
 }
@@ -86,30 +87,54 @@ impl Player {
         Duration::from_secs_f64(self.position as f64 / f64::from(NARROWBAND))
     }
 
-    /// Plays in this law from now on.
-    pub(super) fn tune(&mut self, law: Law, waves: &mut Waves) {
-        if self.sound.as_ref().is_some_and(|(tuned, _)| *tuned == law) {
+    /// Plays for this codec from now on.
+    pub(super) fn tune(&mut self, coding: Coding, waves: &mut Waves) {
+        if self.sound.as_ref().is_some_and(|(tuned, _)| *tuned == coding) {
             return;
         }
         let sound = match &self.source {
-            Source::Tone { frequency, level, .. } => waves.find(*frequency, *level, law).map(Sound::Wave),
+            Source::Tone { frequency, level, .. } => Sine::new(*frequency, *level, NARROWBAND).map(|sine| {
+                let wave = coding.law().and_then(|law| waves.find(*frequency, *level, law));
+                Sound::Tone(sine, wave)
+            }),
             Source::Silence { .. } => None,
             Source::Clip { clip, .. } => Some(Sound::Clip(clip.clone())),
         };
-        self.sound = Some((law, sound.unwrap_or(Sound::Silence)));
+        self.sound = Some((coding, sound.unwrap_or(Sound::Silence)));
     }
 
-    /// Writes the next frame; what is beyond the end is silent.
-    pub(super) fn fill(&self, frame: &mut [u8]) {
-        let Some((law, sound)) = &self.sound else { return };
+    /// Writes the codes of the next frame; what is beyond the end is silent.
+    pub(super) fn fill(&self, law: Law, frame: &mut [u8]) {
         let left = self.left.map_or(frame.len(), |left| frame.len().min(left as usize));
         let (heard, beyond) = frame.split_at_mut(left);
-        match sound {
-            Sound::Wave(wave) => wave.fill(self.position, heard),
-            Sound::Clip(clip) => fill(clip.samples(), self.position, *law, heard),
-            Sound::Silence => heard.fill(law.silence()),
+        match &self.sound {
+            Some((_, Sound::Tone(_, Some(wave)))) => wave.fill(self.position, heard),
+            Some((_, Sound::Tone(sine, None))) => {
+                let codes = (self.position..).map(|n| law.encode(sine.sample(n).round() as i16));
+                heard.iter_mut().zip(codes).for_each(|(place, code)| *place = code);
+            }
+            Some((_, Sound::Clip(clip))) => {
+                around(clip.samples(), self.position, heard, |sample| law.encode(sample));
+            }
+            Some((_, Sound::Silence)) | None => heard.fill(law.silence()),
         }
         beyond.fill(law.silence());
+    }
+
+    /// The same as samples.
+    pub(super) fn sample(&self, frame: &mut [i16]) {
+        let left = self.left.map_or(frame.len(), |left| frame.len().min(left as usize));
+        let (heard, beyond) = frame.split_at_mut(left);
+        match &self.sound {
+            Some((_, Sound::Tone(sine, _))) => {
+                for (n, place) in (self.position..).zip(heard) {
+                    *place = sine.sample(n).round() as i16;
+                }
+            }
+            Some((_, Sound::Clip(clip))) => around(clip.samples(), self.position, heard, |sample| sample),
+            Some((_, Sound::Silence)) | None => heard.fill(0),
+        }
+        beyond.fill(0);
     }
 
     /// Time goes on by one frame, heard or not.
@@ -124,12 +149,12 @@ impl Player {
 }
 
 /// Fills `out` with what follows from sample `from` on in samples that are played again and again.
-fn fill(samples: &[i16], from: u64, law: Law, out: &mut [u8]) {
+fn around<T>(samples: &[i16], from: u64, out: &mut [T], made: impl Fn(i16) -> T) {
     let mut from = (from % samples.len() as u64) as usize;
     let mut out = out.iter_mut();
     while out.len() > 0 {
         let rest = &samples[from..];
-        rest.iter().zip(&mut out).for_each(|(sample, code)| *code = law.encode(*sample));
+        rest.iter().zip(&mut out).for_each(|(sample, place)| *place = made(*sample));
         from = 0;
     }
 }
@@ -193,7 +218,7 @@ impl Keys {
     }
 
     /// The sound of a key in this packet time, if any: fills the frame. A key is held for at least 40 ms (Q.24).
-    pub(super) fn poll_tone(&mut self, law: Law, frame: &mut [u8]) -> bool {
+    pub(super) fn poll_tone(&mut self, frame: &mut [i16]) -> bool {
         // Its last packet has the whole packet time for itself.
         if self.tone.is_some_and(|tone| tone.position >= tone.end) {
             self.tone = None;
@@ -208,8 +233,8 @@ impl Keys {
             self.tone = KeyTone::new(key, held.max(LEAST_TONE));
         }
         let Some(tone) = &mut self.tone else { return false };
-        for code in frame {
-            *code = if tone.position < tone.end { law.encode(tone.sample()) } else { law.silence() };
+        for sample in frame {
+            *sample = if tone.position < tone.end { tone.sample() } else { 0 };
             tone.position += 1;
         }
         true

@@ -77,6 +77,21 @@ impl Recorder {
         })
     }
 
+    /// The mixes that are heard in it.
+    pub(super) fn mixes(&self) -> impl Iterator<Item = u32> {
+        self.channels.iter().flatten().filter_map(|place| match place {
+            Place::Mix(at) => Some(*at),
+            Place::Leg(_) => None,
+        })
+    }
+
+    /// What is heard in it has other places; what has none is silent.
+    pub(super) fn move_places(&mut self, new: impl Fn(Place) -> Option<Place>) {
+        for places in &mut self.channels {
+            *places = places.iter().filter_map(|place| new(*place)).collect();
+        }
+    }
+
     /// It pauses, or goes on, from now on.
     pub(super) fn set(&mut self, runs: bool) {
         let at = self.turns + u64::from(LATE_BY);

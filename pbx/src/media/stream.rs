@@ -1,28 +1,26 @@
 //! One stream: its port pair, the other side, what it hears and what it says.
 
 use super::agreed::{Agreed, Format, Meaning};
-use super::hearing::Hearing;
+use super::incoming::{self, Incoming};
 use super::interpreter::Interpreter;
 use super::latch::{Admission, Latch};
 use super::mix::Ear;
 use super::outbox::Outbox;
 use super::outgoing::{Outgoing, Passing};
-use super::player::{Keys, Player, samples};
+use super::player::{Keys, Player};
 use super::reporting::{Context, Reporting};
 use super::seal::Seal;
+use super::speaker::Speaker;
 use super::{Channel, Event, Port, Settings, Statistics, StreamId, quality};
-use crate::audio::{Coding, NARROWBAND, Narrowband};
+use crate::audio::Narrowband;
 use crate::rng::Rng;
 use crate::rtp::report::Heard;
-use crate::rtp::{self, Arrival, Header, Receiver, View, event};
+use crate::rtp::{Arrival, Header, View};
 use crate::time::{Duration, Instant};
-use crate::tone::dtmf::Detector;
+use crate::tone::scan::Instruments;
 use smallvec::SmallVec;
 use std::net::SocketAddr;
 use std::ops::Range;
-
-/// Samples of the longest packet, 200 ms.
-const LONGEST: usize = 1600;
 
 /// What is done with the media of a stream.
 #[derive(Clone, Debug)]
@@ -53,55 +51,33 @@ pub(super) struct Stream {
     pub(super) keys: Keys,
     /// Turns what the other one says into what is understood here, where that is needed.
     pub(super) interpreter: Option<Box<Interpreter>>,
+    /// Says in another codec than G.711 what we make ourselves.
+    pub(super) speaker: Option<Box<Speaker>>,
     /// Keys travel by messages.
     pub(super) keeps_keys: bool,
     /// When the last packet of our own making was due.
     pub(super) paced: Option<Instant>,
     /// The timestamp of the next packet of a talkspurt of our own making.
     pub(super) talkspurt: Option<u32>,
-    pub(super) silence: Option<Silence>,
     pub(super) reporting: Reporting,
     pub(super) seal: Seal,
     /// Boxed, as it is large and seldom needed.
     pub(super) dice: Box<Rng>,
-    /// What it says, while somebody mixes or records it.
-    pub(super) hearing: Option<Box<Hearing>>,
+    /// What arrives.
+    pub(super) incoming: Incoming,
     /// Where what arrives goes out as well.
     pub(super) forks: SmallVec<[u32; 2]>,
     latch: Latch,
-    receiver: Option<Receiver>,
-    clock_rate: u32,
-    events: event::Receiver,
-    detector: Option<Box<Detector>>,
-    heard_event: bool,
-    last_heard: Option<Instant>,
     rtcp: Option<SocketAddr>,
     cname: String,
-    counted: Counted,
 }
 
-/// A key that was heard.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) digit: char,
-    pub(super) held: Duration,
-    pub(super) as_event: bool,
-}
-
-/// How long RTP may be missing.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Silence {
-    after: Duration,
-    since: Instant,
-    told: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counted {
-    packets_received: u64,
-    bytes_received: u64,
-    refused: u64,
-    lost_before: i64,
+/// What a stream is lent while something happens to it.
+pub(super) struct Lent<'a> {
+    pub(super) now: Instant,
+    pub(super) settings: &'a Settings,
+    pub(super) instruments: &'a mut Instruments,
+    pub(super) out: &'a mut Outbox,
 }
 
 /// RTP that was taken.
@@ -110,8 +86,8 @@ pub(super) struct Accepted {
     pub(super) header: Header,
     pub(super) format: Format,
     pub(super) payload: Range<usize>,
-    /// The key that it is the first to tell.
-    pub(super) key: Option<Key>,
+    /// The keys that it is the first to tell.
+    pub(super) keys: incoming::Keys,
     /// A key is heard in it.
     pub(super) sounds_of_key: bool,
     /// Fit to be passed on: the other side may send, and this is no duplicate.
@@ -134,25 +110,18 @@ impl Stream {
             outgoing,
             keys: Keys::default(),
             interpreter: None,
+            speaker: None,
             keeps_keys: false,
             paced: None,
             talkspurt: None,
-            silence: None,
             reporting: Reporting::default(),
             seal: Seal::default(),
             dice: Box::new(dice),
-            hearing: None,
+            incoming: Incoming::new(),
             forks: SmallVec::new(),
             latch: Latch::default(),
-            receiver: None,
-            clock_rate: NARROWBAND,
-            events: event::Receiver::default(),
-            detector: None,
-            heard_event: false,
-            last_heard: None,
             rtcp: None,
             cname,
-            counted: Counted::default(),
         }
     }
 
@@ -174,10 +143,7 @@ impl Stream {
         if moved {
             self.rtcp = agreed.rtcp;
         }
-        self.silence = timeout.map(|after| Silence { after, since: now, told: false });
-        if detect != self.detector.is_some() {
-            self.detector = detect.then(Box::default);
-        }
+        self.incoming.agree(timeout, detect, now);
         self.seal.agree(agreed.protection.as_ref());
         if self.seal.is_on() {
             self.outgoing.start_low();
@@ -199,125 +165,54 @@ impl Stream {
         &mut self,
         bytes: &mut [u8],
         from: SocketAddr,
-        now: Instant,
-        settings: &Settings,
-        out: &mut Outbox,
+        lent: &mut Lent<'_>,
     ) -> Option<Accepted> {
         let opened = self.seal.open(bytes);
-        let accepted = opened.and_then(|length| self.take(&bytes[..length], from, now, settings, out));
+        let accepted = opened.and_then(|length| self.take(&bytes[..length], from, lent));
         if accepted.is_none() {
-            self.counted.refused += 1;
+            self.incoming.refuse();
         }
         accepted
     }
 
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        from: SocketAddr,
-        now: Instant,
-        settings: &Settings,
-        out: &mut Outbox,
-    ) -> Option<Accepted> {
+    fn take(&mut self, bytes: &[u8], from: SocketAddr, lent: &mut Lent<'_>) -> Option<Accepted> {
         let View { header, payload } = View::of(bytes).ok()?;
         let agreed = self.agreed.as_ref()?;
         let format = agreed.format(header.payload_type)?;
         let receives = agreed.receives;
-        match self.latch.admit(from, &header, now, &settings.latching) {
+        match self.latch.admit(from, &header, lent.now, &lent.settings.latching) {
             Admission::Known => {}
-            Admission::Changed => out.tell(Event::SourceChanged { stream: self.id, source: from }),
+            Admission::Changed => lent.out.tell(Event::SourceChanged { stream: self.id, source: from }),
             Admission::Refused => return None,
         }
         if header.ssrc == self.outgoing.ssrc && !self.outgoing.is_own(&header) {
-            self.on_collision(settings, now, out);
+            self.on_collision(lent);
         }
-        let arrival = self.count(&header, payload.len(), format.clock_rate, now)?;
-        if arrival == Arrival::Restarted {
-            self.events = event::Receiver::default();
+        let arrival = self.incoming.count(&header, payload.len(), format.clock_rate, lent.now)?;
+        if self.incoming.counted().packets == 1 {
+            lent.out.tell(Event::FirstPacket(self.id));
         }
-        if self.counted.packets_received == 1 {
-            out.tell(Event::FirstPacket(self.id));
-        }
-        let missing_at = self.on_heard(now);
-        let fresh = arrival != Arrival::Duplicate;
-        let passes = receives && fresh;
-        let key = if passes { self.listen(&header, format, &bytes[payload.clone()], out) } else { None };
-        let listens = !self.heard_event && format.meaning != Meaning::Event;
-        let sounds_of_key = listens && self.detector.as_ref().is_some_and(|detector| detector.hears_key());
-        Some(Accepted { header, format, payload, key, sounds_of_key, passes, missing_at })
-    }
-
-    /// Statistics; `None` when the packet is far from its sequence.
-    fn count(&mut self, header: &Header, octets: usize, clock_rate: u32, now: Instant) -> Option<Arrival> {
-        let receiver = match &mut self.receiver {
-            Some(receiver) if receiver.ssrc() == header.ssrc => receiver,
-            other => {
-                if let Some(before) = other {
-                    self.counted.lost_before += before.lost_in_all();
-                    self.events = event::Receiver::default();
-                }
-                other.insert(Receiver::new(header))
-            }
+        let missing_at = self.incoming.is_back(lent.now);
+        let passes = receives && arrival != Arrival::Duplicate;
+        let keys = match passes {
+            true => self.incoming.listen(&header, format, &bytes[payload.clone()], lent.instruments),
+            false => incoming::Keys::new(),
         };
-        self.clock_rate = clock_rate;
-        let arrival = receiver.receive(header, rtp::units(now.since(Instant::START), clock_rate));
-        if arrival == Arrival::Refused {
-            return None;
+        for key in &keys {
+            let (digit, duration, as_event) = (key.digit, key.held, key.as_event);
+            lent.out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
+            self.interrupt(lent.out);
         }
-        self.counted.packets_received += 1;
-        self.counted.bytes_received += octets as u64;
-        Some(arrival)
-    }
-
-    fn on_heard(&mut self, now: Instant) -> Option<Instant> {
-        self.last_heard = Some(now);
-        let silence = self.silence.as_mut().filter(|silence| silence.told)?;
-        silence.told = false;
-        Some(now + silence.after)
+        let sounds_of_key = format.meaning != Meaning::Event && self.incoming.sounds_of_key();
+        Some(Accepted { header, format, payload, keys, sounds_of_key, passes, missing_at })
     }
 
     /// Another source has our SSRC (RFC 3550 section 8.2): we leave with the old one and go on with another.
     ///
     /// Our own packets looped back, as an echo test does it, are no collision: another SSRC would not help.
-    fn on_collision(&mut self, settings: &Settings, now: Instant, out: &mut Outbox) {
-        self.report(settings, true, now, out);
+    fn on_collision(&mut self, lent: &mut Lent<'_>) {
+        self.report(lent.settings, true, lent.now, lent.out);
         self.outgoing.change_ssrc(&mut self.dice);
-    }
-
-    /// Keys, as events or in the audio. Where events come, the audio is not listened to: no key is heard twice.
-    fn listen(&mut self, header: &Header, format: Format, payload: &[u8], out: &mut Outbox) -> Option<Key> {
-        let told = match format.meaning {
-            Meaning::Event => {
-                self.heard_event = true;
-                let payload = event::Payload::of(payload)?;
-                let held =
-                    Duration::from_secs_f64(f64::from(payload.duration) / f64::from(format.clock_rate));
-                self.events.receive(header.timestamp, payload).map(|digit| (digit, held))
-            }
-            Meaning::Sound(Coding::G711(law)) => {
-                if let Some(hearing) = &mut self.hearing {
-                    let samples = payload.iter().map(|code| law.decode(*code));
-                    hearing.receive(header.ssrc, header.timestamp, samples);
-                }
-                let detector = self.detector.as_mut().filter(|_| !self.heard_event)?;
-                let samples = payload.iter().map(|code| law.decode(*code));
-                detector.receive(samples).map(|digit| (digit, Detector::CERTAIN_AFTER))
-            }
-            #[cfg(feature = "g722")]
-            Meaning::Sound(_) => None,
-            Meaning::Noise => {
-                if let (Some(hearing), Some(level)) = (&mut self.hearing, payload.first()) {
-                    hearing.receive_noise(*level);
-                }
-                None
-            }
-            Meaning::Other(_) => None,
-        };
-        let (digit, duration) = told?;
-        let as_event = format.meaning == Meaning::Event;
-        out.tell(Event::Dtmf { stream: self.id, digit, duration, as_event });
-        self.interrupt(out);
-        Some(Key { digit, held: duration, as_event })
     }
 
     /// Whether keys of the stream it is bridged with are pressed here, when they come like this: as event for whom knows no
@@ -351,7 +246,7 @@ impl Stream {
         settings: &Settings,
     ) {
         let Some(length) = self.seal.open_report(bytes) else {
-            self.counted.refused += 1;
+            self.incoming.refuse();
             return;
         };
         let bytes = &bytes[..length];
@@ -363,7 +258,7 @@ impl Stream {
                 // Symmetric RTCP: a NAT has given this port another number as well.
                 self.rtcp = self.rtcp.map(|_| from);
             }
-            Ok(_) | Err(_) => self.counted.refused += 1,
+            Ok(_) | Err(_) => self.incoming.refuse(),
         }
     }
 
@@ -372,8 +267,8 @@ impl Stream {
         let Some(to) = self.rtcp else { return };
         let context = Context {
             outgoing: &self.outgoing,
-            clock_rate: self.clock_rate,
-            receiver: self.receiver.as_mut(),
+            clock_rate: self.incoming.clock_rate(),
+            receiver: self.incoming.receiver(),
             cname: &self.cname,
             clock: settings.clock,
             now,
@@ -394,68 +289,6 @@ impl Stream {
         }
     }
 
-    /// Whether RTP is missing at `now`; else when it would be.
-    pub(super) fn missing_at(&mut self, now: Instant) -> Option<Instant> {
-        let silence = self.silence.as_mut()?;
-        let at = self.last_heard.map_or(silence.since, |heard| heard.max(silence.since)) + silence.after;
-        if at > now {
-            return Some(at);
-        }
-        silence.told = true;
-        None
-    }
-
-    /// One packet time of what we make ourselves, as if it were made when it was due. Returns whether what was played
-    /// is over: nothing is made, as the last packet has had its time.
-    pub(super) fn pace(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        if !self.keys.is_empty() && self.press(due, out) {
-            return false;
-        }
-        let to = self.destination();
-        let packet_time = self.packet_time();
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let voice = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
-        let port = self.port(Channel::Rtp);
-        if let (Activity::Bridged(_), Some(_)) = (&self.activity, &self.interpreter) {
-            self.interpret(due, out);
-            return false;
-        }
-        if !matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. }) {
-            return false;
-        }
-        if matches!(&self.activity, Activity::Playing(player) if player.is_finished()) {
-            return true;
-        }
-        let length = samples(packet_time);
-        let continues = self.talkspurt.take();
-        if let (Some(to), Some((format, law))) = (to, voice) {
-            let timestamp =
-                continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-            let marker = continues.is_none() && !self.outgoing.goes_on(timestamp, length as u32);
-            let header = self.outgoing.number(marker, format.payload_type, timestamp, length, due);
-            self.talkspurt = Some(timestamp.wrapping_add(length as u32));
-            let seal = &mut self.seal;
-            out.send(port, to, |bytes| {
-                let start = bytes.len();
-                bytes.extend_from_slice(&header.to_bytes());
-                bytes.resize(start + Header::LENGTH + length, 0);
-                let frame = &mut bytes[start + Header::LENGTH..];
-                match &self.activity {
-                    Activity::Playing(player) => player.fill(frame),
-                    Activity::Mixed { ear, .. } => ear.fill(law, frame),
-                    Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
-                }
-                seal.seal(bytes, start);
-            });
-        }
-        match &mut self.activity {
-            Activity::Playing(player) => player.advance(length),
-            Activity::Mixed { ear, .. } => ear.advance(length),
-            Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
-        }
-        false
-    }
-
     /// Whether it makes packets itself, and has a pace.
     pub(super) fn makes_something(&self) -> bool {
         matches!(self.activity, Activity::Playing(_) | Activity::Mixed { .. })
@@ -470,10 +303,9 @@ impl Stream {
         }
     }
 
-    /// The frame it has said last; `ahead`: one that has come already and is to be taken so many frames later.
+    /// The frame it has said last; `ahead`: one that was made ready, so many frames later.
     pub(super) fn said(&self, ahead: u32) -> Option<Narrowband> {
-        let hearing = self.hearing.as_deref()?;
-        Some(if ahead == 0 { *hearing.frame() } else { hearing.ahead(ahead) })
+        self.incoming.hearing.as_deref().map(|hearing| *hearing.frame(ahead))
     }
 
     /// Sends a copy of what has arrived elsewhere, in its own numbers; nothing where the other side does not know the codec.
@@ -501,100 +333,18 @@ impl Stream {
         });
     }
 
-    /// One packet time of what the other one says.
-    fn interpret(&mut self, due: Instant, out: &mut Outbox) {
-        let (to, packet_time, port) = (self.destination(), self.packet_time(), self.port(Channel::Rtp));
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let Some(interpreter) = &mut self.interpreter else { return };
-        let (Some(to), Some((format, _))) = (to, voice) else { return self.interpreter = None };
-        let continues = self.talkspurt.take();
-        let timestamp =
-            continues.unwrap_or_else(|| self.outgoing.timestamp_at(due, packet_time, format.clock_rate));
-        let (outgoing, seal, talkspurt) = (&mut self.outgoing, &mut self.seal, &mut self.talkspurt);
-        out.send_some(port, to, |bytes| {
-            let start = bytes.len();
-            bytes.resize(start + Header::LENGTH, 0);
-            if !interpreter.say(packet_time, bytes) {
-                return false;
-            }
-            let octets = bytes.len() - start - Header::LENGTH;
-            let header = outgoing.number(continues.is_none(), format.payload_type, timestamp, octets, due);
-            bytes[start..start + Header::LENGTH].copy_from_slice(&header.to_bytes());
-            *talkspurt = Some(timestamp.wrapping_add(rtp::units(packet_time, format.clock_rate)));
-            seal.seal(bytes, start);
-            true
-        });
-    }
-
-    /// One packet time of keys; `false` when none is pressed in it.
-    fn press(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        let format = self.agreed.as_ref().and_then(Agreed::event);
-        let (Some(to), Some(format)) = (self.destination(), format) else { return self.sound_key(due, out) };
-        let packet_time = self.packet_time();
-        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
-        let Some(press) = self.keys.poll(timestamp, packet_time, format.clock_rate) else { return false };
-        let header = self.outgoing.number(
-            press.report.first,
-            format.payload_type,
-            press.timestamp,
-            event::Payload::LENGTH,
-            due,
-        );
-        out.send(self.port(Channel::Rtp), to, |bytes| {
-            let start = bytes.len();
-            bytes.extend_from_slice(&header.to_bytes());
-            bytes.extend_from_slice(&press.report.payload.to_bytes());
-            self.seal.seal(bytes, start);
-        });
-        self.talkspurt = None;
-        true
-    }
-
-    /// The same as tone in the audio, for those who know no events.
-    fn sound_key(&mut self, due: Instant, out: &mut Outbox) -> bool {
-        let voice = self.agreed.as_ref().and_then(Agreed::voice);
-        let law = voice.and_then(|(format, coding)| Some((format, coding.law()?)));
-        let (Some(to), Some((format, law))) = (self.destination(), law) else {
-            // Nobody would hear them.
-            self.keys = Keys::default();
-            return false;
-        };
-        let packet_time = self.packet_time();
-        let mut frame = [0; LONGEST];
-        let frame = &mut frame[..samples(packet_time).min(LONGEST)];
-        if !self.keys.poll_tone(law, frame) {
-            return false;
-        }
-        let timestamp = self.outgoing.timestamp_at(due, packet_time, format.clock_rate);
-        let marker = !self.outgoing.goes_on(timestamp, frame.len() as u32);
-        let header = self.outgoing.number(marker, format.payload_type, timestamp, frame.len(), due);
-        self.talkspurt = Some(timestamp.wrapping_add(frame.len() as u32));
-        out.send(self.port(Channel::Rtp), to, |bytes| {
-            let start = bytes.len();
-            bytes.extend_from_slice(&header.to_bytes());
-            bytes.extend_from_slice(frame);
-            self.seal.seal(bytes, start);
-        });
-        true
-    }
-
     pub(super) fn statistics(&self) -> Statistics {
-        let receiver = self.receiver.as_ref();
-        let lost = self.counted.lost_before + receiver.map_or(0, Receiver::lost_in_all);
-        let received = self.counted.packets_received;
-        let jitter = receiver.map_or(Duration::ZERO, |receiver| {
-            Duration::from_secs_f64(f64::from(receiver.jitter()) / f64::from(self.clock_rate))
-        });
+        let (counted, lost, jitter) = (self.incoming.counted(), self.incoming.lost(), self.incoming.jitter());
         let round_trip = self.reporting.round_trip;
-        let share = lost.max(0) as f64 / (lost.max(0) as f64 + received as f64).max(1.0);
-        let quality = (received > 0).then(|| quality::judge(share, jitter, round_trip));
+        let share = lost.max(0) as f64 / (lost.max(0) as f64 + counted.packets as f64).max(1.0);
+        let quality = (counted.packets > 0).then(|| quality::judge(share, jitter, round_trip));
         Statistics {
             packets_sent: self.outgoing.packets,
             bytes_sent: self.outgoing.octets,
-            packets_received: received,
-            bytes_received: self.counted.bytes_received,
+            packets_received: counted.packets,
+            bytes_received: counted.bytes,
             packets_lost: lost,
-            packets_refused: self.counted.refused,
+            packets_refused: counted.refused,
             jitter,
             round_trip,
             remote_loss: self.reporting.remote_loss,

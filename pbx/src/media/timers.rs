@@ -19,11 +19,14 @@ pub(super) enum Kind {
 
 const KINDS: usize = 3;
 
+/// The deadlines of one slot, by kind.
+pub(super) type Armed = [Option<Instant>; KINDS];
+
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u32, Kind)>>,
     /// The deadlines that hold, by slot and kind.
-    armed: Vec<[Option<Instant>; KINDS]>,
+    armed: Vec<Armed>,
 }
 
 impl Timers {
@@ -57,6 +60,20 @@ impl Timers {
         self.sweep();
     }
 
+    /// All deadlines of this slot, which hold no longer.
+    pub(super) fn take(&mut self, slot: u32) -> Armed {
+        let armed = self.armed.get(slot as usize).copied().unwrap_or_default();
+        self.clear(slot);
+        armed
+    }
+
+    /// The deadlines of this slot from now on.
+    pub(super) fn put(&mut self, slot: u32, armed: Armed) {
+        for (kind, at) in [Kind::Pace, Kind::Report, Kind::Silence].into_iter().zip(armed) {
+            self.set(slot, kind, at);
+        }
+    }
+
     /// The earliest deadline that has come; it holds no longer.
     pub(super) fn pop(&mut self, now: Instant) -> Option<(Instant, u32, Kind)> {
         let Reverse(due) = *self.heap.peek()?;
@@ -88,7 +105,7 @@ impl Timers {
     }
 }
 
-fn holds(armed: &[[Option<Instant>; KINDS]], (at, slot, kind): &(Instant, u32, Kind)) -> bool {
+fn holds(armed: &[Armed], (at, slot, kind): &(Instant, u32, Kind)) -> bool {
     armed.get(*slot as usize).is_some_and(|armed| armed[*kind as usize] == Some(*at))
 }
 

@@ -1,42 +1,55 @@
 //! Packets that come in any order, some twice and some not at all, taken out in order and in time: a jitter buffer.
 //!
 //! Whoever plays asks for a packet each time it needs one ([`Buffer::take`]). The buffer holds back as much as the network
-//! lately scattered packets, and no more: it grows at once when packets come too late, and shrinks by one packet at a time when
-//! it has long held more than it had to. It is bounded: what is too far ahead begins anew.
+//! lately scattered packets: it holds one packet longer as soon as one comes too late, and leaves one out when for two seconds
+//! more was held than had to be. It is bounded: what is too far ahead begins anew.
 
 use super::Header;
 
 /// Packets that are held at most; a power of two.
 const PLACES: usize = 64;
-/// Bytes of the longest payload that is held; Opus has none longer (RFC 6716 section 3.4, one frame).
-const LONGEST: usize = 1276;
-/// Packets that are held back at the beginning, and at most.
+/// Bytes of the longest payload that is held: 200 ms of G.711.
+const LONGEST: usize = 1600;
+/// Packets that are held back at the beginning and at least, and at most.
 const FIRST: u16 = 2;
 const MOST: u16 = 10;
-/// So many packets in a row have to be superfluous before one is left out.
+/// So long, in packets, all have to come earlier than they had to before one is left out.
 const PATIENCE: u16 = 100;
 
 /// What there is to be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next<'a> {
+pub enum Next<'a, T> {
     /// This payload.
-    Packet(&'a [u8]),
+    Packet {
+        /// What it was put in with.
+        tag: T,
+        /// Of its header.
+        timestamp: u32,
+        /// Its payload.
+        payload: &'a [u8],
+    },
     /// It was lost, or comes too late.
     Lost,
-    /// Nothing is there: the other side pauses, or everything is late.
+    /// It was there, and is left out: too much was held. Its time is saved.
+    LeftOut,
+    /// Nothing is there: the other side pauses, everything is late, or is to wait longer from now on.
     Nothing,
 }
 
-/// What one source sent.
+/// What one source sent. Each packet has a tag, so that whoever takes it knows what it is.
 #[derive(Clone, Debug)]
-pub struct Buffer {
-    places: Box<[Place]>,
+pub struct Buffer<T> {
+    places: Box<[Place<T>]>,
     ssrc: Option<u32>,
     state: State,
     /// Packets that are held back.
     depth: u16,
-    /// How often in a row more was held than had to be.
-    superfluous: u16,
+    /// What is there is to wait for one packet longer.
+    waits: bool,
+    /// How many packets were to be played before the one that came latest of all, of late; `None`: none came.
+    least: Option<u16>,
+    /// Packets that were played meanwhile.
+    looked: u16,
     late: u64,
 }
 
@@ -46,28 +59,35 @@ enum State {
     Filling { first: u16, last: u16, waited: u16 },
     /// This number is next.
     Playing { next: u16, last: u16 },
-    /// Nothing is there. What is before `next` comes too late.
-    Empty { next: Option<u16> },
+    /// Nothing is there. What is before `next` comes too late. When somebody has asked for it already, it is dry.
+    Empty { next: Option<u16>, is_dry: bool },
 }
 
 #[derive(Clone, Debug)]
-struct Place {
-    sequence: Option<u16>,
-    length: u16,
-    payload: [u8; LONGEST],
+struct Place<T> {
+    held: Option<Held<T>>,
+    /// Used again and again.
+    payload: Vec<u8>,
 }
 
-impl Default for Buffer {
-    fn default() -> Buffer {
-        let place = Place { sequence: None, length: 0, payload: [0; LONGEST] };
-        let (places, state) = (vec![place; PLACES].into(), State::Empty { next: None });
-        Buffer { places, ssrc: None, state, depth: FIRST, superfluous: 0, late: 0 }
+#[derive(Clone, Copy, Debug)]
+struct Held<T> {
+    sequence: u16,
+    timestamp: u32,
+    tag: T,
+}
+
+impl<T: Copy> Default for Buffer<T> {
+    fn default() -> Buffer<T> {
+        let places = (0..PLACES).map(|_| Place { held: None, payload: Vec::new() }).collect();
+        let state = State::Empty { next: None, is_dry: true };
+        Buffer { places, ssrc: None, state, depth: FIRST, waits: false, least: None, looked: 0, late: 0 }
     }
 }
 
-impl Buffer {
+impl<T: Copy> Buffer<T> {
     /// A packet has come. One that is longer than any codec makes them counts as lost.
-    pub fn put(&mut self, header: &Header, payload: &[u8]) {
+    pub fn put(&mut self, header: &Header, tag: T, payload: &[u8]) {
         if payload.len() > LONGEST {
             return;
         }
@@ -85,41 +105,55 @@ impl Buffer {
             }
         }
         let place = &mut self.places[usize::from(sequence) % PLACES];
-        place.sequence = Some(sequence);
-        place.length = payload.len() as u16;
-        place.payload[..payload.len()].copy_from_slice(payload);
+        place.held = Some(Held { sequence, timestamp: header.timestamp, tag });
+        place.payload.clear();
+        place.payload.extend_from_slice(payload);
         self.state = match self.state {
+            // Long packets come one at a time.
+            State::Empty { next: Some(next), is_dry: false } => State::Playing { next, last: sequence },
             State::Empty { .. } => State::Filling { first: sequence, last: sequence, waited: 0 },
             State::Filling { first, last, waited } => {
                 let first = if is_before(sequence, first) { sequence } else { first };
                 State::Filling { first, last: later(last, sequence), waited }
             }
-            State::Playing { next, last } => State::Playing { next, last: later(last, sequence) },
+            State::Playing { next, last } => {
+                let before = sequence.wrapping_sub(next);
+                self.least = Some(self.least.map_or(before, |least| least.min(before)));
+                State::Playing { next, last: later(last, sequence) }
+            }
         };
     }
 
     /// What is to be played next.
-    pub fn take(&mut self) -> Next<'_> {
+    pub fn take(&mut self) -> Next<'_, T> {
         if let State::Filling { first, last, waited } = self.state {
             let held = last.wrapping_sub(first).wrapping_add(1).max(waited + 1);
             if held <= self.depth {
                 self.state = State::Filling { first, last, waited: waited + 1 };
                 return Next::Nothing;
             }
+            self.waits = false;
             self.state = State::Playing { next: first, last };
         }
+        if let State::Empty { is_dry, .. } = &mut self.state {
+            *is_dry = true;
+        }
         let State::Playing { next, last } = self.state else { return Next::Nothing };
-        let next = self.leave_out(next, last);
+        if std::mem::take(&mut self.waits) {
+            return Next::Nothing;
+        }
+        let is_too_much = self.holds_too_much();
         let following = next.wrapping_add(1);
         self.state = if next == last {
-            State::Empty { next: Some(following) }
+            State::Empty { next: Some(following), is_dry: false }
         } else {
             State::Playing { next: following, last }
         };
         let place = &mut self.places[usize::from(next) % PLACES];
-        match place.sequence.take() {
-            Some(sequence) if sequence == next => Next::Packet(&place.payload[..usize::from(place.length)]),
-            Some(_) | None => Next::Lost,
+        match place.held.take().filter(|held| held.sequence == next) {
+            _ if is_too_much => Next::LeftOut,
+            Some(Held { timestamp, tag, .. }) => Next::Packet { tag, timestamp, payload: &place.payload },
+            None => Next::Lost,
         }
     }
 
@@ -138,39 +172,43 @@ impl Buffer {
         match self.state {
             State::Filling { first, .. } => Some(first),
             State::Playing { next, .. } => Some(next),
-            State::Empty { next } => next,
+            State::Empty { next, .. } => next,
         }
     }
 
     /// Whether a packet before the first one is still in time: nothing was played yet.
     fn may_precede(&self) -> bool {
-        matches!(self.state, State::Filling { .. }) && self.late == 0 && self.superfluous == 0
+        matches!(self.state, State::Filling { .. }) && self.late == 0 && self.looked == 0
     }
 
     /// A packet has missed its turn: more is held back from now on.
     fn on_late(&mut self) {
         self.late += 1;
-        self.superfluous = 0;
-        self.depth = (self.depth + 1).min(MOST);
+        (self.least, self.looked) = (None, 0);
+        if self.depth < MOST {
+            self.depth += 1;
+            self.waits = true;
+        }
     }
 
-    /// Leaves out one packet when too much has been held for long.
-    fn leave_out(&mut self, next: u16, last: u16) -> u16 {
-        let held = last.wrapping_sub(next).wrapping_add(1);
-        let is_too_much = held > self.depth + 1;
-        self.superfluous = if is_too_much { self.superfluous + 1 } else { 0 };
-        if self.superfluous < PATIENCE {
-            return next;
+    /// Whether for long no packet came so late that it was needed to hold so many.
+    fn holds_too_much(&mut self) -> bool {
+        self.looked += 1;
+        if self.looked < PATIENCE {
+            return false;
         }
-        self.superfluous = 0;
-        self.places[usize::from(next) % PLACES].sequence = None;
-        next.wrapping_add(1)
+        let is_too_much = self.least.is_some_and(|least| least > FIRST);
+        (self.least, self.looked) = (None, 1);
+        if is_too_much {
+            self.depth = (self.depth - 1).max(FIRST);
+        }
+        is_too_much
     }
 
     fn begin_anew(&mut self) {
-        self.places.iter_mut().for_each(|place| place.sequence = None);
-        self.state = State::Empty { next: None };
-        self.superfluous = 0;
+        self.places.iter_mut().for_each(|place| place.held = None);
+        self.state = State::Empty { next: None, is_dry: true };
+        (self.least, self.looked, self.waits) = (None, 0, false);
     }
 }
 
@@ -193,18 +231,24 @@ mod tests {
 
     /// What is played when packets come at these times, in packet times; a packet is its own number.
     fn played(mut arrivals: Vec<(usize, u16)>, turns: usize) -> Vec<Option<u16>> {
-        let mut buffer = Buffer::default();
+        let mut buffer = Buffer::<()>::default();
         arrivals.sort_by_key(|(at, _)| *at);
         let mut arrivals = arrivals.into_iter().peekable();
         let mut heard = Vec::new();
         for turn in 0..turns {
             while let Some((_, sequence)) = arrivals.next_if(|(at, _)| *at <= turn) {
-                buffer.put(&header(sequence), &sequence.to_be_bytes());
+                buffer.put(&header(sequence), (), &sequence.to_be_bytes());
             }
-            match buffer.take() {
-                Next::Packet(payload) => heard.push(Some(u16::from_be_bytes([payload[0], payload[1]]))),
-                Next::Lost => heard.push(None),
-                Next::Nothing => {}
+            loop {
+                match buffer.take() {
+                    Next::Packet { payload, .. } => {
+                        heard.push(Some(u16::from_be_bytes([payload[0], payload[1]])));
+                    }
+                    Next::Lost => heard.push(None),
+                    Next::LeftOut => continue,
+                    Next::Nothing => {}
+                }
+                break;
             }
         }
         heard
@@ -226,14 +270,14 @@ mod tests {
 
     #[test]
     fn when_packets_come_later_more_is_held_back() {
-        let mut buffer = Buffer::default();
+        let mut buffer = Buffer::<()>::default();
         for n in 0..200u16 {
             // From the fiftieth on every third is four packet times late.
             if n >= 54 && (n - 4) % 3 == 0 {
-                buffer.put(&header(n - 4), &[1]);
+                buffer.put(&header(n - 4), (), &[1]);
             }
             if n < 50 || n % 3 != 0 {
-                buffer.put(&header(n), &[1]);
+                buffer.put(&header(n), (), &[1]);
             }
             buffer.take();
         }
@@ -242,14 +286,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_too_long_becomes_less() {
+    fn who_comes_too_late_makes_the_others_wait_and_nobody_is_lost_for_it() {
+        // From the hundredth on everything takes 60 ms longer than before: the buffer runs dry once, and goes on.
+        let arrivals = (0..300).map(|n| (if n < 100 { n } else { n + 3 }, n as u16)).collect();
+        let heard = played(arrivals, 400);
+        assert_eq!(heard.iter().flatten().copied().collect::<Vec<_>>(), (0..300).collect::<Vec<_>>());
+        // One of ten comes 60 ms late: that is too late twice at most.
+        let late = |n: usize| if n > 50 && n.is_multiple_of(10) { n + 3 } else { n };
+        let heard = played((0..500).map(|n| (late(n), n as u16)).collect(), 600);
+        let missing = heard.iter().filter(|packet| packet.is_none()).count();
+        assert!((1..=2).contains(&missing), "{missing} of 500");
+    }
+
+    #[test]
+    fn a_packet_has_what_it_was_put_in_with() {
         let mut buffer = Buffer::default();
+        for n in 0..3u16 {
+            buffer.put(
+                &Header { timestamp: 900 + u32::from(n), ..header(n) },
+                char::from(b'a' + n as u8),
+                &[1],
+            );
+        }
+        assert_eq!(buffer.take(), Next::Packet { tag: 'a', timestamp: 900, payload: &[1] });
+    }
+
+    #[test]
+    fn what_is_held_too_long_becomes_less() {
+        let mut buffer = Buffer::<()>::default();
         for n in 0..20 {
-            buffer.put(&header(n), &[1]);
+            buffer.put(&header(n), (), &[1]);
         }
         for n in 20..3020 {
-            buffer.put(&header(n), &[1]);
-            buffer.take();
+            buffer.put(&header(n), (), &[1]);
+            while buffer.take() == Next::LeftOut {}
         }
         let mut left = 0;
         while buffer.take() != Next::Nothing {
@@ -265,24 +335,25 @@ mod tests {
         let heard = played(arrivals, 200);
         assert_eq!(heard, (0..20).map(Some).collect::<Vec<_>>());
 
-        let mut buffer = Buffer::default();
-        buffer.put(&header(9), &[1]);
-        buffer.put(&Header { ssrc: 2, ..header(40_000) }, &[2]);
-        let heard: Vec<_> = (0..5).map(|_| matches!(buffer.take(), Next::Packet([2]))).collect();
+        let mut buffer = Buffer::<()>::default();
+        buffer.put(&header(9), (), &[1]);
+        buffer.put(&Header { ssrc: 2, ..header(40_000) }, (), &[2]);
+        let heard: Vec<_> =
+            (0..5).map(|_| matches!(buffer.take(), Next::Packet { payload: [2], .. })).collect();
         assert_eq!(heard.iter().filter(|is_it| **is_it).count(), 1);
     }
 
     #[test]
     fn a_payload_of_any_length_is_taken_or_left() {
-        let mut buffer = Buffer::default();
-        buffer.put(&header(0), &[7; LONGEST]);
-        buffer.put(&header(1), &[7; LONGEST + 1]);
-        buffer.put(&header(2), &[]);
-        buffer.put(&header(3), &[1]);
+        let mut buffer = Buffer::<()>::default();
+        buffer.put(&header(0), (), &[7; LONGEST]);
+        buffer.put(&header(1), (), &[7; LONGEST + 1]);
+        buffer.put(&header(2), (), &[]);
+        buffer.put(&header(3), (), &[1]);
         let lengths: Vec<_> = (0..4)
             .map(|_| match buffer.take() {
-                Next::Packet(payload) => Some(payload.len()),
-                Next::Lost | Next::Nothing => None,
+                Next::Packet { payload, .. } => Some(payload.len()),
+                Next::Lost | Next::LeftOut | Next::Nothing => None,
             })
             .collect();
         assert_eq!(lengths, [Some(LONGEST), None, Some(0), Some(1)]);
@@ -318,9 +389,9 @@ mod tests {
         fn any_packets_in_any_order_never_go_back(
             numbers in prop::collection::vec((any::<u16>(), 0u8..3), 1..400),
         ) {
-            let mut buffer = Buffer::default();
+            let mut buffer = Buffer::<()>::default();
             for (number, takes) in numbers {
-                buffer.put(&header(number), &number.to_be_bytes());
+                buffer.put(&header(number), (), &number.to_be_bytes());
                 for _ in 0..takes {
                     buffer.take();
                 }

@@ -2,17 +2,20 @@
 //!
 //! The rooms are dealt out to the workers by their number. A worker moves packets, calls its [`Engine`] and honours its
 //! deadlines; it decides nothing. A packet that is passed on costs no lock, no allocation and no copy.
+//!
+//! Who is to hear somebody of another worker moves there, with sockets and all ([`Homes`] says who): the one who orders
+//! waits until the streams are handed over, a turn of one loop, so that no order overtakes them.
 
 use super::media_socket::{Bell, Epoll, Timer, be_punctual};
-use crate::media::{Command, Engine, Event, Output, Port, RoomId, Settings};
+use crate::media::{Command, Engine, Event, Homes, Household, Output, Port, RoomId, Settings, StreamId};
 use crate::time::Instant;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -40,6 +43,8 @@ const EXPEDITED: u32 = 46 << 2;
 /// The workers. When it is dropped, every stream is closed and the threads have ended.
 pub struct Media {
     workers: Vec<Worker>,
+    /// Only who orders asks it.
+    homes: Mutex<Homes>,
 }
 
 struct Worker {
@@ -50,7 +55,19 @@ struct Worker {
 
 enum Order {
     Command(Command),
+    /// This stream and all that have to do with it leave; they are handed over.
+    Part(StreamId, SyncSender<Family>),
+    /// They come from another worker.
+    TakeIn(Family),
     Stop,
+}
+
+/// Streams on their way to another worker.
+struct Family {
+    household: Household,
+    sockets: Vec<Bound>,
+    /// What was not told of them yet.
+    untold: VecDeque<Event>,
 }
 
 /// A bell that is rung once for many commands.
@@ -68,8 +85,9 @@ where
     C: Fn() -> Instant + Clone + Send + 'static,
     E: Fn(Event) -> Option<Event> + Clone + Send + 'static,
 {
-    let mut media = Media { workers: Vec::new() };
-    for n in 0..workers.max(1) {
+    let workers = workers.max(1);
+    let mut media = Media { workers: Vec::new(), homes: Mutex::new(Homes::new(workers)) };
+    for n in 0..workers {
         let (orders, waiting) = sync_channel(COMMANDS);
         let bell = Arc::new(Alarm { bell: Bell::new()?, rung: AtomicBool::new(false) });
         let epoll = Epoll::new()?;
@@ -95,10 +113,21 @@ where
 }
 
 impl Media {
-    /// Gives a command to the worker of its room. Waits only while thousands of commands are waiting there.
+    /// Gives a command to the worker that has the streams it is about; new ones go to the worker of their room. Waits only
+    /// while thousands of commands are waiting there, or while streams move from one worker to another.
     pub fn send(&self, room: RoomId, command: Command) {
-        let at = room.0 % self.workers.len() as u64;
-        self.workers[at as usize].order(Order::Command(command));
+        let mut homes = self.homes.lock().unwrap_or_else(PoisonError::into_inner);
+        let placement = homes.place(room, &command);
+        for (stream, from) in placement.moves {
+            let (hand_over, handed_over) = sync_channel(1);
+            self.workers[from].order(Order::Part(stream, hand_over));
+            // Nothing comes of a stream that is not there any more, nor of a worker that is gone.
+            if let Ok(family) = handed_over.recv() {
+                homes.moved(&family.household, placement.engine);
+                self.workers[placement.engine].order(Order::TakeIn(family));
+            }
+        }
+        self.workers[placement.engine].order(Order::Command(command));
     }
 }
 
@@ -200,6 +229,13 @@ where
                     self.engine.command(command, (self.clock)());
                     self.put_out();
                 }
+                Order::Part(stream, hand_over) => {
+                    if let Some(family) = self.part_with(stream) {
+                        // Whoever asked waits for it.
+                        let _ = hand_over.send(family);
+                    }
+                }
+                Order::TakeIn(family) => self.take_in(family),
                 Order::Stop => return true,
             }
         }
@@ -254,16 +290,57 @@ where
     }
 
     fn bind(&mut self, port: Port, address: SocketAddr) {
-        let result = open(address).and_then(|socket| {
-            self.epoll.add(&socket, port.index() as u64)?;
-            Ok(Bound { port, socket })
-        });
-        let index = port.index();
+        let result = open(address).and_then(|socket| self.attend(Bound { port, socket }));
+        self.engine.bound(port, result.map_err(|error| error.to_string()));
+    }
+
+    /// What comes at this socket is taken from now on.
+    fn attend(&mut self, bound: Bound) -> io::Result<()> {
+        let index = bound.port.index();
+        self.epoll.add(&bound.socket, index as u64)?;
         if self.sockets.len() <= index {
             self.sockets.resize_with(index + 1, || None);
         }
-        let result = result.map(|bound| self.sockets[index] = Some(bound));
-        self.engine.bound(port, result.map_err(|error| error.to_string()));
+        self.sockets[index] = Some(bound);
+        Ok(())
+    }
+
+    /// A stream leaves with all that have to do with it, and their sockets.
+    fn part_with(&mut self, stream: StreamId) -> Option<Family> {
+        let household = self.engine.part_with(stream)?;
+        let mut sockets = Vec::new();
+        for port in household.ports() {
+            let Some(bound) = self.sockets.get_mut(port.index()).and_then(Option::take) else { continue };
+            // A socket that stays in two loops would wake the wrong one.
+            if self.epoll.remove(&bound.socket).is_ok() {
+                sockets.push(bound);
+            }
+        }
+        let (streams, recordings) = (household.streams(), household.recordings());
+        let (streams, recordings): (Vec<_>, Vec<_>) = (streams.collect(), recordings.collect());
+        let is_theirs = |event: &Event| match event {
+            Event::Recorded { recording, .. } | Event::RecordingEnded { recording, .. } => {
+                recordings.contains(recording)
+            }
+            other => other.stream().is_some_and(|stream| streams.contains(&stream)),
+        };
+        let (untold, kept) = std::mem::take(&mut self.untold).into_iter().partition(is_theirs);
+        self.untold = kept;
+        Some(Family { household, sockets, untold })
+    }
+
+    /// Streams of another worker go on here.
+    fn take_in(&mut self, family: Family) {
+        let Family { household, mut sockets, untold } = family;
+        self.untold.extend(untold);
+        for (before, port) in self.engine.take_in(household, (self.clock)()) {
+            let Some(at) = sockets.iter().position(|bound| bound.port == before) else { continue };
+            let bound = Bound { port, ..sockets.swap_remove(at) };
+            if let Err(error) = self.attend(bound) {
+                tracing::error!(stream = port.stream().0, %error, "a stream that moved cannot be heard any longer");
+            }
+        }
+        self.put_out();
     }
 
     /// Says goodbye on every stream; the last events are offered for a moment.

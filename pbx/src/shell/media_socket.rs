@@ -34,6 +34,20 @@ impl Epoll {
         self.add_for(libc::EPOLLIN | libc::EPOLLET, &timer.0, token)
     }
 
+    /// Nothing is told of `source` any longer.
+    pub(super) fn remove(&self, source: &impl AsRawFd) -> io::Result<()> {
+        // SAFETY: both descriptors are open, and no event is needed to remove one.
+        let result = unsafe {
+            libc::epoll_ctl(
+                self.epoll.as_raw_fd(),
+                libc::EPOLL_CTL_DEL,
+                source.as_raw_fd(),
+                std::ptr::null_mut(),
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     fn add_for(&self, events: i32, source: &impl AsRawFd, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: events.cast_unsigned(), u64: token };
         // SAFETY: the event is read during the call only; both descriptors are open.

@@ -194,6 +194,46 @@ mod tests {
         assert_eq!(receiver.open_report(&mut plain.clone()), Err(Refused::Forged));
     }
 
+    /// What libsrtp makes of four packets over the turn of the sequence numbers, and of two reports, with the master key and salt
+    /// 00 01 02 ... 1d (by `pylibsrtp` 1.0: `Session.protect`, `Session.protect_rtcp`).
+    #[test]
+    fn another_implementation_seals_alike() {
+        let own = std::array::from_fn(|n| n as u8);
+        let theirs = [
+            (65_534u16, "d70e73c47e10cdf91dca1cd2a72392803904230bf0f496cd31070d119a12"),
+            (65_535, "4b946488c4024c604ddd8a6c77e268eebdb4d7dbba3f6e5d38d646e60f0a"),
+            (0, "20d6b6b4b94c0b9b6220611183b43b6e71af403a6db5fff09cdd6b7a38c4"),
+            (1, "991b5b11fdbe26496538ddfc1bcfaf069e37b3809d564303800fd008329e"),
+        ];
+        for suite in Suite::ALL {
+            let mut sender = Sender::new(suite, &MasterKey::from_bytes(own));
+            let mut receiver = Receiver::new(suite, &MasterKey::from_bytes(own));
+            for (n, (sequence, sealed)) in theirs.iter().enumerate() {
+                let mut plain = vec![0x80, 0];
+                plain.extend(sequence.to_be_bytes());
+                plain.extend((160 * n as u32).to_be_bytes());
+                plain.extend(0xdeca_fbadu32.to_be_bytes());
+                let header = plain.clone();
+                plain.extend((0..20u8).map(|k| (*sequence as u8).wrapping_add(k)));
+                let sealed = [header, hex(sealed)[..20 + suite.tag()].to_vec()].concat();
+                let mut ours = plain.clone();
+                sender.seal(&mut ours, 0);
+                assert_eq!(ours, sealed, "packet {sequence}, {suite:?}");
+                assert_eq!(opened(&mut receiver, sealed), Ok(plain), "packet {sequence}, {suite:?}");
+            }
+            for report in [
+                "80c90001decafbad80000001d937ae048cf1193e9961",
+                "80c90001decafbad80000002a04db087272f9ec0f021",
+            ] {
+                assert_eq!(receiver.open_report(&mut hex(report)), Ok(8), "{report}");
+            }
+        }
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        (0..text.len() / 2).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap()).collect()
+    }
+
     #[test]
     fn what_stands_before_a_packet_in_the_buffer_is_left_alone() {
         let (mut sender, mut receiver) = pair(Suite::Tag80);

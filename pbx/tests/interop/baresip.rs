@@ -26,6 +26,8 @@ pub(crate) struct Settings<'a> {
     registrar: String,
     says: u32,
     answers: bool,
+    encrypts: bool,
+    codec: &'a str,
 }
 
 /// A telephone of the office that says a tone and answers when it is called.
@@ -40,6 +42,8 @@ pub(crate) fn telephone<'a>(stage: &'a Stage, number: &'a str) -> Settings<'a> {
         registrar: OFFICE.into(),
         says: 1000,
         answers: true,
+        encrypts: false,
+        codec: "PCMU/8000/1",
     }
 }
 
@@ -66,6 +70,17 @@ impl<'a> Settings<'a> {
     /// Somebody sits before it and has not lifted it yet.
     pub(crate) fn answered_by_hand(self) -> Settings<'a> {
         Settings { answers: false, ..self }
+    }
+
+    /// It knows nothing but this codec.
+    #[cfg(any(feature = "g722", feature = "opus"))]
+    pub(crate) fn knowing_only(self, codec: &'a str) -> Settings<'a> {
+        Settings { codec, ..self }
+    }
+
+    /// It offers nothing but packets that are sealed (RFC 3711), with keys in the description (RFC 4568).
+    pub(crate) fn encrypting(self) -> Settings<'a> {
+        Settings { encrypts: true, ..self }
     }
 
     pub(crate) fn with_password(self, password: &str) -> Settings<'a> {
@@ -123,7 +138,7 @@ impl<'a> Settings<'a> {
             "sip_listen {host}:{sip}\nnet_interface {bare}\nrtp_ports {rtp}-{last}\n\
              audio_source aufile,{tone}.wav\naudio_player aufile,{number}/played.wav\naudio_alert aufile,/dev/null\n\
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {number}\n\
-             module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\n\
+             module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\n{more}\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
              ctrl_tcp_listen {OFFICE}:{control}\n",
             host = self.address,
@@ -132,12 +147,19 @@ impl<'a> Settings<'a> {
             rtp = 20000 + 100 * index,
             last = 20098 + 100 * index,
             tone = self.says,
+            more = match self.codec.split('/').next() {
+                Some("opus") => "module opus.so\n",
+                Some("G722") => "module g722.so\n",
+                _ => "",
+            },
             modules = "/usr/lib/baresip/modules",
             control = self.control_port(),
         );
+        let codec = self.codec;
+        let encryption = if self.encrypts { ";mediaenc=srtp-mand" } else { "" };
         let account = format!(
             "<sip:{number}@{}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
-             answermode={answer};audio_codecs=PCMU/8000/1\n",
+             answermode={answer};audio_codecs={codec}{encryption}\n",
             self.registrar, self.transport, self.password
         );
         stage.write(&format!("{number}/config"), &config);
@@ -228,12 +250,18 @@ impl Telephone {
 
     /// What it has heard in its only call, which is over.
     pub(crate) fn recording(&self) -> Recording {
+        let mut recordings = self.recordings();
+        assert_eq!(recordings.len(), 1, "{} has one recording", self.number);
+        recordings.remove(0)
+    }
+
+    /// What it has heard in its calls, which are over.
+    pub(crate) fn recordings(&self) -> Vec<Recording> {
         let files = std::fs::read_dir(&self.folder).expect("it is our folder");
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         let files =
             files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect::<Vec<_>>();
-        assert_eq!(files.len(), 1, "{} has one recording, not {files:?}", self.number);
-        Recording::read(&files[0])
+        files.iter().map(|file| Recording::read(file)).collect()
     }
 
     fn connect(port: u16) -> (TcpStream, Receiver<Value>) {

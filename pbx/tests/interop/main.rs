@@ -13,6 +13,7 @@ mod ending;
 mod holding;
 mod keys;
 mod load;
+mod media;
 mod network;
 mod process;
 mod program;

@@ -27,21 +27,59 @@ pub(crate) fn write(path: &Path, frequency: f64, seconds: u32) {
 
 /// What was heard, in pieces of 100 ms.
 pub(crate) struct Recording {
+    samples: Vec<i16>,
     /// For each piece the frequency that was the most of it; none where there was no tone.
     pieces: Vec<Option<u32>>,
 }
 
 impl Recording {
     pub(crate) fn read(path: &Path) -> Recording {
+        let mut channels = Recording::channels(path);
+        assert_eq!(channels.len(), 1, "{}", path.display());
+        channels.remove(0)
+    }
+
+    /// Each channel by itself.
+    pub(crate) fn channels(path: &Path) -> Vec<Recording> {
         let mut file =
             hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!((file.spec().sample_rate, file.spec().channels), (RATE, 1), "{}", path.display());
+        // A wideband telephone writes more samples; the tones are far below what the mean of a few of them takes away.
+        let (rate, count) = (file.spec().sample_rate, usize::from(file.spec().channels));
+        assert_eq!(rate % RATE, 0, "{}", path.display());
+        let times = (rate / RATE) as usize;
         // A telephone that was killed leaves half a sample; what came before it counts.
-        Recording::of(&file.samples::<i16>().map_while(Result::ok).collect::<Vec<_>>())
+        let samples: Vec<i16> = file.samples::<i16>().map_while(Result::ok).collect();
+        let channel = |first: usize| {
+            let own: Vec<i16> = samples.iter().skip(first).step_by(count).copied().collect();
+            let sum = |some: &[i16]| some.iter().map(|sample| i32::from(*sample)).sum::<i32>();
+            own.chunks_exact(times).map(|some| (sum(some) / times as i32) as i16).collect::<Vec<_>>()
+        };
+        (0..count).map(|first| Recording::of(&channel(first))).collect()
     }
 
     fn of(samples: &[i16]) -> Recording {
-        Recording { pieces: samples.chunks_exact(PIECE).map(dominant).collect() }
+        Recording { samples: samples.to_vec(), pieces: samples.chunks_exact(PIECE).map(dominant).collect() }
+    }
+
+    /// Fails unless these tones were heard together for so many seconds: nearly all there was, and each a good part of it.
+    pub(crate) fn holds_together(&self, frequencies: &[u32], seconds: f64) {
+        let holds = |piece: &&[i16]| {
+            let energy = piece.iter().map(|&sample| f64::from(sample).powi(2)).sum::<f64>().max(1.0);
+            let shares: Vec<f64> =
+                frequencies.iter().map(|frequency| power(piece, f64::from(*frequency)) / energy).collect();
+            shares.iter().sum::<f64>() > 0.9 && shares.iter().all(|share| *share > 0.2)
+        };
+        let heard = self.samples.chunks_exact(PIECE).filter(holds).count();
+        assert!(
+            heard as f64 >= seconds * 10.0,
+            "{frequencies:?} together for {seconds} s were not heard: {self}"
+        );
+    }
+
+    /// How long there was something to hear, whatever it was.
+    pub(crate) fn loud_seconds(&self) -> f64 {
+        let is_loud = |piece: &&[i16]| piece.iter().any(|sample| sample.unsigned_abs() > 500);
+        self.samples.chunks_exact(PIECE).filter(is_loud).count() as f64 / 10.0
     }
 
     /// How long it is.

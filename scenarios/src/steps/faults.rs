@@ -5,7 +5,7 @@ use crate::scene::Scene;
 use crate::words::{Actor, Span};
 use cucumber::{given, then, when};
 use pbx::time::Duration;
-use simulator::network::Bursts;
+use simulator::network::{Bursts, Link};
 use simulator::phone::Phone;
 use simulator::stage::{PBX, Stage};
 
@@ -38,6 +38,19 @@ async fn carries_at_most(scene: &mut Scene, bytes: usize) {
 #[given(expr = "a firewall that lets no fragments through")]
 async fn drops_fragments(scene: &mut Scene) {
     change(scene, |link| link.drops_fragments = true).await;
+}
+
+#[given(expr = "{int} % of what {actor} sends is lost and the rest takes up to {span} longer")]
+#[when(expr = "{int} % of what {actor} sends is lost and the rest takes up to {span} longer")]
+async fn is_badly_heard(scene: &mut Scene, percent: u32, actor: Actor, jitter: Span) {
+    scene
+        .phone(actor, move |phone| {
+            let (network, from) = (phone.host().network(), phone.address());
+            let loss = f64::from(percent) / 100.0;
+            let link = Link { loss, jitter: jitter.0, ..network.link(from, PBX) };
+            network.set_link_one_way(from, PBX, link);
+        })
+        .await;
 }
 
 #[given(expr = "{actor} is cut off from the PBX")]

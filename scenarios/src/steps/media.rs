@@ -20,6 +20,9 @@ const USUAL: u32 = 8_000;
 /// How long somebody listens to tell voices apart.
 const LISTEN: Duration = Duration::from_millis(800);
 
+/// How long somebody listens whether anything is missing.
+const LONG: Duration = Duration::from_secs(5);
+
 /// The share of the power that a voice among a few others has at least, and that one that is not there has at most.
 const AMONG_OTHERS: f64 = 0.1;
 const NOT_THERE: f64 = 0.02;
@@ -163,6 +166,19 @@ async fn does_not_hear(scene: &mut Scene, listener: Actor, speaker: Actor) {
     assert!(share < NOT_THERE, "{} is {share:.3} of what {} hears", speaker.0, listener.0);
 }
 
+#[then(expr = "{actor} hears {actor} in one piece")]
+async fn hears_in_one_piece(scene: &mut Scene, listener: Actor, speaker: Actor) {
+    let voice = voice_of(scene, &speaker).await;
+    let heard = scene.phone(listener, |phone| phone.heard_lately(LONG)).await;
+    ear::one_piece(&heard, voice).unwrap_or_else(|heard| panic!("{heard}"));
+}
+
+#[then(expr = "{actor} is heard on channel {int} of the recording in one piece")]
+async fn is_on_channel_in_one_piece(scene: &mut Scene, actor: Actor, channel: usize) {
+    let samples = channel_of(&recording(scene).await, channel);
+    ear::one_piece(&samples, voice_of(scene, &actor).await).unwrap_or_else(|heard| panic!("{heard}"));
+}
+
 #[then(expr = "the recording is {span} long")]
 async fn is_long(scene: &mut Scene, expected: Span) {
     let length = Duration::from_secs_f64(recording(scene).await.length() as f64 / f64::from(USUAL));
@@ -178,20 +194,18 @@ async fn is_at_least_long(scene: &mut Scene, least: Span) {
 #[then(expr = "on channel {int} of the recording is {tone} from {span} to {span}, and nothing else")]
 async fn is_on_channel(scene: &mut Scene, channel: usize, tone: Tone, from: Span, to: Span) {
     let samples = channel_of(&recording(scene).await, channel);
-    let (mut before, mut within, mut rest) = (0, Vec::new(), 0);
-    for (n, block) in samples.chunks_exact(160).enumerate() {
-        let at = Duration::from_millis(20) * n as u32;
-        if at >= from.0 + TOLERANCE && at + TOLERANCE < to.0 {
-            within.extend_from_slice(block);
-        } else if at + TOLERANCE < from.0 && !ear::is_silent(block) {
-            before += 1;
-        } else if at > to.0 + TOLERANCE && !ear::is_silent(block) {
-            rest += 1;
-        }
-    }
-    let presence = ear::presence(&within, tone.0);
-    assert!(presence > 0.9, "{} Hz are there for {presence:.2} of the time", tone.0);
-    assert_eq!((before, rest), (0, 0), "frames in which there is something before and behind");
+    let piece = ear::one_piece(&samples, tone.0).unwrap_or_else(|heard| panic!("{heard}"));
+    let time = |sample: usize| Duration::from_secs_f64(sample as f64 / f64::from(USUAL));
+    let (begins, ends) = (time(piece.start), time(piece.end));
+    let is_there = begins.abs_diff(from.0) < TOLERANCE && ends.abs_diff(to.0) < TOLERANCE;
+    assert!(is_there, "it is there from {begins:?} to {ends:?}");
+    let beside = [&samples[..piece.start], &samples[piece.end..]]
+        .map(|rest| rest.chunks_exact(160).filter(|block| !ear::is_silent(block)).count());
+    // Where a tone begins and ends within a block, that block is not silent.
+    assert!(
+        beside.iter().all(|blocks| *blocks <= 3),
+        "frames in which there is something before and behind: {beside:?}"
+    );
 }
 
 #[then(expr = "{actor} is heard on channel {int} of the recording and {actor} on channel {int}")]

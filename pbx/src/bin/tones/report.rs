@@ -103,7 +103,7 @@ fn said(reason: Reason, key: &Key) -> String {
         Reason::OffFrequency => format!("off frequency: {}", Hertz(&key.frequencies)),
         Reason::TooWeak => format!("too weak: {low:.1} and {high:.1} dBm0"),
         Reason::Speech => format!("speech: more than two sines (SNR {:.0} dB)", key.snr),
-        Reason::Echo => "too weak: the echo of the digit before".to_owned(),
+        Reason::Echo => "echo: the digit before comes again, fainter".to_owned(),
     }
 }
 
@@ -237,9 +237,9 @@ impl Rejected {
             Reason::TooShort => "too_short",
             Reason::Twist => "twist",
             Reason::OffFrequency => "off_frequency",
-            // An echo is what is too weak so soon after the same digit.
-            Reason::TooWeak | Reason::Echo => "too_weak",
+            Reason::TooWeak => "too_weak",
             Reason::Speech => "speech",
+            Reason::Echo => "echo",
         };
         let (start_ms, end_ms) = (millis(key.start), millis(key.end));
         Some(Rejected { kind: "dtmf", digit: key.digit, start_ms, end_ms, reason })

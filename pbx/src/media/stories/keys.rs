@@ -3,6 +3,9 @@
 use super::*;
 use crate::audio::Law;
 use crate::rtp::event;
+use crate::tone::Sine;
+use crate::tone::dtmf::{Detector, frequencies};
+use crate::tone::scan::Instruments;
 
 #[test]
 fn who_did_not_list_events_hears_keys_as_tones() {
@@ -71,8 +74,8 @@ fn who_has_keys_by_messages_hears_none() {
 fn pressed(keys: &str) -> Vec<u8> {
     let mut codes = Vec::new();
     for key in keys.chars() {
-        let (row, column) = crate::tone::dtmf::frequencies(key).unwrap();
-        let sines = [row, column].map(|f| crate::tone::Sine::new(f, -8.0, 8000).unwrap());
+        let (row, column) = frequencies(key).unwrap();
+        let sines = [row, column].map(|f| Sine::new(f, -8.0, 8000).unwrap());
         codes.extend(
             (0..800).map(|n| Law::Mu.encode(sines.iter().map(|sine| sine.sample(n)).sum::<f64>() as i16)),
         );
@@ -83,15 +86,17 @@ fn pressed(keys: &str) -> Vec<u8> {
 
 /// The keys that somebody hears in these packets; what is missing between them is silence.
 fn keys_in(packets: &[Sent]) -> String {
-    let mut detector = crate::tone::dtmf::Detector::default();
+    let (mut detector, mut instruments) = (Detector::default(), Instruments::default());
     let mut keys = String::new();
+    let mut hear = |samples: Vec<i16>| detector.receive(samples, &mut instruments, |key| keys.push(key));
     let mut next = packets.first().map_or(0, |packet| packet.header.timestamp);
     for packet in packets {
         let missing = packet.header.timestamp.wrapping_sub(next).min(1600);
-        keys.extend(detector.receive((0..missing).map(|_| 0)));
-        keys.extend(detector.receive(packet.payload.iter().map(|code| Law::Mu.decode(*code))));
+        hear(vec![0; missing as usize]);
+        hear(packet.payload.iter().map(|code| Law::Mu.decode(*code)).collect());
         next = packet.header.timestamp.wrapping_add(packet.payload.len() as u32);
     }
+    hear(vec![0; 800]);
     keys
 }
 
@@ -121,8 +126,8 @@ fn a_key_in_the_audio_is_heard_unless_it_comes_as_event_too() {
     let alice = world.phone();
     world.detect = true;
     world.agree(alice, |_| {});
-    let (row, column) = crate::tone::dtmf::frequencies('5').unwrap();
-    let sines = [row, column].map(|f| crate::tone::Sine::new(f, -8.0, 8000).unwrap());
+    let (row, column) = frequencies('5').unwrap();
+    let sines = [row, column].map(|f| Sine::new(f, -8.0, 8000).unwrap());
     let code = |n: u64| Law::Mu.encode(sines.iter().map(|sine| sine.sample(n)).sum::<f64>() as i16);
     let press = |world: &mut World, start: u16| {
         for n in 0..5u16 {

@@ -5,6 +5,7 @@
 mod codecs;
 mod keys;
 mod mixing;
+mod moving;
 mod playing;
 mod relay;
 mod reports;

@@ -15,6 +15,12 @@ pub(super) const NOMINAL: [f64; 8] = [697.0, 770.0, 852.0, 941.0, 1209.0, 1336.0
 const ASIDE: [f64; 2] = [0.99, 1.01];
 const BINS: usize = NOMINAL.len() * ASIDE.len();
 
+/// A window below this mean square is silent: about -58 dBm0.
+pub(super) const SILENT: f32 = 4e-7;
+/// What the two sines of a clear key explain, and the weaker of them.
+const CLEAR_SHARE: f32 = 0.6;
+const CLEAR_WEAKER: f32 = 0.06;
+
 /// What one window holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
@@ -27,6 +33,16 @@ pub(super) struct Look {
     pub(super) weaker: f32,
     /// The sum of squares.
     pub(super) energy: f32,
+}
+
+impl Look {
+    /// Of silence.
+    pub(super) const NOTHING: Look = Look { row: 0, column: 0, share: 0.0, weaker: 0.0, energy: 0.0 };
+
+    /// Whether there is a key in it to anybody who looks no further.
+    pub(super) fn is_clear(&self) -> bool {
+        self.energy > SILENT * WINDOW as f32 && self.share > CLEAR_SHARE && self.weaker > CLEAR_WEAKER
+    }
 }
 
 /// The last hops of one stream of samples at 8000 Hz, full scale 1.

@@ -1,7 +1,7 @@
 //! Keys are found as the sound comes: windows in a row that agree on one are a run, a run is looked at closely, and what comes
 //! of it waits until nothing that is still to come can belong to it.
 
-use super::bank::{HOP, Look, SPAN, WINDOW};
+use super::bank::{HOP, Look, SILENT, SPAN, WINDOW};
 use super::fit::Sines;
 use super::keys::{CLEAR, ECHO, HOLE, Key, MARGIN, Reason, Run, examine, judge, prolong};
 use super::sound::Sound;
@@ -10,8 +10,6 @@ use super::sound::Sound;
 const LEAST_SHARE: f32 = 0.2;
 /// The weaker sine explains at least so much of a window: less is what noise has anywhere.
 const LEAST_WEAKER: f32 = 0.012;
-/// A window below this mean square is silent: about -58 dBm0.
-const SILENT: f32 = 4e-7;
 /// A key that has lasted so long is judged by what there is; of the rest only its end is looked for: a quarter of a second.
 pub(super) const LONG: usize = 2_000;
 /// Behind the start of a key that waits: later its start is no longer there.
@@ -124,6 +122,11 @@ impl Finder {
             Some(open) => open.run.from,
         };
         self.settle(horizon.saturating_sub(MARGIN), sound, desk, heard);
+    }
+
+    /// Whether a key goes on that was told.
+    pub(super) fn holds_key(&self) -> bool {
+        self.run.as_ref().is_some_and(|open| open.is_told)
     }
 
     /// Nothing more comes.

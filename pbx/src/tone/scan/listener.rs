@@ -1,11 +1,14 @@
 //! Listens to one stream of samples for keys. Nothing is asked for while it listens: all its room is there from the start.
 
-use super::bank::{Bank, HOP, WINDOW, Windows};
+use super::bank::{Bank, HOP, Look, WINDOW, Windows};
 use super::finder::{Desk, Finder, Heard, LONG};
 use super::fit::Sines;
 use super::highpass::{BLOCK, Highpass, Taps};
 use super::keys::{CLEAN, Key, MARGIN};
 use super::sound::Sound;
+
+/// Looks that wait at most: the finder wants to see [`MARGIN`] samples beyond each.
+const AHEAD: usize = MARGIN.div_ceil(HOP) + 2;
 
 /// Filters and room to work in, which all listeners of one thread share.
 pub struct Instruments {
@@ -38,6 +41,12 @@ pub struct Listener {
     windows: Windows,
     /// Samples of which windows were made.
     looked_at: usize,
+    /// The last looks, each in the place of its number.
+    looks: [Look; AHEAD],
+    /// How many there were.
+    looked: usize,
+    /// How many of them the finder has.
+    told: usize,
     finder: Finder,
 }
 
@@ -61,6 +70,9 @@ impl Listener {
             sound: Sound::new(),
             windows: Windows::new(),
             looked_at: 0,
+            looks: [Look::NOTHING; AHEAD],
+            looked: 0,
+            told: 0,
             finder: Finder::new(is_early),
         }
     }
@@ -98,14 +110,31 @@ impl Listener {
         self.sound.take(&filtered[..count]);
     }
 
-    /// Looks at what has come but for the last samples.
+    /// Whether the last 20 ms sound like a key, or one goes on that was told. That is known long before it is certain, and
+    /// voices do so now and then.
+    pub fn hears_key(&self) -> bool {
+        let last = self.looked.checked_sub(1).map(|last| self.looks[last % AHEAD]);
+        last.is_some_and(|last| last.is_clear()) || self.finder.holds_key()
+    }
+
+    /// Looks at what has come; the finder is told but the last samples.
     fn look(&mut self, but: usize, instruments: &mut Instruments, heard: &mut impl FnMut(Heard)) {
-        while self.looked_at + HOP + but <= self.sound.end() {
+        while self.looked_at + HOP <= self.sound.end() {
             let block = self.sound.part(self.looked_at, self.looked_at + HOP);
             self.looked_at += HOP;
             if let Some(look) = self.windows.take(&instruments.bank, block) {
-                self.finder.take(&look, &self.sound, &mut instruments.desk, heard);
+                self.looks[self.looked % AHEAD] = look;
+                self.looked += 1;
+                self.tell(but, instruments, heard);
             }
+        }
+        self.tell(but, instruments, heard);
+    }
+
+    fn tell(&mut self, but: usize, instruments: &mut Instruments, heard: &mut impl FnMut(Heard)) {
+        while self.told < self.looked && self.told * HOP + WINDOW + but <= self.sound.end() {
+            self.finder.take(&self.looks[self.told % AHEAD], &self.sound, &mut instruments.desk, heard);
+            self.told += 1;
         }
     }
 }
