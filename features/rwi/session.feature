@@ -156,6 +156,7 @@ Feature: Applications come and go, and hold calls
     And the application commands "session.subscribe contexts=default,"
     When the application commands "session.list_calls"
     Then the command has succeeded
+    And the answer to the command lists 1 call
     When alice hangs up
     And bob calls carol
     And 1 second passes
@@ -258,6 +259,54 @@ Feature: Applications come and go, and hold calls
       """
     When the second application connects with the token "the-secret-of-the-application"
     Then the second application is refused as 503
+
+  @RWI-45
+  Scenario: A client that does not read is cut off, and nobody else notices
+    Given the second application controls the PBX too
+    And the second application commands "session.subscribe contexts=default,"
+    And the application lets alice as leg_a talk to bob as leg_b
+    When the second application stops reading
+    And the application commands "media.play call_id=leg_a source.type=tone source.duration_ms=20" 1000 times
+    And 1 second passes
+    Then the application is connected
+    And alice and bob hear each other
+    When the second application reads on
+    And 2 seconds pass
+    Then the second application has been cut off
+
+  @RWI-42
+  Scenario: The caller gives up while two applications reach for the call
+    Given the second application controls the PBX too
+    And the application commands "session.subscribe contexts=sales,"
+    And the second application commands "session.subscribe contexts=sales,"
+    When alice calls "100"
+    And 1 second passes
+    And alice gives up
+    And the application commands "call.answer call_id=$incoming"
+    And the second application commands "call.answer call_id=$incoming"
+    And 1 second passes
+    Then alice's call is over
+    And nothing is left over
+
+  @RWI-43
+  Scenario: A client goes in the middle of a transfer and comes back to complete it
+    Given the application commands "session.subscribe contexts=sales,"
+    And the application lets alice as leg_a talk to bob as leg_b
+    And the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
+    And 1 second passes
+    When carol answers
+    And 1 second passes
+    And the application disconnects
+    And 5 seconds pass
+    Then bob and carol hear each other
+    When the second application connects with the token "the-secret-of-the-application"
+    And 1 second passes
+    And the second application resumes the session of the application
+    And the second application completes the transfer of leg_a
+    And 1 second passes
+    Then the command has succeeded
+    And alice and carol hear each other
+    And bob's call is over
 
   @RWI-12 @RWI-30
   Scenario: Messages on the leg of a call

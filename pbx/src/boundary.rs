@@ -320,6 +320,62 @@ pub enum What {
         /// Whether it is not heard.
         muted: bool,
     },
+    /// A call waits in a queue.
+    QueueJoined {
+        /// Its name.
+        queue: String,
+        /// Its place, from 1.
+        position: usize,
+    },
+    /// It has moved up, or down.
+    QueuePosition {
+        /// Its name.
+        queue: String,
+        /// Its place, from 1.
+        position: usize,
+    },
+    /// It waits no longer.
+    QueueLeft {
+        /// Its name.
+        queue: String,
+        /// `connected`, `dequeued`, `requeued`, `timeout`, `abandoned`.
+        reason: &'static str,
+    },
+    /// It is given to nobody for a while, or is again.
+    QueueHeld {
+        /// Its name.
+        queue: String,
+        /// Whether it is held.
+        held: bool,
+    },
+    /// It has waited as long as it may.
+    QueueWaitTimeout {
+        /// Its name.
+        queue: String,
+    },
+    /// An agent is rung for it.
+    QueueAgentOffered {
+        /// Its name.
+        queue: String,
+        /// The agent.
+        agent: String,
+    },
+    /// The agent has not answered.
+    QueueAgentDeclined {
+        /// Its name.
+        queue: String,
+        /// The agent.
+        agent: String,
+    },
+    /// The agent has answered, and they talk.
+    QueueAgentConnected {
+        /// Its name.
+        queue: String,
+        /// The agent.
+        agent: String,
+        /// How long the caller has waited.
+        waited: Duration,
+    },
     /// A text came on the leg of a call.
     MessageReceived {
         /// Its type.

@@ -255,6 +255,55 @@ fn a_call_that_was_up_when_it_was_killed_is_recorded_by_the_next_start() {
     assert_eq!(records(&directory).len(), 1);
 }
 
+/// A person at a terminal asks for calls, and is told of them (RWI-15, RWI-31, RWI-40).
+#[test]
+fn a_person_controls_calls_from_a_terminal() {
+    let config = format!("{CONFIG}\n[[rwi.tokens]]\ntoken = \"open-sesame\"\n");
+    let mut program = Program::start("rwi", &config, &[]);
+
+    let listed = rwi(&program, "open-sesame", &["session.list_calls"]);
+    assert_eq!(text(&listed.stdout), "done: session.list_calls calls=[]\n", "{}", text(&listed.stderr));
+    assert_eq!(listed.status.code(), Some(0));
+    let refused = rwi(&program, "open-sesame", &["call.hangup", "call_id=leg_x"]);
+    assert_eq!(
+        text(&refused.stdout),
+        "refused: call.hangup leg_x: there is no call \"leg_x\" (call_not_found)\n"
+    );
+    assert_eq!(refused.status.code(), Some(1));
+    let stranger = rwi(&program, "open-barley", &["session.list_calls"]);
+    assert_eq!(text(&stranger.stderr), "rwi: the PBX does not let us in: it does not know the token\n");
+    assert_eq!(stranger.status.code(), Some(2));
+
+    let mut terminal = rwi_command(&program, "open-sesame")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    let mut typed = terminal.stdin.take().expect("piped");
+    let mut lines = BufReader::new(terminal.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    writeln!(typed, "session.subscribe contexts=default").expect("it reads");
+    assert!(lines.next().is_some_and(|line| line.starts_with("done: session.subscribe")));
+    Phone::new(program.udp).calls("9197");
+    let told: Vec<String> = lines.by_ref().take(3).collect();
+    assert!(told[0].contains("  call.incoming c_"), "{told:?}");
+    assert!(told[2].contains("  call.answered c_") && told[2].ends_with("by=tone"), "{told:?}");
+    drop(typed);
+    assert!(terminal.wait().is_ok_and(|status| status.success()), "what is typed has ended, and so has it");
+    program.signal(libc::SIGTERM);
+    assert_eq!(program.exit_code(), Some(0));
+}
+
+/// Runs the program `rwi` to its end.
+fn rwi(program: &Program, token: &str, command: &[&str]) -> Output {
+    rwi_command(program, token).args(command).output().expect("the program was built")
+}
+
+fn rwi_command(program: &Program, token: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rwi"));
+    command.args(["--pbx", &program.http.to_string(), "--token", token]);
+    command
+}
+
 /// Any ports, two accounts.
 const CONFIG: &str = r#"
 [sip]

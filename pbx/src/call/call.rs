@@ -37,6 +37,12 @@ pub(super) enum Timer {
     Ring,
     /// No application answers, or nobody answers what an application has ordered.
     Patience,
+    /// It has waited in a queue as long as it may.
+    Wait,
+    /// Somebody looks whether an agent is free.
+    Look,
+    /// It is said how long it may take.
+    Announce,
     /// No more keys come.
     Collect,
     /// A recording is as long as it may be.
@@ -285,6 +291,7 @@ impl Call {
             Timer::Answer => self.answer_by_application(context),
             Timer::Ring => self.on_nobody_answers(context),
             Timer::Patience => self.on_patience_over(context),
+            Timer::Wait | Timer::Look | Timer::Announce => self.on_queue_timer(timer, context),
             Timer::Collect => self.finish_collecting(context),
             Timer::Recording => self.on_recording_long_enough(context),
             Timer::Limit => self.end(EndedBy::Pbx, "the call has lasted as long as any may", None, context),
@@ -453,6 +460,7 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
             Decision::Echo => self.alert(Application::Echo, context),
+            Decision::Queue { queue } => self.answer_into_queue(&queue, context),
             Decision::Application { context: name } => self.wait_for_application(&name, context),
             Decision::Conference(conference) => {
                 self.alert(Application::Conference(conference), context);

@@ -5,6 +5,7 @@ use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
+use super::queue::Queues;
 use super::transfer::Transfers;
 use crate::audio::Clip;
 use crate::boundary::CallNow;
@@ -26,6 +27,7 @@ pub(crate) struct Calls {
     names: BTreeMap<String, RoomId>,
     last_room: u64,
     pub(super) transfers: Transfers,
+    pub(super) queues: Queues,
 }
 
 /// An INVITE that was let in.
@@ -52,7 +54,7 @@ impl Calls {
 
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.transfers.is_empty()
+        self.calls.is_empty() && self.transfers.is_empty() && self.queues.are_empty()
     }
 
     /// A new call begins.

@@ -82,7 +82,7 @@ impl Calls {
             port: Port::Closed,
             ..Leg::new("application".into(), None, nowhere(context), negotiation, Default::default())
         };
-        let mut call = Call::new(room, facts, nobody, invitation, decision, RoomId::IN_HAND);
+        let mut call = Call::new(room, facts, nobody, invitation, decision, room);
         call.origin = Origin::Application(Box::new(order));
         self.add(call);
         self.with(room, context, |call, context| call.begin_to_originate(context));
@@ -183,7 +183,6 @@ impl Calls {
         for room in [one, other] {
             self.call(room).ok_or_else(|| Refusal::state("the call is over"))?.in_hand()?;
         }
-        self.share_an_engine(one, other, context)?;
         for (room, peer) in [(one, other), (other, one)] {
             self.part(room, Some(peer), context);
             self.with(room, context, |call, context| {
@@ -264,7 +263,14 @@ impl Calls {
                     self.with(room, context, |call, context| call.beep(context));
                 }
                 Wish::LeaveMix(mix, room) => self.leave_mix(mix, room, context),
-                Wish::Changed(room) => self.on_changed(room, context),
+                Wish::Changed(room) => {
+                    self.on_changed(room, context);
+                    self.on_queue_changed(room, context);
+                }
+                Wish::Waited(room) => self.on_waited(room, context),
+                Wish::Look(room) => self.look_for_agents(room, context),
+                Wish::Announce(room) => self.announce_position(room, context),
+                Wish::Enqueue(room, queue) => self.enqueue_caller(room, &queue, context),
             }
         }
     }
@@ -278,15 +284,6 @@ impl Calls {
     ) {
         if let (Some(one), Some(other)) = (self.name_of(one), self.name_of(other)) {
             context.tell(&one.clone(), what(one, other));
-        }
-    }
-
-    /// Only who is in one media engine can hear each other.
-    fn share_an_engine(&mut self, one: RoomId, other: RoomId, context: &Context) -> Result<(), Refusal> {
-        let room = |calls: &mut Calls, room| calls.call(room).map(|call| call.media_room);
-        match context.config.media.workers == 1 || room(self, one) == room(self, other) {
-            true => Ok(()),
-            false => Err(Refusal::state("their media are on different threads (`workers` in `[media]`)")),
         }
     }
 
@@ -444,6 +441,9 @@ impl Call {
                 Some(done())
             }
             Command::Play(play) => self.play(play, ticket, context),
+            Command::StopPlaying if matches!(&self.stage, Stage::Controlled(controlled) if controlled.waits.is_some()) => {
+                Some(Err(Refusal::state("the call waits in a queue, and hears its music")))
+            }
             Command::StopPlaying => {
                 let answer = self.in_hand().map(|_| Default::default());
                 self.stop_playing(context);

@@ -43,6 +43,8 @@ pub(super) struct Controlled {
     pub(super) collecting: Option<Collecting>,
     pub(super) sent: Sent,
     pub(super) referral: Option<Referral>,
+    /// It waits in a queue.
+    pub(super) waits: Option<Waits>,
     /// An application of the dial plan that takes the call over as soon as its file is read.
     pub(super) heads_for: Option<config::Announcement>,
     /// What the media engine was told last.
@@ -76,6 +78,14 @@ pub(super) enum Doing {
     Mixed(MixId),
 }
 
+/// What a call has to do with the queue it waits in.
+#[derive(Clone, Debug)]
+pub(super) struct Waits {
+    pub(super) queue: String,
+    /// What it hears again after everything else; our own where there is none.
+    pub(super) music: Option<PathBuf>,
+}
+
 /// Something that is played, or will be as soon as its file is read.
 #[derive(Debug)]
 pub(super) struct Playing {
@@ -103,6 +113,14 @@ pub(super) enum Wish {
     Beep(RoomId),
     /// This one is in that mix no longer.
     LeaveMix(MixId, RoomId),
+    /// It waits in a queue from now on.
+    Enqueue(RoomId, String),
+    /// It has waited there as long as it may.
+    Waited(RoomId),
+    /// An agent may be free for it.
+    Look(RoomId),
+    /// It is told how long it may take.
+    Announce(RoomId),
     /// What was ordered was answered, or is over: who waits for it goes on.
     Changed(RoomId),
 }
@@ -269,6 +287,9 @@ impl Call {
         if let Some(playing) = controlled.playing.take_if(|playing| !playing.is_being_read()) {
             self.tell_that_it_ended(playing.track, interrupted, context);
         }
+        if let Some(waits) = self.controlled().and_then(|controlled| controlled.waits.clone()) {
+            return self.play_waiting_music(waits, context);
+        }
         context.wish(Wish::Tune(self.room));
     }
 
@@ -291,6 +312,38 @@ impl Call {
         controlled.playing = Some(Playing { track, play, state: Progress::Reading(None) });
         if let Some(clip) = clip {
             self.start_playing(Source::Clip { clip, times: None }, context);
+        }
+    }
+
+    /// Lets it hear the music of a queue; no event tells of it.
+    pub(super) fn play_waiting_music(&mut self, waits: Waits, context: &mut Context) {
+        let file = waits.music.clone().or_else(|| context.config.rwi.hold_music.clone());
+        let clip = match &file {
+            Some(file) => context.want_sound(file),
+            None => Some(context.music()),
+        };
+        let Some(controlled) = self.controlled() else { return };
+        controlled.waits = Some(waits);
+        let sound = file.map_or(Sound::Ringback, Sound::File);
+        let play = Play { sound, repeats: true, until_key: false };
+        controlled.playing = Some(Playing { track: String::new(), play, state: Progress::Reading(None) });
+        if let Some(clip) = clip {
+            self.start_playing(Source::Clip { clip, times: None }, context);
+        }
+    }
+
+    /// Lets it hear a file once; after it the music of the queue goes on.
+    pub(super) fn play_over_music(&mut self, file: PathBuf, context: &mut Context) {
+        let clip = context.want_sound(&file);
+        let Some(controlled) = self.controlled() else { return };
+        if controlled.waits.is_none() {
+            return;
+        }
+        let play = Play { sound: Sound::File(file), repeats: false, until_key: false };
+        controlled.heard = Heard::Nothing;
+        controlled.playing = Some(Playing { track: String::new(), play, state: Progress::Reading(None) });
+        if let Some(clip) = clip {
+            self.start_playing(Source::Clip { clip, times: Some(1) }, context);
         }
     }
 
@@ -330,6 +383,7 @@ impl Call {
                     }
                 }
             }
+            Decision::Queue { queue } => return context.wish(Wish::Enqueue(self.room, queue)),
             Decision::Application { context: name } => {
                 self.of_context.clone_from(&name);
                 let (caller, dialled) = (self.facts.caller.clone(), name.clone());
@@ -385,7 +439,9 @@ impl Call {
         {
             context.answer(ticket, done_with([("track_id", track.clone().into())]));
         }
-        context.tell(&self.facts.call_id, What::PlayStarted { track });
+        if !track.is_empty() {
+            context.tell(&self.facts.call_id, What::PlayStarted { track });
+        }
         context.wish(Wish::Tune(room));
     }
 
@@ -448,6 +504,9 @@ impl Call {
 
     /// The call is over: who waits for something of it is told, and who hears it no longer does.
     pub(super) fn leave_hand(&mut self, context: &mut Context) {
+        if let Some(Waits { queue, .. }) = self.controlled().and_then(|controlled| controlled.waits.take()) {
+            context.tell(&self.facts.call_id, What::QueueLeft { queue, reason: "abandoned" });
+        }
         self.stop_playing(context);
         self.stop_holding(context);
         self.stop_collecting(context);

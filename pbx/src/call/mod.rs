@@ -27,6 +27,7 @@
 //! | `controlled.rs`, `holding.rs` | a call in somebody's hand: what it hears |
 //! | `collecting.rs`, `sending.rs` | keys that are gathered or pressed, requests by command |
 //! | `transfer.rs` | a call goes to somebody else, blindly or after a talk |
+//! | `queue.rs` | callers who wait for agents |
 //! | `mixes.rs`, `supervision.rs` | who hears whom where more than two do |
 //! | `survey.rs` | calls as people see them who look |
 
@@ -51,6 +52,7 @@ mod mapping;
 mod mixes;
 mod passage;
 mod ports;
+mod queue;
 mod recording;
 mod reoffer;
 mod ring;

@@ -5,6 +5,7 @@ use super::Context;
 use super::application::Application;
 use super::call::{Call, Stage, Timer};
 use super::command::{Answer, Refusal, done};
+use super::controlled::Wish;
 use crate::cdr::EndedBy;
 use crate::config::Unanswered;
 use crate::dialog::Reply;
@@ -38,6 +39,14 @@ impl Call {
         self.come_in_hand(context);
         self.was_answered("application".into(), context);
         done()
+    }
+
+    /// The caller is answered at once, and waits in a queue.
+    pub(super) fn answer_into_queue(&mut self, queue: &str, context: &mut Context) {
+        self.stage = Stage::Waiting(queue.to_owned());
+        if self.answer_by_command(context).is_ok() {
+            context.wish(Wish::Enqueue(self.room, queue.to_owned()));
+        }
     }
 
     /// The caller is refused.

@@ -3,6 +3,7 @@
 mod accounts;
 mod error;
 mod parse;
+mod queues;
 mod raw;
 mod reader;
 mod routes;
@@ -16,6 +17,7 @@ mod documentation;
 mod properties;
 
 pub use error::ConfigError;
+pub use queues::{Queue, Strategy};
 pub use rwi::{Dialect, Rwi, RwiContext, Scope, Token, Unanswered, Webhook};
 pub use values::Pattern;
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub rwi: Rwi,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
+    /// `[[queues]]`
+    pub queues: Vec<Queue>,
     /// `[[trunks]]`
     pub trunks: Vec<Trunk>,
     /// `[[routes]]`, first match wins.
@@ -333,6 +337,11 @@ pub enum App {
     Application {
         /// The context.
         context: String,
+    },
+    /// The caller waits in this queue for an agent.
+    Queue {
+        /// Its name.
+        queue: String,
     },
     /// What the caller says comes back.
     Echo,

@@ -33,7 +33,8 @@ impl Reader<'_> {
         let records = recording.directory.is_some();
         let extensions = self.extensions(raw.extensions, &sip, records)?;
         let trunks = self.trunks(raw.trunks)?;
-        let routes = self.routes(raw.routes, &extensions, &trunks, records)?;
+        let queues = self.queues(raw.queues, &extensions)?;
+        let routes = self.routes(raw.routes, &extensions, &trunks, &queues, records)?;
         // With nobody and nothing to dial this is the tone server that answers whoever calls.
         let is_tone_server = extensions.is_empty() && trunks.is_empty() && routes.is_empty();
         Ok(Config {
@@ -47,6 +48,7 @@ impl Reader<'_> {
             rwi: self.rwi(raw.rwi)?,
             sip,
             extensions,
+            queues,
             trunks,
             routes,
         })
@@ -343,7 +345,7 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 15] = [
+    const SECTIONS: [&str; 16] = [
         "[sip]",
         "[behavior]",
         "[media]",
@@ -357,6 +359,7 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[[rwi.contexts]]",
         "[rwi.webhook]",
         "[[extensions]]",
+        "[[queues]]",
         "[[trunks]]",
         "[[routes]]",
     ];

@@ -19,6 +19,7 @@ pub(super) struct File {
     pub(super) recording: Recording,
     pub(super) rwi: Rwi,
     pub(super) extensions: Vec<Extension>,
+    pub(super) queues: Vec<Queue>,
     pub(super) trunks: Vec<Trunk>,
     pub(super) routes: Vec<Route>,
 }
@@ -162,6 +163,22 @@ pub(super) struct Extension {
 
 #[derive(Deserialize)]
 #[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct Queue {
+    pub(super) name: S<String>,
+    #[serde(default)]
+    pub(super) agents: Vec<S<String>>,
+    pub(super) strategy: Option<S<String>>,
+    pub(super) ring_timeout_seconds: Option<S<i64>>,
+    pub(super) wrap_up_seconds: Option<S<i64>>,
+    pub(super) max_wait_seconds: Option<S<i64>>,
+    pub(super) then: Option<S<String>>,
+    pub(super) music: Option<S<String>>,
+    pub(super) announcement: Option<S<String>>,
+    pub(super) announce_every_seconds: Option<S<i64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
 pub(super) struct Trunk {
     pub(super) name: S<String>,
     pub(super) targets: S<Vec<Target>>,
@@ -211,6 +228,7 @@ pub(super) struct AppParams {
     pub(super) until_key: Option<S<bool>>,
     pub(super) name: Option<S<String>>,
     pub(super) context: Option<S<String>>,
+    pub(super) queue: Option<S<String>>,
     pub(super) heard_by: Option<S<Vec<S<String>>>>,
     pub(super) record: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,

@@ -2,16 +2,17 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Announcement, App, Conference, Extension, Pattern, Route, Trunk};
+use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk};
 use std::ops::Range;
 
-const APPS: [&str; 8] =
-    ["extension", "trunk", "tone", "echo", "announcement", "conference", "application", "reject"];
+const APPS: [&str; 9] =
+    ["extension", "trunk", "tone", "echo", "announcement", "conference", "queue", "application", "reject"];
 
 /// What there is to route to.
 struct Known<'a> {
     extensions: &'a [Extension],
     trunks: &'a [Trunk],
+    queues: &'a [Queue],
     /// Whether there is a place for recordings.
     records: bool,
 }
@@ -22,9 +23,10 @@ impl Reader<'_> {
         raw: Vec<raw::Route>,
         extensions: &[Extension],
         trunks: &[Trunk],
+        queues: &[Queue],
         records: bool,
     ) -> Result<Vec<Route>> {
-        let known = Known { extensions, trunks, records };
+        let known = Known { extensions, trunks, queues, records };
         let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
         for raw in raw {
             let span = raw.name.span();
@@ -78,6 +80,7 @@ impl Reader<'_> {
             }),
             "announcement" => self.to_announcement(span, params),
             "conference" => self.to_conference(span, params, known),
+            "queue" => self.to_queue(span, params, known),
             "application" => Ok(App::Application {
                 context: match params.context {
                     Some(name) => self.user(&name)?,
@@ -114,6 +117,20 @@ impl Reader<'_> {
             then: params.then.map(|number| self.user(&number)).transpose()?,
             until_key: params.until_key.is_some_and(S::into_inner),
         }))
+    }
+
+    fn to_queue(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        let Some(wanted) = params.queue else {
+            return Err(self.wrong(span, "expected `app_params = { queue = \"NAME\" }`"));
+        };
+        let names = || known.queues.iter().map(|queue| queue.name.as_str());
+        match names().any(|name| name == wanted.as_ref()) {
+            true => Ok(App::Queue { queue: wanted.into_inner() }),
+            false => {
+                let message = format!("there is no queue `{}`", wanted.as_ref());
+                Err(self.wrong(wanted.span(), message).did_you_mean(wanted.as_ref(), names()))
+            }
+        }
     }
 
     fn to_conference(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
@@ -158,6 +175,7 @@ impl Reader<'_> {
             ("announcement", "times", params.times.as_ref().map(S::span)),
             ("announcement", "then", params.then.as_ref().map(S::span)),
             ("announcement", "until_key", params.until_key.as_ref().map(S::span)),
+            ("queue", "queue", params.queue.as_ref().map(S::span)),
             ("application", "context", params.context.as_ref().map(S::span)),
             ("conference", "name", params.name.as_ref().map(S::span)),
             ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),

@@ -148,11 +148,6 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomId(pub u64);
 
-impl RoomId {
-    /// The room of all who may come to hear each other by command, whoever they called or were called by.
-    pub const IN_HAND: RoomId = RoomId(0);
-}
-
 /// Many who hear each other. Never used twice in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MixId(pub u64);

@@ -80,6 +80,11 @@ pub enum Decision {
         /// The context.
         context: String,
     },
+    /// The caller waits in a queue for an agent.
+    Queue {
+        /// Its name.
+        queue: String,
+    },
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -178,6 +183,7 @@ impl Router {
             App::Announcement(announcement) => Decision::Announcement(announcement.clone()),
             App::Conference(conference) => Decision::Conference(conference.clone()),
             App::Application { context } => Decision::Application { context: context.clone() },
+            App::Queue { queue } => Decision::Queue { queue: queue.clone() },
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

@@ -21,8 +21,20 @@ pub(super) enum Action {
     Supervise { supervisor: String, target: String, what: Supervise },
     /// Of a conference.
     Conference(Conference),
+    /// Of one who waits, or is to wait.
+    Queue(String, Queue),
     /// Of the session itself.
     Session(Session),
+}
+
+#[derive(Debug, PartialEq)]
+pub(super) enum Queue {
+    Enter { queue: String, priority: u8, longest: Option<Duration> },
+    Leave { agent: Option<String> },
+    Hold(bool),
+    Priority(u8),
+    Assign { agent: String },
+    Again { queue: String, priority: Option<u8> },
 }
 
 #[derive(Debug, PartialEq)]
@@ -178,6 +190,32 @@ impl Action {
                 let name = conference_name(p)?.ok_or_else(|| wrong("conf_id", "it is missing"))?;
                 Ok(Action::Conference(Conference::Destroy { name }))
             }
+            "queue.enqueue" => {
+                let queue = p.text("queue_id")?;
+                let priority = p.number("priority", 0, 0..=255)? as u8;
+                let longest = p.maybe_seconds("max_wait_secs", 1..=86_400)?;
+                in_queue(p, Queue::Enter { queue, priority, longest })
+            }
+            "queue.dequeue" => {
+                let agent = p.maybe_text("agent_id")?;
+                in_queue(p, Queue::Leave { agent })
+            }
+            "queue.hold" => in_queue(p, Queue::Hold(true)),
+            "queue.unhold" => in_queue(p, Queue::Hold(false)),
+            "queue.set_priority" => {
+                let priority =
+                    p.maybe_number("priority", 0..=255)?.ok_or_else(|| wrong("priority", "it is missing"))?;
+                in_queue(p, Queue::Priority(priority as u8))
+            }
+            "queue.assign_agent" => {
+                let agent = p.text("agent_id")?;
+                in_queue(p, Queue::Assign { agent })
+            }
+            "queue.requeue" => {
+                let queue = p.text("queue_id")?;
+                let priority = p.maybe_number("priority", 0..=255)?.map(|priority| priority as u8);
+                in_queue(p, Queue::Again { queue, priority })
+            }
             "session.subscribe" => {
                 let events = p.texts("events", 100)?;
                 Ok(Action::Session(Session::Subscribe {
@@ -223,6 +261,7 @@ impl Action {
             Action::Originate(_) | Action::Transfer(_) => Some(Scope::Call),
             Action::Supervise { .. } => Some(Scope::Supervisor),
             Action::Conference(_) => Some(Scope::Conference),
+            Action::Queue(..) => Some(Scope::Queue),
             Action::Session(Session::Attach { watches, .. }) => {
                 Some(if *watches { Scope::Supervisor } else { Scope::Call })
             }
@@ -235,7 +274,7 @@ impl Action {
     pub(super) fn calls(&self) -> Vec<&str> {
         match self {
             Action::Call(call_id, Command::Bridge { with }) => vec![call_id, with],
-            Action::Call(call_id, _) => vec![call_id],
+            Action::Call(call_id, _) | Action::Queue(call_id, _) => vec![call_id],
             Action::Transfer(Transfer::Blind { call_id, .. } | Transfer::Attended { call_id, .. }) => {
                 vec![call_id]
             }
@@ -373,6 +412,10 @@ fn supervise(p: &mut Params, what: Supervise) -> Result<Action, Refusal> {
         target: p.text("target_call_id")?,
         what,
     })
+}
+
+fn in_queue(p: &mut Params, what: Queue) -> Result<Action, Refusal> {
+    Ok(Action::Queue(p.text("call_id")?, what))
 }
 
 fn conference(p: &mut Params, make: impl FnOnce(String, String) -> Conference) -> Result<Action, Refusal> {

@@ -11,10 +11,11 @@ pub(super) type Entry = (&'static str, Option<Scope>, &'static str, &'static str
 const CALL: Option<Scope> = Some(Scope::Call);
 const RECORD: Option<Scope> = Some(Scope::Record);
 const SUPERVISOR: Option<Scope> = Some(Scope::Supervisor);
+const QUEUE: Option<Scope> = Some(Scope::Queue);
 const MESSAGE: Option<Scope> = Some(Scope::Message);
 const CONFERENCE: Option<Scope> = Some(Scope::Conference);
 
-pub(super) const ACTIONS: [Entry; 43] = [
+pub(super) const ACTIONS: [Entry; 50] = [
     (
         "call.originate",
         CALL,
@@ -83,6 +84,28 @@ pub(super) const ACTIONS: [Entry; 43] = [
     ("record.pause", RECORD, "call_id", "leaves out what is said from now on"),
     ("record.resume", RECORD, "call_id", "goes on"),
     ("record.stop", RECORD, "call_id", "completes the recording"),
+    (
+        "queue.enqueue",
+        QUEUE,
+        "call_id, queue_id, [priority: 0 to 255, 0], [max_wait_secs: 1 to 86400]",
+        "a call waits in a queue, hears its music, and gets the first agent; the higher the priority, the sooner",
+    ),
+    (
+        "queue.dequeue",
+        QUEUE,
+        "call_id, [agent_id]",
+        "a call leaves its queue and is parked; with an agent, that one is rung for it",
+    ),
+    ("queue.hold", QUEUE, "call_id", "a call keeps its place and is given to nobody"),
+    ("queue.unhold", QUEUE, "call_id", "it is given to agents again"),
+    ("queue.set_priority", QUEUE, "call_id, priority: 0 to 255", "moves a call up or down"),
+    ("queue.assign_agent", QUEUE, "call_id, agent_id", "rings this agent for it, free or not"),
+    (
+        "queue.requeue",
+        QUEUE,
+        "call_id, queue_id, [priority: 0 to 255]",
+        "a call waits in another queue, or anew in the same",
+    ),
     (
         "supervisor.listen",
         SUPERVISOR,
@@ -198,7 +221,7 @@ mod tests {
         let value = json!({
             "call_id": "a", "leg_a": "a", "leg_b": "b", "destination": "1", "target": "sip:1@local",
             "consultation_call_id": "c", "digits": "1", "key": "k", "value": "v", "body": "text",
-            "event": "e", "conf_id": "c", "supervisor_call_id": "s", "target_call_id": "t",
+            "event": "e", "conf_id": "c", "queue_id": "q", "agent_id": "1", "priority": 1, "supervisor_call_id": "s", "target_call_id": "t",
             "source": { "type": "silence" }
         });
         match value {

@@ -1,6 +1,6 @@
 //! Everything that applications see: who is connected, who holds which call, who is told what.
 
-use super::action::{Action, Conference, Session as Ask, Supervise, Transfer};
+use super::action::{Action, Conference, Queue, Session as Ask, Supervise, Transfer};
 use super::frame::{self, Asked, Question};
 use super::session::Session;
 use super::story::Told;
@@ -15,6 +15,9 @@ use subtle::ConstantTimeEq;
 
 /// The longest frame.
 const FRAME: usize = 64 << 10;
+
+/// Contexts that one client may subscribe to.
+const CONTEXTS: usize = 1_000;
 
 /// Questions that wait for their answers, of all clients together.
 const WAITING: usize = 100_000;
@@ -305,6 +308,16 @@ impl Desk {
                 }
                 Conference::Destroy { name } => calls.destroy_conference(&name, context),
             },
+            Action::Queue(call_id, ask) => match ask {
+                Queue::Enter { queue, priority, longest } => {
+                    calls.enqueue(&call_id, &queue, priority, longest, context)
+                }
+                Queue::Leave { agent } => calls.dequeue(&call_id, agent.as_deref(), context),
+                Queue::Hold(held) => calls.hold_in_queue(&call_id, held, context),
+                Queue::Priority(priority) => calls.set_priority(&call_id, priority, context),
+                Queue::Assign { agent } => calls.assign_agent(&call_id, &agent, context),
+                Queue::Again { queue, priority } => calls.requeue(&call_id, &queue, priority, context),
+            },
             Action::Session(ask) => return self.session(client, name, ask, question, calls, context),
         };
         self.answer(client, &question, answer, context);
@@ -351,6 +364,15 @@ impl Desk {
     ) {
         let mut missed = Vec::new();
         let answer = match ask {
+            Ask::Subscribe { contexts, .. }
+                if self.sessions.get(name).map_or(0, |session| session.contexts.len()) + contexts.len()
+                    > CONTEXTS =>
+            {
+                Err(Refusal::new(
+                    Code::RateLimited,
+                    format!("a client subscribes to at most {CONTEXTS} contexts"),
+                ))
+            }
             Ask::Subscribe { contexts, events } => {
                 for of_context in &contexts {
                     self.subscribers.entry(of_context.clone()).or_default().insert(name.clone());

@@ -92,7 +92,8 @@ pub(super) fn written(question: &Question, answer: Answer, dialect: Dialect) -> 
             if let Some(call_id) = about {
                 frame.insert("call_id".into(), call_id);
             }
-            if let (Dialect::RustPbx, Some(list)) = (dialect, data.remove("calls")) {
+            let list = if dialect == Dialect::RustPbx { data.remove("calls") } else { None };
+            if let Some(list) = list {
                 frame.insert("data".into(), list);
             } else if dialect == Dialect::Tandem || !data.is_empty() {
                 frame.insert("data".into(), data.into());

@@ -59,7 +59,7 @@ impl Told {
 }
 
 /// The names of all events, each with the facts it has and when it comes.
-pub(super) const STORIES: [(&str, &str, &str); 38] = [
+pub(super) const STORIES: [(&str, &str, &str); 47] = [
     ("call.incoming", "caller, dialled", "somebody has called a number of the context"),
     ("call.created", "caller, dialled", "a call was originated"),
     ("call.ringing", "", "the other side rings (180)"),
@@ -96,6 +96,19 @@ pub(super) const STORIES: [(&str, &str, &str); 38] = [
         "it has taken the place of the target",
     ),
     ("supervisor.mode.stopped", "supervisor_call_id, target_call_id", "it takes part no longer"),
+    ("queue.joined", "queue_id, position", "a call waits in a queue"),
+    ("queue.position_changed", "queue_id, position", "it has moved up, or down"),
+    (
+        "queue.left",
+        "queue_id, reason",
+        "it waits no longer: `connected`, `dequeued`, `requeued`, `timeout`, `abandoned`",
+    ),
+    ("queue.hold", "queue_id", "it keeps its place and is given to nobody"),
+    ("queue.unhold", "queue_id", "it is again"),
+    ("queue.wait_timeout", "queue_id", "it has waited as long as it may"),
+    ("queue.agent_offered", "queue_id, agent_id", "an agent is rung for it"),
+    ("queue.agent_no_answer", "queue_id, agent_id", "the agent has not answered, or has refused"),
+    ("queue.agent_connected", "queue_id, agent_id, wait_secs", "the agent has answered, and they talk"),
     ("conference.created", "conf_id", "there is a conference"),
     ("conference.destroyed", "conf_id", "it is over"),
     ("conference.member.joined", "conf_id", "a call came into it"),
@@ -190,6 +203,26 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
         What::ConferenceMuted { conference, muted: false } => {
             ("conference.member.unmuted", json!({ "conf_id": conference }))
         }
+        What::QueueJoined { queue, position } => {
+            ("queue.joined", json!({ "queue_id": queue, "position": position }))
+        }
+        What::QueuePosition { queue, position } => {
+            ("queue.position_changed", json!({ "queue_id": queue, "position": position }))
+        }
+        What::QueueLeft { queue, reason } => ("queue.left", json!({ "queue_id": queue, "reason": reason })),
+        What::QueueHeld { queue, held: true } => ("queue.hold", json!({ "queue_id": queue })),
+        What::QueueHeld { queue, held: false } => ("queue.unhold", json!({ "queue_id": queue })),
+        What::QueueWaitTimeout { queue } => ("queue.wait_timeout", json!({ "queue_id": queue })),
+        What::QueueAgentOffered { queue, agent } => {
+            ("queue.agent_offered", json!({ "queue_id": queue, "agent_id": agent }))
+        }
+        What::QueueAgentDeclined { queue, agent } => {
+            ("queue.agent_no_answer", json!({ "queue_id": queue, "agent_id": agent }))
+        }
+        What::QueueAgentConnected { queue, agent, waited } => (
+            "queue.agent_connected",
+            json!({ "queue_id": queue, "agent_id": agent, "wait_secs": waited.as_secs_f64() }),
+        ),
         What::MessageReceived { content_type, body } => {
             ("sip.message.received", json!({ "content_type": content_type, "body": body }))
         }

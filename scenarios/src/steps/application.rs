@@ -6,11 +6,13 @@ use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
 use pbx::audio::recording::Recording;
 use pbx::audio::wav::Encoding;
+use pbx::time::Duration;
 use serde_json::{Value, json};
 use simulator::agents::application::{self, Application, State};
 use simulator::agents::exchange::Exchange;
 use simulator::agents::notation::is_within;
 use simulator::agents::websocket::Refused;
+use simulator::network::{Ground, Unplayable};
 use simulator::office::HTTP_PORT;
 use simulator::stage::Stage;
 use simulator::tape;
@@ -95,6 +97,44 @@ async fn controls_too(scene: &mut Scene, program: Program) {
 async fn has_sound(scene: &mut Scene, name: String, tone: Tone, length: Span) {
     let sound = tape::tone(tone.0, length.0, 8_000, Encoding::Pcm16);
     scene.world.play(async move |stage: &mut Stage| stage.office.put(&name, sound).await).await;
+}
+
+#[given(expr = "a queue {string} with the agents {actor} and {actor}, who are rung {string}")]
+async fn has_queue(scene: &mut Scene, name: String, one: Actor, other: Actor, strategy: String) {
+    has_queue_with_rest(scene, name, one, other, strategy, Span(Duration::ZERO)).await;
+}
+
+#[given(
+    expr = "a queue {string} with the agents {actor} and {actor}, who are rung {string} and left alone for {span}"
+)]
+async fn has_queue_with_rest(
+    scene: &mut Scene,
+    name: String,
+    one: Actor,
+    other: Actor,
+    strategy: String,
+    rest: Span,
+) {
+    let table = format!(
+        "\n[[queues]]\nname = \"{name}\"\nagents = [\"{}\", \"{}\"]\nstrategy = \"{strategy}\"\n\
+         ring_timeout_seconds = 10\nwrap_up_seconds = {}\nmusic = \"waiting.wav\"\n",
+        one.0,
+        other.0,
+        rest.0.as_secs()
+    );
+    scene
+        .world
+        .play(async move |stage: &mut Stage| stage.replan(|plan| plan.tables.push_str(&table)).await)
+        .await;
+}
+
+#[given(expr = "calls to {string} wait in the queue {string}")]
+async fn wait_in_queue(scene: &mut Scene, number: String, queue: String) {
+    let params = format!("queue = \"{queue}\"");
+    scene
+        .world
+        .play(async move |stage: &mut Stage| stage.replan(|plan| plan.route(&number, "queue", &params)).await)
+        .await;
 }
 
 #[given(expr = "calls to {string} are offered to applications of {word}")]
@@ -271,6 +311,25 @@ async fn keeps_recordings(scene: &mut Scene) {
     scene.world.play(async |stage: &mut Stage| stage.replan(|plan| plan.keep_recordings()).await).await;
 }
 
+#[when(expr = "{application} commands {string} {int} times")]
+async fn commands_again(scene: &mut Scene, program: Program, text: String, times: usize) {
+    for _ in 0..times {
+        commands(scene, program.clone(), text.clone()).await;
+    }
+}
+
+#[then(expr = "{application} has been cut off")]
+async fn is_cut_off(scene: &mut Scene, program: Program) {
+    let has_credit = |stage: &mut Stage| {
+        if *stage.ground() == Ground::Turmoil {
+            Unplayable::throw("on turmoil a stream takes all that it is given");
+        }
+    };
+    scene.world.with(has_credit).await;
+    let state = settled(scene, program).await;
+    assert!(matches!(state, State::Closed(1_008, _) | State::Lost(_)), "it is {state:?}");
+}
+
 #[when(expr = "{application} loses its power")]
 async fn loses_power(scene: &mut Scene, program: Program) {
     with(scene, program, Application::crash).await;
@@ -286,6 +345,20 @@ async fn resumes(scene: &mut Scene, program: Program, other: Program) {
     .await;
     let (session, last) = told;
     commands(scene, program, format!("session.resume session_id={session} last_seq={last}")).await;
+}
+
+#[when(expr = "{application} completes the transfer of {word}")]
+async fn completes(scene: &mut Scene, program: Program, call_id: String) {
+    // Whichever application has begun it, its answer has named the consultation.
+    let begun = |stage: &mut Stage| {
+        let all = stage.applications().values().flat_map(Application::told);
+        let mut named =
+            all.filter_map(|told| told.what["data"]["consultation_call_id"].as_str().map(str::to_owned));
+        named.next_back()
+    };
+    let consultation = scene.world.with(begun).await.expect("a transfer was begun");
+    let text = format!("call.transfer.complete call_id={call_id} consultation_call_id={consultation}");
+    commands(scene, program, text).await;
 }
 
 #[then(expr = "the length that {application} was told is that of the recording")]
@@ -305,6 +378,12 @@ async fn says_in_answer(scene: &mut Scene, text: String) {
     let (_, expected) =
         application::command(&format!("reply {text}")).unwrap_or_else(|wrong| panic!("{wrong}"));
     assert!(is_within(&expected, &reply["data"]), "{reply}");
+}
+
+#[then(expr = "the answer to the command lists {int} call(s)")]
+async fn lists(scene: &mut Scene, expected: usize) {
+    let reply = reply(scene).await;
+    assert_eq!(reply["data"]["calls"].as_array().map(Vec::len), Some(expected), "{reply}");
 }
 
 #[then(expr = "the refusal says {string}")]
