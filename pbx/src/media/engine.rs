@@ -415,7 +415,7 @@ impl Engine {
         }
         let is_event = accepted.format.meaning == Meaning::Event;
         // What is left of a key that was told already, or was pressed before a hold, would be another key here.
-        let is_rest = is_event && accepted.key.is_none() && !stream.outgoing.passes_on(&accepted.header);
+        let is_rest = is_event && accepted.keys.is_empty() && !stream.outgoing.passes_on(&accepted.header);
         let Some(translation) = translation.filter(|_| !is_rest && !stream.keys.take_over()) else {
             stream.outgoing.skip(&accepted.header);
             return None;
