@@ -164,3 +164,28 @@ Feature: Callers wait for agents
     And 1 second passes
     Then dave's telephone does not ring
     And bob's telephone rings
+
+  @CORE-08
+  Scenario: A caller is told now and then how it stands, and hears the music again after it
+    Given a sound "patience.wav" of 1500 Hz for 2 seconds
+    And bob's telephone is never answered
+    And carol's telephone is never answered
+    And the queue "support" says "patience.wav" every 5 seconds
+    And calls to "300" wait in the queue "support"
+    When alice calls "300"
+    And 4 seconds pass
+    Then alice hears 900 Hz
+    When 2 seconds pass
+    Then alice hears 1500 Hz
+    When 2 seconds pass
+    Then alice hears 900 Hz
+
+  @CORE-08
+  Scenario: What a caller is to be told is not there
+    Given bob's telephone is never answered
+    And carol's telephone is never answered
+    And the queue "support" says "missing.wav" every 5 seconds
+    And calls to "300" wait in the queue "support"
+    When alice calls "300"
+    And 6 seconds pass
+    Then alice hears 900 Hz

@@ -261,8 +261,8 @@ impl Pbx {
         }
     }
 
-    /// What has happened is told to applications, then to the world; commands are answered before what they have caused is
-    /// told. `false`: nothing has happened.
+    /// What has happened is told to applications; commands are answered before what they have caused is told. `false`: nothing
+    /// has happened.
     fn tell_news(&mut self) -> bool {
         let mut any = false;
         loop {
@@ -273,7 +273,6 @@ impl Pbx {
             let Some(event) = self.context.news.pop_front() else { return any };
             any = true;
             self.desk.on_event(&event, &mut self.calls, &mut self.context);
-            self.context.out.push_back(Output::Event(event));
         }
     }
 

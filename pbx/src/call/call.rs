@@ -357,7 +357,7 @@ impl Call {
     }
 
     /// The record as it would be if the call were cut off now; again every minute, so that a killed PBX loses no more of it.
-    fn write_journal(&mut self, context: &mut Context) {
+    pub(super) fn write_journal(&mut self, context: &mut Context) {
         let record = self.facts.record(std::iter::once(&self.caller), &context.clock, context.now);
         context.out.push_back(Output::Journal(Box::new(record)));
         self.set_timer(Timer::Journal, JOURNAL_EVERY, context);

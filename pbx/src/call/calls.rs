@@ -197,6 +197,11 @@ impl Calls {
         self.calls.get(&room).filter(|call| !call.has_ended()).map(|call| call.room)
     }
 
+    /// What a call is called that is not over.
+    pub(super) fn live_name(&self, room: RoomId) -> Option<String> {
+        self.name_of(room).filter(|name| self.room_of(name) == Some(room))
+    }
+
     /// What a call is called, also when it has just ended.
     pub(super) fn name_of(&self, room: RoomId) -> Option<String> {
         self.calls.get(&room).map(|call| call.facts.call_id.clone())

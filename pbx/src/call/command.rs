@@ -122,8 +122,13 @@ pub(crate) struct Play {
 pub(crate) enum Sound {
     File(PathBuf),
     Silence(Option<Duration>),
-    Tone { frequency: f64, duration: Option<Duration> },
+    Tone {
+        frequency: f64,
+        duration: Option<Duration>,
+    },
     Ringback,
+    /// What who is on hold hears where nobody has chosen other music.
+    Music,
 }
 
 /// How keys are gathered.

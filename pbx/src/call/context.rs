@@ -47,7 +47,7 @@ pub(crate) struct Context {
     pub(super) wishes: VecDeque<Wish>,
     /// Answers to commands.
     pub(crate) answers: VecDeque<(Ticket, Answer)>,
-    /// What happened, for who listens before the world is told.
+    /// What happened, for applications.
     pub(crate) news: VecDeque<Event>,
 }
 
@@ -127,12 +127,18 @@ impl Context {
 
     /// Tells people and programs something about a call.
     pub(super) fn tell(&mut self, call_id: &str, what: What) {
-        self.news.push_back(Event { at: self.now, call_id: Some(call_id.to_owned()), what });
+        self.tell_of(Some(call_id.to_owned()), what);
     }
 
     /// Tells them something that belongs to no call.
     pub(crate) fn tell_all(&mut self, what: What) {
-        self.news.push_back(Event { at: self.now, call_id: None, what });
+        self.tell_of(None, what);
+    }
+
+    fn tell_of(&mut self, call_id: Option<String>, what: What) {
+        let event = Event { at: self.now, call_id, what };
+        self.news.push_back(event.clone());
+        self.out.push_back(Output::Event(event));
     }
 
     /// A stream of this call.

@@ -152,6 +152,8 @@ impl Calls {
                 call.set_timer(Timer::Limit, context.config.limits.call_duration, context)
             });
         }
+        // If the PBX is killed, the next start finds both.
+        self.with(other, context, |call, context| call.write_journal(context));
         self.tell_of_both(room, other, |leg_a, leg_b| What::CallBridged { leg_a, leg_b }, context);
         Ok(Some(name))
     }
@@ -253,11 +255,14 @@ impl Calls {
         while let Some(wish) = context.wishes.pop_front() {
             match wish {
                 Wish::Tune(room) => self.tune(room, context),
-                Wish::Part(room, gone) => {
-                    self.park(room);
-                    let left = self.name_of(room).unwrap_or_default();
-                    context.tell(&left.clone(), What::CallUnbridged { leg_a: left, leg_b: gone });
-                    self.tune(room, context);
+                Wish::Part { left, gone, name } => {
+                    // Somebody may have taken it away in between.
+                    if self.call(left).and_then(|call| call.doing()) == Some(Doing::Bridged(gone)) {
+                        self.park(left);
+                        let leg_a = self.name_of(left).unwrap_or_default();
+                        context.tell(&leg_a.clone(), What::CallUnbridged { leg_a, leg_b: name });
+                        self.tune(left, context);
+                    }
                 }
                 Wish::Beep(room) => {
                     self.with(room, context, |call, context| call.beep(context));

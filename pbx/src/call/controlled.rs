@@ -49,8 +49,9 @@ pub(super) struct Controlled {
     pub(super) heads_for: Option<config::Announcement>,
     /// What the media engine was told last.
     heard: Heard,
-    /// How many times something was played.
+    /// How many times something was played that applications are told of, and how many times anything was.
     tracks: u64,
+    turns: u64,
 }
 
 /// What is heard, as the media engine was told.
@@ -59,7 +60,8 @@ enum Heard {
     /// It was told nothing, or what it was told is over.
     #[default]
     Nothing,
-    Track(String),
+    /// What is played, which turn it was.
+    Track(u64),
     Music,
     Silence,
     Bridged(RoomId),
@@ -89,7 +91,10 @@ pub(super) struct Waits {
 /// Something that is played, or will be as soon as its file is read.
 #[derive(Debug)]
 pub(super) struct Playing {
-    track: String,
+    /// Which it is of all that was played.
+    turn: u64,
+    /// What applications call it; `None`: they are not told of it.
+    track: Option<String>,
     play: Play,
     state: Progress,
 }
@@ -107,8 +112,8 @@ enum Progress {
 pub(super) enum Wish {
     /// What this one and those who hear it hear is to be settled anew.
     Tune(RoomId),
-    /// The one it was bridged with is gone, whose name this is.
-    Part(RoomId, String),
+    /// The one it was bridged with is gone.
+    Part { left: RoomId, gone: RoomId, name: String },
     /// It is to hear that it is recorded.
     Beep(RoomId),
     /// This one is in that mix no longer.
@@ -168,20 +173,17 @@ impl Call {
 
     /// The same, or why the call cannot do what is asked of it.
     pub(super) fn in_hand(&mut self) -> Result<&mut Controlled, Refusal> {
-        let why = match &self.stage {
-            Stage::Controlled(_) => "",
-            Stage::Waiting(_) => "the call is not answered yet",
-            Stage::Preparing(_) | Stage::Alerting(_) | Stage::Announcing(_) | Stage::Dialling(_) => {
-                "the call is not answered yet"
-            }
+        Err(Refusal::state(match &mut self.stage {
+            Stage::Controlled(controlled) => return Ok(controlled),
+            Stage::Waiting(_)
+            | Stage::Preparing(_)
+            | Stage::Alerting(_)
+            | Stage::Announcing(_)
+            | Stage::Dialling(_) => "the call is not answered yet",
             Stage::Served(_) => "the call is in an application of the dial plan",
             Stage::Talking(_) => "two extensions talk: attach to the call first",
             Stage::Over => "the call is over",
-        };
-        match &mut self.stage {
-            Stage::Controlled(controlled) => Ok(controlled),
-            _ => Err(Refusal::state(why)),
-        }
+        }))
     }
 
     /// From now on the call does what it is told.
@@ -213,27 +215,23 @@ impl Call {
         if let Err(refusal) = self.in_hand() {
             return Some(Err(refusal));
         }
+        self.begin_to_play(play, Some(ticket), true, context);
+        None
+    }
+
+    /// Something is heard as soon as it is known what. Events tell only of what an application has asked for.
+    fn begin_to_play(&mut self, play: Play, asked: Option<Ticket>, is_told: bool, context: &mut Context) {
         self.stop_playing(context);
-        let repeats = play.repeats || matches!(play.sound, Sound::Ringback);
-        let times = (!repeats).then_some(1);
-        let source = match &play.sound {
-            Sound::File(file) => context.want_sound(file).map(|clip| Source::Clip { clip, times }),
-            Sound::Ringback => Some(Source::Clip { clip: context.ringback(), times }),
-            Sound::Silence(duration) => Some(Source::Silence { duration: duration.filter(|_| !repeats) }),
-            Sound::Tone { frequency, duration } => Some(Source::Tone {
-                frequency: *frequency,
-                level: TONE_LEVEL,
-                duration: duration.filter(|_| !repeats),
-            }),
-        };
-        let controlled = self.controlled()?;
-        controlled.tracks += 1;
-        let track = format!("t_{}", controlled.tracks);
-        controlled.playing = Some(Playing { track, play, state: Progress::Reading(Some(ticket)) });
+        let source = context.source_of(&play);
+        let Some(controlled) = self.controlled() else { return };
+        controlled.tracks += u64::from(is_told);
+        controlled.turns += 1;
+        let track = is_told.then(|| format!("t_{}", controlled.tracks));
+        let (turn, state) = (controlled.turns, Progress::Reading(asked));
+        controlled.playing = Some(Playing { turn, track, play, state });
         if let Some(source) = source {
             self.start_playing(source, context);
         }
-        None
     }
 
     /// A file was read, or cannot be.
@@ -251,7 +249,7 @@ impl Call {
         let Some(playing) = controlled.playing.take_if(|playing| playing.waits_for(file)) else { return };
         match (sound, &playing.state) {
             (Ok(clip), _) => {
-                let times = (!playing.play.repeats).then_some(1);
+                let times = times(&playing.play);
                 controlled.playing = Some(playing);
                 self.start_playing(Source::Clip { clip: clip.clone(), times }, context);
             }
@@ -259,8 +257,17 @@ impl Call {
                 context.answer(*ticket, Err(super::sounds::not_playable(file, reason)));
             }
             (Err(reason), _) => {
+                let (waits, was_music) = (controlled.waits.clone(), playing.play.repeats);
                 let what = What::NotPlayed { file: file.to_owned(), reason: reason.clone() };
                 context.tell(&self.facts.call_id, what);
+                match waits {
+                    Some(_) if was_music => {
+                        let play = Play { sound: Sound::Music, repeats: true, until_key: false };
+                        self.begin_to_play(play, None, false, context);
+                    }
+                    Some(waits) => self.play_waiting_music(waits, context),
+                    None => {}
+                }
             }
         }
     }
@@ -304,62 +311,30 @@ impl Call {
 
     /// Lets it hear music until something else is played; nobody waits for that.
     pub(super) fn play_music(&mut self, file: PathBuf, context: &mut Context) {
-        let play = Play { sound: Sound::File(file.clone()), repeats: true, until_key: false };
-        let clip = context.want_sound(&file);
-        let Some(controlled) = self.controlled() else { return };
-        controlled.tracks += 1;
-        let track = format!("t_{}", controlled.tracks);
-        controlled.playing = Some(Playing { track, play, state: Progress::Reading(None) });
-        if let Some(clip) = clip {
-            self.start_playing(Source::Clip { clip, times: None }, context);
-        }
+        let play = Play { sound: Sound::File(file), repeats: true, until_key: false };
+        self.begin_to_play(play, None, true, context);
     }
 
-    /// Lets it hear the music of a queue; no event tells of it.
+    /// Lets it hear the music of a queue.
     pub(super) fn play_waiting_music(&mut self, waits: Waits, context: &mut Context) {
         let file = waits.music.clone().or_else(|| context.config.rwi.hold_music.clone());
-        let clip = match &file {
-            Some(file) => context.want_sound(file),
-            None => Some(context.music()),
-        };
         let Some(controlled) = self.controlled() else { return };
         controlled.waits = Some(waits);
-        let sound = file.map_or(Sound::Ringback, Sound::File);
-        let play = Play { sound, repeats: true, until_key: false };
-        controlled.playing = Some(Playing { track: String::new(), play, state: Progress::Reading(None) });
-        if let Some(clip) = clip {
-            self.start_playing(Source::Clip { clip, times: None }, context);
-        }
+        let sound = file.map_or(Sound::Music, Sound::File);
+        self.begin_to_play(Play { sound, repeats: true, until_key: false }, None, false, context);
     }
 
-    /// Lets it hear a file once; after it the music of the queue goes on.
+    /// Lets who waits in a queue hear a file once; after it the music goes on.
     pub(super) fn play_over_music(&mut self, file: PathBuf, context: &mut Context) {
-        let clip = context.want_sound(&file);
-        let Some(controlled) = self.controlled() else { return };
-        if controlled.waits.is_none() {
-            return;
-        }
         let play = Play { sound: Sound::File(file), repeats: false, until_key: false };
-        controlled.heard = Heard::Nothing;
-        controlled.playing = Some(Playing { track: String::new(), play, state: Progress::Reading(None) });
-        if let Some(clip) = clip {
-            self.start_playing(Source::Clip { clip, times: Some(1) }, context);
-        }
+        self.begin_to_play(play, None, false, context);
     }
 
     /// A short tone says that it is recorded.
     pub(super) fn beep(&mut self, context: &mut Context) {
-        let room = self.room;
-        let Some(controlled) = self.controlled() else { return };
-        if controlled.playing.is_none() {
-            let source = Source::Tone { frequency: BEEP, level: TONE_LEVEL, duration: Some(BEEP_LENGTH) };
-            let play = Play {
-                sound: Sound::Tone { frequency: BEEP, duration: Some(BEEP_LENGTH) },
-                repeats: false,
-                until_key: false,
-            };
-            controlled.playing = Some(Playing { track: String::new(), play, state: Progress::Heard(source) });
-            context.wish(Wish::Tune(room));
+        if self.controlled().is_some_and(|controlled| controlled.playing.is_none()) {
+            let sound = Sound::Tone { frequency: BEEP, duration: Some(BEEP_LENGTH) };
+            self.begin_to_play(Play { sound, repeats: false, until_key: false }, None, false, context);
         }
     }
 
@@ -434,19 +409,18 @@ impl Call {
             return;
         };
         let track = playing.track.clone();
-        if let Progress::Reading(Some(ticket)) =
-            std::mem::replace(&mut playing.state, Progress::Heard(source))
-        {
-            context.answer(ticket, done_with([("track_id", track.clone().into())]));
-        }
-        if !track.is_empty() {
+        let before = std::mem::replace(&mut playing.state, Progress::Heard(source));
+        if let Some(track) = track {
+            if let Progress::Reading(Some(ticket)) = before {
+                context.answer(ticket, done_with([("track_id", track.clone().into())]));
+            }
             context.tell(&self.facts.call_id, What::PlayStarted { track });
         }
         context.wish(Wish::Tune(room));
     }
 
-    fn tell_that_it_ended(&self, track: String, interrupted: bool, context: &mut Context) {
-        if !track.is_empty() {
+    fn tell_that_it_ended(&self, track: Option<String>, interrupted: bool, context: &mut Context) {
+        if let Some(track) = track {
             context.tell(&self.facts.call_id, What::PlayFinished { track, interrupted });
         }
     }
@@ -457,7 +431,7 @@ impl Call {
         let Some(stream) = self.caller.stream() else { return };
         let Some(controlled) = self.controlled() else { return };
         let wanted = match (controlled.track(), &controlled.hold, controlled.doing) {
-            (Some((track, _)), ..) => Heard::Track(track.to_owned()),
+            (Some((turn, _)), ..) => Heard::Track(turn),
             (None, Some(hold), _) if hold.is_on() => Heard::Music,
             (None, _, Doing::Bridged(other)) if peer_listens && peer.is_some() => Heard::Bridged(other),
             (None, _, Doing::Mixed(mix)) => Heard::Mixed(mix),
@@ -516,7 +490,9 @@ impl Call {
         std::mem::take(&mut controlled.sent).close(context);
         match doing {
             Doing::Parked => {}
-            Doing::Bridged(other) => context.wish(Wish::Part(other, self.facts.call_id.clone())),
+            Doing::Bridged(left) => {
+                context.wish(Wish::Part { left, gone: room, name: self.facts.call_id.clone() });
+            }
             Doing::Mixed(mix) => context.wish(Wish::LeaveMix(mix, room)),
         }
     }
@@ -539,9 +515,9 @@ impl Controlled {
     }
 
     /// What is played, while it is heard.
-    fn track(&self) -> Option<(&str, &Source)> {
+    fn track(&self) -> Option<(u64, &Source)> {
         match &self.playing {
-            Some(Playing { track, state: Progress::Heard(source), .. }) => Some((track, source)),
+            Some(Playing { turn, state: Progress::Heard(source), .. }) => Some((*turn, source)),
             Some(_) | None => None,
         }
     }
@@ -557,7 +533,29 @@ impl Playing {
     }
 }
 
+/// How often it is played; `None`: until it is stopped.
+fn times(play: &Play) -> Option<u32> {
+    (!play.repeats && !matches!(play.sound, Sound::Ringback | Sound::Music)).then_some(1)
+}
+
 impl Context {
+    /// What a sound is made of; `None` while its file is being read.
+    fn source_of(&mut self, play: &Play) -> Option<Source> {
+        let times = times(play);
+        let length = |duration: &Option<Duration>| duration.filter(|_| times.is_some());
+        let clip = match &play.sound {
+            Sound::File(file) => self.want_sound(file)?,
+            Sound::Ringback => self.ringback(),
+            Sound::Music => self.music(),
+            Sound::Silence(duration) => return Some(Source::Silence { duration: length(duration) }),
+            Sound::Tone { frequency, duration } => {
+                let (frequency, level, duration) = (*frequency, TONE_LEVEL, length(duration));
+                return Some(Source::Tone { frequency, level, duration });
+            }
+        };
+        Some(Source::Clip { clip, times })
+    }
+
     /// Something that is to be done with other calls, as soon as this one is done.
     pub(super) fn wish(&mut self, wish: Wish) {
         self.wishes.push_back(wish);

@@ -29,6 +29,8 @@ pub(super) struct Queues {
     waiting: BTreeMap<RoomId, Waiting>,
     agents: BTreeMap<String, Agent>,
     arrivals: u64,
+    /// When a queue was looked at last: one look is enough for all who wait in it.
+    looked: BTreeMap<String, Instant>,
 }
 
 /// Who waits.
@@ -214,7 +216,11 @@ impl Calls {
     pub(super) fn look_for_agents(&mut self, room: RoomId, context: &mut Context) {
         let Some(queue) = self.queues.waiting.get(&room).map(|waiting| waiting.queue.clone()) else { return };
         self.with(room, context, |call, context| call.set_timer(Timer::Look, LOOK, context));
-        self.serve_queue(&queue, context);
+        let last = self.queues.looked.get(&queue);
+        if last.is_none_or(|last| context.now.since(*last) >= LOOK) {
+            self.serve_queue(&queue, context);
+            self.queues.looked.insert(queue, context.now);
+        }
     }
 
     /// It is said how long it may take.
@@ -381,7 +387,7 @@ impl Calls {
             }
         });
         // Who has hung up has said so itself, before its end.
-        if let Some(call_id) = self.name_of(room).filter(|call_id| self.room_of(call_id) == Some(room)) {
+        if let Some(call_id) = self.live_name(room) {
             context.tell(&call_id, What::QueueLeft { queue: waiting.queue.clone(), reason });
         }
         self.tell_positions(&waiting.queue, context);

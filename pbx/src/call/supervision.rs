@@ -268,11 +268,7 @@ impl Calls {
 
     fn mix_of_talk(&mut self, mix: MixId, agent: RoomId, context: &mut Context) -> Result<MixId, Refusal> {
         match context.mixes.rule(mix) {
-            Some(Rule::Supervision { agent: of, supervisors, .. }) if *of == agent => {
-                // The other part of one who is there already, or one more.
-                let _ = supervisors;
-                Ok(mix)
-            }
+            Some(Rule::Supervision { agent: of, .. }) if *of == agent => Ok(mix),
             Some(Rule::Supervision { .. }) => {
                 Err(Refusal::state("the one it talks to is supervised already"))
             }

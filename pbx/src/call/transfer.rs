@@ -222,7 +222,7 @@ impl Calls {
                 end_of(&consultation_name, "the call was transferred", context);
             }
         }
-        if let Some(name) = self.name_of(transferee) {
+        if let Some(name) = self.live_name(transferee) {
             context.tell(&name, What::Transferred { target });
         }
         if let Some(transferor) = transferor {
@@ -250,7 +250,7 @@ impl Calls {
             drop(self.bridge(transferee, transferor, context));
         }
         self.tune(transferee, context);
-        if let Some(name) = self.name_of(transferee) {
+        if let Some(name) = self.live_name(transferee) {
             context.tell(&name, What::TransferFailed { status, reason: reason.to_owned() });
         }
     }

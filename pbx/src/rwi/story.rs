@@ -290,3 +290,82 @@ fn flatten(name: &str, flat: &mut Map<String, Value>, context: Option<&str>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cdr::EndedBy;
+    use crate::time::Duration;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    /// One of each, and of those that have several names, one of each name.
+    fn all() -> Vec<What> {
+        let text = || "x".to_owned();
+        let mut all = vec![
+            What::CallIncoming { caller: text(), dialled: text(), context: text() },
+            What::CallCreated { caller: text(), dialled: text(), context: text() },
+            What::CallRinging,
+            What::CallEarlyMedia,
+            What::CallAnswered { by: text() },
+            What::CallBridged { leg_a: text(), leg_b: text() },
+            What::CallUnbridged { leg_a: text(), leg_b: text() },
+            What::TransferAccepted { target: text() },
+            What::Transferred { target: text() },
+            What::TransferFailed { status: 486, reason: text() },
+            What::Dtmf { digit: '1', by: "info" },
+            What::CallEnded { by: EndedBy::Pbx, status: 200, reason: text() },
+            What::KeysCollected { keys: text() },
+            What::KeysMissing { keys: text() },
+            What::PlayStarted { track: text() },
+            What::PlayFinished { track: text(), interrupted: true },
+            What::NotPlayed { file: "x".into(), reason: text() },
+            What::HoldStarted,
+            What::HoldStopped,
+            What::RecordingStarted { recording: text(), file: "x".into() },
+            What::RecordingPaused { recording: text() },
+            What::RecordingResumed { recording: text() },
+            What::RecordingEnded { recording: text(), file: "x".into(), length: Duration::ZERO },
+            What::RecordingFailed { recording: text(), file: "x".into(), reason: text() },
+            What::SupervisorTookOver { supervisor: text(), target: text() },
+            What::SupervisionStopped { supervisor: text(), target: text() },
+            What::ConferenceCreated { conference: text() },
+            What::ConferenceDestroyed { conference: text() },
+            What::ConferenceJoined { conference: text() },
+            What::ConferenceLeft { conference: text() },
+            What::QueueJoined { queue: text(), position: 1 },
+            What::QueuePosition { queue: text(), position: 1 },
+            What::QueueLeft { queue: text(), reason: "timeout" },
+            What::QueueWaitTimeout { queue: text() },
+            What::QueueAgentOffered { queue: text(), agent: text() },
+            What::QueueAgentDeclined { queue: text(), agent: text() },
+            What::QueueAgentConnected { queue: text(), agent: text(), waited: Duration::ZERO },
+            What::MessageReceived { content_type: text(), body: text() },
+            What::NotifyReceived { event: text(), content_type: text(), body: text() },
+        ];
+        all.extend([486, 408, 403].map(|status| What::CallUnanswered { status }));
+        let parts = ["listen", "whisper", "barge"];
+        all.extend(parts.map(|part| What::SupervisionStarted { supervisor: text(), target: text(), part }));
+        for so in [true, false] {
+            all.push(What::ConferenceMuted { conference: text(), muted: so });
+            all.push(What::QueueHeld { queue: text(), held: so });
+        }
+        all
+    }
+
+    #[test]
+    fn the_list_names_every_event_with_its_facts() {
+        let listed: BTreeMap<&str, BTreeSet<&str>> = STORIES
+            .iter()
+            .chain(&RECEIVED)
+            .map(|(name, facts, _)| (*name, facts.split(", ").filter(|fact| !fact.is_empty()).collect()))
+            .collect();
+        let told: Vec<(&str, Value)> = all().iter().filter_map(story).collect();
+        for (name, data) in &told {
+            let facts: BTreeSet<&str> =
+                data.as_object().into_iter().flatten().map(|(fact, _)| fact.as_str()).collect();
+            assert_eq!(listed.get(name), Some(&facts), "{name}");
+        }
+        let named: BTreeSet<&str> = told.iter().map(|(name, _)| *name).collect();
+        assert_eq!(named, listed.keys().copied().collect());
+    }
+}

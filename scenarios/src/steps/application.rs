@@ -128,6 +128,16 @@ async fn has_queue_with_rest(
         .await;
 }
 
+#[given(expr = "the queue {string} says {string} every {span}")]
+async fn announces(scene: &mut Scene, queue: String, file: String, every: Span) {
+    let name = format!("name = \"{queue}\"\n");
+    let more = format!("{name}announcement = \"{file}\"\nannounce_every_seconds = {}\n", every.0.as_secs());
+    let plan = async move |stage: &mut Stage| {
+        stage.replan(|plan| plan.tables = plan.tables.replace(&name, &more)).await;
+    };
+    scene.world.play(plan).await;
+}
+
 #[given(expr = "calls to {string} wait in the queue {string}")]
 async fn wait_in_queue(scene: &mut Scene, number: String, queue: String) {
     let params = format!("queue = \"{queue}\"");
