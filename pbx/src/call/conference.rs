@@ -1,13 +1,21 @@
-//! Conferences: who dials one hears all who are in it, and is heard by all, or by those the route names.
+//! Conferences: who dials one hears all who are in it, and is heard by all, or by those the route names. And those that an
+//! application opens and fills by command.
 
 use super::Context;
 use super::application::Application;
 use super::call::{Call, Stage};
+use super::calls::Calls;
+use super::command::{Answer, Code, Refusal, done, done_with};
+use super::mixes::Rule;
 use crate::audio::Gain;
+use crate::boundary::What;
 use crate::config;
 use crate::media::{Command, MixId, RecordingId, RoomId, StreamId, Tap};
 use crate::route::{Caller, Decision};
 use std::collections::BTreeMap;
+
+/// Conferences by command at a time.
+const CONFERENCES: usize = 1_000;
 
 /// Conferences that are held, by name.
 #[derive(Default)]
@@ -131,4 +139,118 @@ impl Call {
             context.leave_conference(&conference.name, stream);
         }
     }
+}
+
+impl Calls {
+    /// A conference that nobody is in yet.
+    pub(crate) fn create_conference(
+        &mut self,
+        name: Option<String>,
+        most: usize,
+        context: &mut Context,
+    ) -> Answer {
+        let name = name.unwrap_or_else(|| format!("conf_{}", context.rng.token(8)));
+        if context.mixes.conference(&name).is_some() {
+            return Err(Refusal::new(Code::InvalidParams, format!("there is a conference {name:?} already")));
+        }
+        if context.mixes.conferences() >= CONFERENCES {
+            return Err(Refusal::new(Code::RateLimited, format!("there are {CONFERENCES} conferences")));
+        }
+        context.new_mix(Rule::Conference { name: name.clone(), most, members: BTreeMap::new() });
+        context.tell_all(What::ConferenceCreated { conference: name.clone() });
+        done_with([("conf_id", name.into())])
+    }
+
+    /// A call comes into a conference.
+    pub(crate) fn add_to_conference(&mut self, name: &str, call_id: &str, context: &mut Context) -> Answer {
+        let (mix, room) = self.conference_and_call(name, call_id, context)?;
+        self.call(room).ok_or_else(|| Refusal::no_call(call_id))?.in_hand()?;
+        match context.mixes.rule(mix) {
+            Some(Rule::Conference { members, .. }) if members.contains_key(&room) => {
+                return Err(Refusal::state(format!("{call_id:?} is in the conference already")));
+            }
+            Some(Rule::Conference { members, most, .. }) if members.len() >= *most => {
+                return Err(Refusal::new(
+                    Code::RateLimited,
+                    format!("the conference has {most} members, as it may"),
+                ));
+            }
+            _ => {}
+        }
+        self.part(room, None, context);
+        self.with(room, context, |call, context| call.stop_playing(context));
+        if let Some(Rule::Conference { members, .. }) = context.mixes.rule(mix) {
+            members.insert(room, false);
+        }
+        self.mix_in(mix, room);
+        self.tune(room, context);
+        context.tell(call_id, What::ConferenceJoined { conference: name.to_owned() });
+        done()
+    }
+
+    /// A call leaves a conference; it is parked.
+    pub(crate) fn remove_from_conference(
+        &mut self,
+        name: &str,
+        call_id: &str,
+        context: &mut Context,
+    ) -> Answer {
+        let (mix, room) = self.conference_and_call(name, call_id, context)?;
+        self.member(mix, room, context)?;
+        self.leave_mix(mix, room, context);
+        done()
+    }
+
+    /// A member of a conference is heard no longer, or again.
+    pub(crate) fn mute_in_conference(
+        &mut self,
+        name: &str,
+        call_id: &str,
+        muted: bool,
+        context: &mut Context,
+    ) -> Answer {
+        let (mix, room) = self.conference_and_call(name, call_id, context)?;
+        self.member(mix, room, context)?;
+        if let Some(Rule::Conference { members, .. }) = context.mixes.rule(mix) {
+            members.insert(room, muted);
+        }
+        if let Some(call) = self.call(room) {
+            context.media_room = call.media_room;
+        }
+        context.set_gains(mix);
+        context.tell(call_id, What::ConferenceMuted { conference: name.to_owned(), muted });
+        done()
+    }
+
+    /// A conference is over; all who are in it are parked.
+    pub(crate) fn destroy_conference(&mut self, name: &str, context: &mut Context) -> Answer {
+        let mix = context.mixes.conference(name).ok_or_else(|| no_conference(name))?;
+        let members = context.mixes.rule(mix).map(|rule| rule.members()).unwrap_or_default();
+        members.into_iter().for_each(|room| self.leave_mix(mix, room, context));
+        context.mixes.remove(mix);
+        context.tell_all(What::ConferenceDestroyed { conference: name.to_owned() });
+        done()
+    }
+
+    fn conference_and_call(
+        &mut self,
+        name: &str,
+        call_id: &str,
+        context: &Context,
+    ) -> Result<(MixId, RoomId), Refusal> {
+        let mix = context.mixes.conference(name).ok_or_else(|| no_conference(name))?;
+        let room = self.room_of(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
+        Ok((mix, room))
+    }
+
+    fn member(&self, mix: MixId, room: RoomId, context: &mut Context) -> Result<(), Refusal> {
+        match context.mixes.rule(mix) {
+            Some(Rule::Conference { members, .. }) if members.contains_key(&room) => Ok(()),
+            _ => Err(Refusal::state("the call is not in the conference")),
+        }
+    }
+}
+
+fn no_conference(name: &str) -> Refusal {
+    Refusal::new(Code::InvalidParams, format!("conf_id: there is no conference {name:?}"))
 }

@@ -24,7 +24,7 @@
 //! | `command.rs` | what is asked of calls from outside |
 //! | `control.rs` | commands: each finds its call; what concerns two |
 //! | `waiting.rs` | a call that waits for an application |
-//! | `controlled.rs`, `holding.rs` | a call in somebody's hand: what it hears |
+//! | `controlled.rs`, `playing.rs`, `holding.rs` | a call in somebody's hand: what it hears, what is played to it, hold |
 //! | `collecting.rs`, `sending.rs` | keys that are gathered or pressed, requests by command |
 //! | `transfer.rs` | a call goes to somebody else, blindly or after a talk |
 //! | `queue.rs` | callers who wait for agents |
@@ -51,6 +51,7 @@ mod leg;
 mod mapping;
 mod mixes;
 mod passage;
+mod playing;
 mod ports;
 mod queue;
 mod recording;
