@@ -5,7 +5,7 @@ Feature: An application calls people and lets them talk
     Given an application that controls the PBX
     And alice, bob and carol have registered
 
-  @RWI-01 @RWI-20 @RWI-22
+  @RWI-01 @RWI-20 @RWI-22 @real
   Scenario: A customer and an agent are called and talk
     When the application calls alice as leg_a, who answers
     And the application calls bob as leg_b, who answers
@@ -37,7 +37,7 @@ Feature: An application calls people and lets them talk
       | loses 5 % of the packets          |
       | delivers 10 % of the packets twice |
 
-  @RWI-04
+  @RWI-04 @real
   Scenario: An agent goes and another one comes, and the customer stays
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.hangup call_id=leg_b"

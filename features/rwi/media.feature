@@ -6,7 +6,7 @@ Feature: An application plays, holds and records
     And a sound "hold.wav" of 900 Hz for 2 seconds
     And alice, bob and carol have registered
 
-  @RWI-07 @RWI-26
+  @RWI-07 @RWI-26 @real
   Scenario: A customer hears music while two agents are rung, and talks to the first who answers
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=file source.uri=hold.wav loop=true"
@@ -28,7 +28,7 @@ Feature: An application plays, holds and records
     And the application has not been told "call.answered leg_b"
     And the application is told "media.play.finished leg_a interrupted=true"
 
-  @RWI-08
+  @RWI-08 @real
   Scenario Outline: A key ends the prompt, and says where the customer goes: <sentence>
     Given alice's telephone <knows>
     When the application calls alice as leg_a, who answers
@@ -98,7 +98,7 @@ Feature: An application plays, holds and records
     And the application commands "media.play call_id=leg_a source.type=file source.uri=../secret.wav"
     Then the command has failed as invalid_params
 
-  @RWI-13 @RWI-25
+  @RWI-13 @RWI-25 @real
   Scenario: A customer is put on hold, hears music of one's choice, and talks again
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.hold call_id=leg_a music=hold.wav"

@@ -7,7 +7,7 @@ Feature: Callers wait for agents
     And dave has registered
     And a queue "support" with the agents bob and carol, who are rung "in_turn"
 
-  @RWI-11 @RWI-28
+  @RWI-11 @RWI-28 @real
   Scenario: A caller waits, is held, and gets an agent
     Given bob's telephone is never answered
     When the application calls alice as leg_a, who answers

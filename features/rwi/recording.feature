@@ -6,7 +6,7 @@ Feature: An application records
     And alice, bob and carol have registered
     And the application lets alice as leg_a talk to bob as leg_b
 
-  @RWI-10 @RWI-27
+  @RWI-10 @RWI-27 @real
   Scenario: Recorded, paused, resumed, stopped
     When the application commands "record.start call_id=leg_a mode=mixed"
     Then the command has succeeded

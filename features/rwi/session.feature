@@ -6,7 +6,7 @@ Feature: Applications come and go, and hold calls
     And calls to "200" are offered to applications of support
     And alice, bob and carol have registered
 
-  @RWI-14 @RWI-21 @RWI-31
+  @RWI-14 @RWI-21 @RWI-31 @real
   Scenario: A caller is answered by the application that has subscribed
     Given the second application controls the PBX too
     And the application commands "session.subscribe contexts=sales,support"
@@ -308,7 +308,7 @@ Feature: Applications come and go, and hold calls
     And alice and carol hear each other
     And bob's call is over
 
-  @RWI-12 @RWI-30
+  @RWI-12 @RWI-30 @real
   Scenario: Messages on the leg of a call
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "sip.message call_id=leg_a body=ticket-12345"

@@ -5,7 +5,7 @@ Feature: An application transfers calls
     And alice, bob and carol have registered
     And the application lets alice as leg_a talk to bob as leg_b
 
-  @RWI-02 @RWI-05 @RWI-24
+  @RWI-02 @RWI-05 @RWI-24 @real
   Scenario: A customer goes to another agent after the two agents have talked
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     Then the command has succeeded
@@ -38,7 +38,7 @@ Feature: An application transfers calls
     And 1 second passes
     Then alice hears 900 Hz
 
-  @RWI-03 @RWI-24
+  @RWI-03 @RWI-24 @real
   Scenario: The transfer is taken back
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -119,7 +119,7 @@ Feature: An application transfers calls
     And 5 seconds pass
     Then nothing is left over
 
-  @RWI-06
+  @RWI-06 @real
   Scenario: Transferred again: from one agent to the next
     When the application commands "call.transfer call_id=leg_a target=sip:carol@local"
     Then the application is told "call.transfer.accepted leg_a target=sip:carol@local"

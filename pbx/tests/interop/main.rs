@@ -6,6 +6,7 @@
 //! make on both sides would agree with itself.
 
 mod abuse;
+mod applications;
 mod baresip;
 mod calls;
 mod capture;
@@ -22,6 +23,7 @@ mod registering;
 mod sipp;
 mod stage;
 mod tone;
+mod wsdump;
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use crate::{PATIENCE, now};
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// Ends with the value; shows what it printed when the test has failed.
@@ -21,7 +21,18 @@ struct Printed {
 
 impl Process {
     pub(crate) fn start(name: &str, command: &mut Command) -> Process {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Process::spawn(name, command.stdin(Stdio::null()))
+    }
+
+    /// The same for a program that reads what it is told.
+    pub(crate) fn start_listening(name: &str, command: &mut Command) -> (Process, ChildStdin) {
+        let mut process = Process::spawn(name, command.stdin(Stdio::piped()));
+        let input = process.child.stdin.take().expect("it was piped");
+        (process, input)
+    }
+
+    fn spawn(name: &str, command: &mut Command) -> Process {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         let printed = Arc::new(Printed::default());
         collect(child.stdout.take().expect("it was piped"), &printed);
@@ -48,6 +59,11 @@ impl Process {
             }
             (lines, _) = self.printed.more.wait_timeout(lines, left).expect("no reader panics");
         }
+    }
+
+    /// All lines so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.printed.lines.lock().expect("no reader panics").clone()
     }
 
     /// How many lines so far have this in them.

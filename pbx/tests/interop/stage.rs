@@ -20,6 +20,7 @@ pub(crate) struct Tool {
 pub(crate) const SIPP: Tool = Tool { program: "sipp", package: "sip-tester", probe: "-v" };
 pub(crate) const BARESIP: Tool = Tool { program: "baresip", package: "baresip", probe: "-h" };
 pub(crate) const TSHARK: Tool = Tool { program: "tshark", package: "tshark", probe: "-v" };
+pub(crate) const WSDUMP: Tool = Tool { program: "wsdump", package: "python3-websocket", probe: "-h" };
 const IP: Tool = Tool { program: "ip", package: "iproute2", probe: "-V" };
 
 impl Tool {

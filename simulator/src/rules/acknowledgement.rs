@@ -88,7 +88,9 @@ fn check(
     acks: &[&Sip],
     findings: &mut Findings,
 ) {
-    let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
+    // An ACK that came as something else may have been answered, in the same transaction.
+    let is_of_invite = |response: &&Sip| response.answers("INVITE", |status| status >= 200);
+    let finals = evidence.log.at(&transaction.responses).filter(is_of_invite);
     let arrivals: Vec<(Instant, &Sip)> =
         finals.flat_map(|response| response.arrivals().map(move |at| (at, response))).collect();
     // What came damaged may have been the first for its receiver, and may have told something else.
@@ -141,7 +143,16 @@ fn acks_are_of_invites(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(ack.from, ack.at, format!("no INVITE has the number {}", ack.cseq));
         }
     }
-    for (response, status) in evidence.log.responses().filter(|(response, _)| response.method == "ACK") {
+    // One that came damaged may have been another request for who has received it.
+    let was_another = |response: &Sip| {
+        let mut acks = evidence.log.requests().filter(|request| request.method == "ACK");
+        acks.any(|ack| {
+            let came = ack.damaged.filter(|_| ack.to.ip() == response.from.ip());
+            came.is_some_and(|came| (came..came + AT_ONCE).contains(&response.at))
+        })
+    };
+    let answers = evidence.log.responses().filter(|(response, _)| response.method == "ACK");
+    for (response, status) in answers.filter(|(response, _)| !was_another(response)) {
         findings.blame(response.from, response.at, format!("it was answered {status}"));
     }
 }

@@ -24,6 +24,9 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// How long the PBX, which ends, tells those whom it can tell that it does.
+const LEAVES: Duration = Duration::from_secs(2);
+
 fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
     for record in evidence.records {
@@ -137,8 +140,8 @@ struct Seen {
     gave_up: Option<Instant>,
     /// When the PBX hung up on either.
     hung_up: Option<Instant>,
-    /// When it hung up on the caller.
-    crossed: Option<Instant>,
+    /// When it hung up on the caller, and on the callee.
+    crossed: [Option<Instant>; 2],
     /// Whether it is known whom the PBX has joined with the caller.
     is_joined: bool,
 }
@@ -173,7 +176,7 @@ impl Seen {
                 None if message.from.ip() == pbx && message.method == "BYE" => {
                     let at = evidence.log.decided(message, ended);
                     seen.hang_up(at);
-                    seen.crossed.get_or_insert(at);
+                    seen.crossed[0].get_or_insert(at);
                 }
                 Some(status) if message.from.ip() == pbx && message.branch == branch => {
                     // What was said to a damaged copy counts if that was understood.
@@ -206,7 +209,9 @@ impl Seen {
     fn see_callee(&mut self, evidence: &Evidence<'_>, messages: &[&Sip], ended: Option<Instant>) {
         for bye in messages.iter().filter(|message| message.is_request() && message.method == "BYE") {
             if evidence.is_pbx(bye.from) {
-                self.hang_up(evidence.log.decided(bye, ended));
+                let at = evidence.log.decided(bye, ended);
+                self.hang_up(at);
+                self.crossed[1].get_or_insert(at);
             } else {
                 self.left[1] = self.left[1].or(bye.arrived);
             }
@@ -250,7 +255,11 @@ impl Seen {
             }
             None => {
                 let ends = self.left.into_iter().chain([self.hung_up]).flatten().min();
-                compare("ended_at", ended, ends);
+                // Who has no time left to wait for the ACK goes without BYE.
+                let is_next = |at: Instant| ended.is_some_and(|ended| ended <= at && at < ended + LEAVES);
+                let mut off = evidence.outages.iter().filter(|outage| outage.host == evidence.pbx);
+                let left = ended.filter(|_| off.any(|outage| is_next(outage.from)));
+                compare("ended_at", ended, ends.or(left));
             }
         }
         all.extend(self.who(record, ended));
@@ -265,9 +274,10 @@ impl Seen {
             |at: Option<Instant>| at.is_some_and(|at| ended.since(at).max(at.since(ended)) <= SLACK);
         let [caller, callee] = self.left.map(is_then);
         let was_answered = self.answered.is_some_and(|(_, status)| status < 300);
-        // Where the PBX and the caller hang up on each other at once either was first; of a callee whom nobody knows
-        // nobody knows what it did.
-        if (caller && is_then(self.crossed)) || (was_answered && !self.is_joined && !caller) {
+        // Where the PBX hangs up on who hangs up in that moment either was first; of a callee whom nobody knows nobody knows
+        // what it did.
+        let crosses = caller && is_then(self.crossed[0]) || callee && is_then(self.crossed[1]);
+        if crosses || (was_answered && !self.is_joined && !caller) {
             return None;
         }
         let expected = match (caller, callee) {

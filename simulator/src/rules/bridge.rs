@@ -210,6 +210,9 @@ fn first_final<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> 
 fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
     let within =
         evidence.log.at(&evidence.log.dialog(answer)?.messages).filter(|message| message.asks("BYE"));
+    // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2).
+    let told = evidence.log.at(&evidence.log.dialog(answer)?.messages);
+    let gone = told.filter(|it| evidence.is_pbx(it.to) && matches!(it.status, Some(408 | 481)));
     within
         .filter_map(|bye| {
             match evidence.is_pbx(bye.from) {
@@ -221,6 +224,7 @@ fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
                 }
             }
         })
+        .chain(gone.filter_map(|response| response.arrived))
         .min()
 }
 

@@ -232,7 +232,8 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn exchanges<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (&'a Session, &'a Exchange)> {
-    evidence.sessions.all.iter().flat_map(|session| session.exchanges.iter().map(move |it| (session, it)))
+    let judged = evidence.sessions.all.iter().filter(|session| !session.is_blurred);
+    judged.flat_map(|session| session.exchanges.iter().map(move |it| (session, it)))
 }
 
 /// Who answered.

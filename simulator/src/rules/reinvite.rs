@@ -1,5 +1,6 @@
 //! Changes of a running session (RFC 3261 section 14).
 
+use super::cancel::handled;
 use super::dialog::{contact, final_of, first_of, new_requests};
 use super::log::{Dialog, Sip};
 use super::repeat::PATIENCE;
@@ -50,12 +51,15 @@ fn check_pair(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings: &mu
     if before.from.ip() == invite.from.ip() {
         let heard =
             responses(evidence, before).filter(|response| response.is_final()).flat_map(Sip::perhaps).min();
-        if !is_over(before.at) && heard.is_none_or(|heard| heard > invite.at) {
+        // What was said to a damaged one may be as unreadable.
+        let transaction = evidence.log.transaction(before);
+        let was_heard = transaction.is_some_and(|transaction| evidence.log.was_taken_damaged(transaction));
+        if !was_heard && !is_over(before.at) && heard.is_none_or(|heard| heard > invite.at) {
             findings.blame(invite.from, invite.at, "its own was not answered yet");
         }
         return;
     }
-    let Some(arrived) = before.arrived.filter(|arrived| *arrived < invite.at) else {
+    let Some(arrived) = before.arrived.filter(|arrived| handled(*arrived) < invite.at) else {
         return check_crossing(evidence, before, invite, findings);
     };
     if !is_over(arrived) && told.is_none_or(|told| told.at > invite.at) {
@@ -68,7 +72,8 @@ fn check_crossing(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings:
     for (own, other) in [(before, invite), (invite, before)] {
         let heard =
             responses(evidence, own).filter(|response| response.is_final()).flat_map(Sip::arrivals).min();
-        let crosses = |arrived: Instant| own.at < arrived && heard.is_none_or(|heard| heard > arrived);
+        let crosses =
+            |arrived: Instant| own.at < handled(arrived) && heard.is_none_or(|heard| heard > arrived);
         let answer = final_of(evidence, other).filter(|answer| answer.status < Some(300));
         let is_one = other.arrived.is_some_and(crosses)
             && own.arrived.is_some()

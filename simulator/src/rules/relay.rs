@@ -229,10 +229,11 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
-        let over =
-            evidence.sessions.all[relay.session].over[relay.side].unwrap_or(Instant::from_nanos(u64::MAX));
-        // An answer that comes in the ACK may come late.
+        // With one leg the other is over, even where BYE has to wait for an ACK.
         let own = End { side: 1 - speaker.side, ..speaker };
+        let ends = [own, relay].map(|end| evidence.sessions.all[end.session].over[end.side]);
+        let over = ends.into_iter().flatten().min().unwrap_or(Instant::from_nanos(u64::MAX));
+        // An answer that comes in the ACK may come late.
         let agreed =
             [own, relay].into_iter().filter_map(|end| Some(evidence.sessions.terms(end).first()?.since));
         let agreed = agreed.chain([joined]).max().unwrap_or(joined);

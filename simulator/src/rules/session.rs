@@ -4,10 +4,11 @@
 //! A side that answers is bound by its answer when it sends it, the other side when it arrives. BYE, and the refusal of
 //! the first INVITE, end it all; the refusal of a later offer leaves everything as it was.
 
+use super::cancel::handled;
 use super::log::{Log, Sip};
 use super::sdp::{Description, Format, Stream};
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Who a packet under way may have crossed on its way, or who acts in the same instant.
@@ -105,7 +106,10 @@ pub(super) struct Terms {
 
 impl Sessions {
     pub(super) fn of(log: &Log) -> Sessions {
-        let mut reading = Reading::default();
+        // What was said to a request that came damaged may be as unreadable.
+        let murmured = log.asked().filter(|(transaction, _)| log.was_taken_damaged(transaction));
+        let murmured = murmured.map(|(_, request)| key(request)).collect();
+        let mut reading = Reading { murmured, ..Reading::default() };
         log.sent().for_each(|message| reading.read(message));
         let mut sessions = Sessions { all: reading.sessions, ends: BTreeMap::new() };
         for (at, address, end) in reading.ends {
@@ -164,6 +168,13 @@ struct Reading {
     late: BTreeMap<(usize, u32), (String, String)>,
     /// The offer in a provisional response that waits for PRACK.
     waits_for_prack: BTreeMap<usize, u32>,
+    /// The requests that came damaged and were answered at once, by whatever they had become.
+    murmured: BTreeSet<(String, String)>,
+}
+
+/// What the requests and responses of a transaction have in common.
+fn key(message: &Sip) -> (String, String) {
+    (message.branch.to_ascii_lowercase(), message.method.clone())
 }
 
 /// A request that may carry an offer, or lead to one.
@@ -213,7 +224,7 @@ impl Reading {
     }
 
     fn on_request(&mut self, request: &Sip) {
-        let key = (request.branch.to_ascii_lowercase(), request.method.clone());
+        let key = key(request);
         if request.method == "INVITE" && request.to_tag.is_empty() {
             self.session_of_invite(request);
         }
@@ -307,8 +318,11 @@ impl Reading {
     fn on_offer(&mut self, session: usize, by: usize, key: (String, String), carrier: &Sip) {
         let (now, offers) = (carrier.at, self.offers.entry(session).or_default());
         let is_pending = |open: &&Open| match open.by == by {
+            true if self.murmured.contains(&open.key) => false,
             true => open.resolution_arrived.is_none_or(|at| at > now) && now.since(open.at) < PATIENCE,
-            false => open.arrived.is_some_and(|at| at < now) && open.resolved.is_none_or(|at| at > now),
+            false => {
+                open.arrived.is_some_and(|at| handled(at) < now) && open.resolved.is_none_or(|at| at > now)
+            }
         };
         if let Some(open) = offers.iter().find(is_pending) {
             let whose = if open.by == by { "its own" } else { "that of the other side" };
@@ -333,7 +347,7 @@ impl Reading {
     }
 
     fn on_response(&mut self, response: &Sip, status: u16) {
-        let key = (response.branch.to_ascii_lowercase(), response.method.clone());
+        let key = key(response);
         let Some(mut transaction) = self.open.remove(&key) else { return };
         let session = transaction.session;
         let side = self.side_of(session, response);

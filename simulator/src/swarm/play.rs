@@ -2,11 +2,11 @@
 
 use super::case::{Action, Answers, Case, Deed, Gust, PBX as PBX_NAME, Person, Setting, Way};
 use crate::faults::Plan;
-use crate::network::{Bursts, Link, Nat, Packet};
+use crate::network::{Bursts, Link, Nat, Packet, flipped};
 use crate::phone::{Answering, Habits, Phone, Sound};
 use crate::stage::{PBX, Stage};
 use crate::world;
-use pbx::sip::{StatusCode, Transport};
+use pbx::sip::{Limits, Message, Name, StatusCode, Transport};
 use pbx::time::{Duration, Instant};
 use std::any::Any;
 
@@ -95,7 +95,10 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
     stage.calm();
     stage.plug_all_in();
     stage.pass(SETTLES).await;
-    if let Some(what) = stage.left_alone().filter(|_| !stage.trace().look(is_ended_by_damage)) {
+    if let Some(what) = stage
+        .left_alone()
+        .filter(|_| !stage.trace().look(is_ended_by_damage) && !stage.trace().look(is_another_by_damage))
+    {
         // The run ends here, as a scenario ends with the sentence that does not hold.
         let what = format!("A27 is broken: when the faults have stopped nobody talks to nobody, but {what}");
         return vec![Broken { rule: "A27".to_owned(), what }];
@@ -118,6 +121,23 @@ fn is_ended_by_damage(packets: &[Packet]) -> bool {
         };
         packets.iter().any(is_refusal)
     })
+}
+
+/// Whether an INVITE or the answer to one came with another Call-ID or tag: one side has a dialog then that the other does not
+/// know, and nobody can end both.
+fn is_another_by_damage(packets: &[Packet]) -> bool {
+    let limits = Limits::default();
+    let dialog = |bytes: &[u8]| {
+        let message = Message::parse(bytes, &limits).ok()?;
+        let headers = message.headers();
+        let named = [Name::CallId, Name::From, Name::To].map(|name| headers.get(name).map(str::to_owned));
+        headers.get(Name::CSeq)?.contains("INVITE").then_some(named)
+    };
+    let is_told_otherwise = |packet: &Packet| {
+        let bit = packet.fate.flip.filter(|_| packet.arrives.is_some())?;
+        Some(dialog(&packet.bytes)? != dialog(&flipped(&packet.bytes, bit))?)
+    };
+    packets.iter().any(|packet| is_told_otherwise(packet) == Some(true))
 }
 
 /// Sets the stage: the PBX, the telephones, the weather.

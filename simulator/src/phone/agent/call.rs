@@ -8,7 +8,7 @@ use super::timer::SessionTimer;
 use super::transactions::{ClientId, ServerId};
 use super::transfer::Referral;
 use super::{Agent, SessionId};
-use pbx::sip::{Headers, Name, Path};
+use pbx::sip::{Headers, Name, Path, Request};
 use pbx::time::Instant;
 
 /// A call, with one dialog once it is answered.
@@ -137,6 +137,14 @@ impl Agent {
         }
         self.accepted.retain(|accepted| accepted.session != session);
     }
+}
+
+/// Whether a request carries what we do not look into, and what it is not said that we need not (RFC 3261 section 8.2.3).
+pub(super) fn is_foreign(request: &Request) -> bool {
+    let headers = request.headers();
+    let may_be_left =
+        headers.get(Name::ContentDisposition).is_some_and(|it| it.contains("handling=optional"));
+    !request.body().is_empty() && description(headers, request.body()).is_none() && !may_be_left
 }
 
 /// The description that a message carries.

@@ -1,7 +1,7 @@
 //! We are called: ringing, the answer until it is acknowledged, a caller who gives up (RFC 3261 sections 9.2 and 13.3).
 
 use super::again::Again;
-use super::call::{Accepted, Call, Stage, description};
+use super::call::{Accepted, Call, Stage, description, is_foreign};
 use super::dialog::Dialog;
 use super::offers::Exchange;
 use super::reliable::Provisionals;
@@ -206,6 +206,9 @@ impl Agent {
         if invite.contact().is_err() {
             return Err(StatusCode::BAD_REQUEST);
         }
+        if is_foreign(invite) {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
         if timer::is_too_short(&self.abilities, invite) {
             return Err(StatusCode::SESSION_INTERVAL_TOO_SMALL);
         }
@@ -223,6 +226,9 @@ impl Agent {
         if status == StatusCode::BAD_EXTENSION {
             let unknown = invite.unsupported(&self.extensions()).join(", ");
             response.headers_mut().push(Name::Unsupported, unknown);
+        }
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            response.headers_mut().push(Name::Accept, "application/sdp");
         }
         if status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
             response.headers_mut().push(Name::MinSe, timer::SHORTEST.as_secs());

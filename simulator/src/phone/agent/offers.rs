@@ -3,7 +3,7 @@
 //! One offer is open at a time, whoever made it. What the owner wishes waits until the gate is open, and is offered as
 //! things stand then; two wishes that meet are refused with 491 and tried again after a delay that differs.
 
-use super::call::{Call, Stage, description};
+use super::call::{Call, Stage, description, is_foreign};
 use super::transactions::{ClientId, ServerId};
 use super::{Agent, Event, Misbehaviour, Purpose, SessionId, timer};
 use pbx::sip::{Method, Name, Request, Response, StatusCode};
@@ -265,6 +265,9 @@ impl Agent {
         let offer = description(request.headers(), request.body());
         if self.ways.has(Misbehaviour::NeverAnswersOffers) && (is_invite || offer.is_some()) {
             return self.transactions.ignore(server);
+        }
+        if is_invite && is_foreign(request) {
+            return self.refuse_invite(server, request, StatusCode::UNSUPPORTED_MEDIA_TYPE, now);
         }
         if *request.method() != Method::Prack && timer::is_too_short(&self.abilities, request) {
             return self.refuse_invite(server, request, StatusCode::SESSION_INTERVAL_TOO_SMALL, now);

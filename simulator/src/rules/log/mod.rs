@@ -248,10 +248,10 @@ fn refused(
             Kind::Syn => drop(open.entry(way).or_insert(packet.at)),
             Kind::Data => drop(open.remove(&way)),
             Kind::Reset => {
-                let since = open.remove(&back);
                 let until = packet.arrives.unwrap_or(packet.at);
-                let host = (back.0.ip(), back.1.ip());
-                since.into_iter().for_each(|since| refused.entry(host).or_default().push((since, until)));
+                // One that was open takes with it what was to go over it in that moment.
+                let since = open.remove(&back).unwrap_or(until);
+                refused.entry((back.0.ip(), back.1.ip())).or_default().push((since, until));
             }
             // With a stream its sender gives up what it had still to say over it.
             Kind::Fin => {
