@@ -37,7 +37,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         // What came damaged may still have been read.
         let heard = || evidence.log.at(&invite.responses).chain(evidence.log.at(&invite.ghosts));
-        let by_then = |response: &Sip| response.arrivals().any(|arrived| arrived <= cancel.at);
+        let by_then = |response: &Sip| response.perhaps().any(|arrived| arrived <= cancel.at);
         if !heard().any(|response| response.is_provisional() && by_then(response)) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
