@@ -42,7 +42,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
         let ended = evidence.log.at(&invite.responses).filter(|response| response.is_final());
-        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.at) {
+        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.meant) {
             findings.blame(cancel.from, cancel.at, format!("a final one had come at {end}"));
         }
     }

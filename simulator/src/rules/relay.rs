@@ -34,6 +34,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// How long a packet stays in a relay.
 const STAY: Duration = Duration::from_millis(3);
+/// A key of which nothing has come until then has been overtaken by what was said after it.
+const LATE: Duration = Duration::from_millis(200);
 /// Packets of one look at a voice, and how many go by between two looks.
 const LOOK: usize = 10;
 const BETWEEN: usize = 100;
@@ -270,8 +272,10 @@ fn pressed<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, during: impl Fn(&Insta
     let mut text = String::new();
     for flow in flows {
         let keys = keys_in(flow);
+        // What is overtaken by so much is told no more.
         let came = |packets: &[usize]| {
-            let arrivals = packets.iter().flat_map(|at| flow.packets[*at].arrivals());
+            let packets = packets.iter().map(|at| &flow.packets[*at]);
+            let arrivals = packets.flat_map(|it| it.arrivals().filter(|came| *came < it.at + LATE));
             arrivals.collect::<Vec<_>>()
         };
         let begins: Vec<Option<Instant>> =
