@@ -1,6 +1,6 @@
 //! Every file of `fixtures/config` is accepted, or refused with the words beside it (CORE-12).
 
-use pbx::config::Config;
+use pbx::config::{Config, Zone};
 use pbx::sip::Transport;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,20 @@ fn secrets_are_not_in_what_is_logged() {
     let config = Config::parse(&text, "office.toml").expect("it is good");
     assert!(config.extensions.iter().chain(&[]).all(|extension| extension.password.contains("hush")));
     assert!(!format!("{config:?}").contains("hush"));
+}
+
+/// A file of the system's database ends with the rule that holds from now on.
+#[test]
+fn time_zones_have_the_rules_of_the_system() {
+    for name in Zone::names() {
+        let Ok(file) = fs::read(format!("/usr/share/zoneinfo/{name}")) else { continue };
+        let text = String::from_utf8_lossy(&file);
+        let rule = text.trim_end().lines().last().unwrap_or_default();
+        // That Dublin's winter is what is not standard says the same in other words.
+        if !rule.starts_with("IST-1GMT0") {
+            assert_eq!(Zone::of(name), Zone::of(rule), "{name}: {rule}");
+        }
+    }
 }
 
 fn files(kind: &str) -> Vec<PathBuf> {

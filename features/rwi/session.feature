@@ -335,6 +335,17 @@ Feature: Applications come and go, and hold calls
     Then the sink has been told of "call.hangup leg_a"
 
   @RWI-47
+  Scenario: Events are posted over TLS, one after the other on one connection
+    Given events are posted to the sink over TLS
+    When the application calls alice as leg_a, who answers
+    And 1 second passes
+    And alice hangs up
+    And 2 seconds pass
+    Then the sink has been told of "call.answered leg_a"
+    And the sink has been told of "call.hangup leg_a"
+    And the PBX has opened 1 connection to the sink
+
+  @RWI-47
   Scenario: A server that takes no events holds nobody up
     Given events are posted to the sink within 500 ms
     And the sink never answers

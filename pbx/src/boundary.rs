@@ -2,7 +2,7 @@
 
 use crate::audio::Clip;
 use crate::cdr;
-use crate::config::{Config, Webhook};
+use crate::config::{Config, Router, Webhook};
 use crate::media;
 use crate::sip::Path;
 use crate::time::{Duration, Instant};
@@ -31,6 +31,13 @@ pub enum Input {
         query: u64,
         /// The addresses, in the order to try.
         addresses: Vec<SocketAddr>,
+    },
+    /// The answer to [`Output::Ask`].
+    Routed {
+        /// Which question.
+        query: u64,
+        /// What the service says, or why it says nothing.
+        answer: Result<String, String>,
     },
     /// The answer to [`Output::ReadSound`].
     SoundRead {
@@ -82,6 +89,15 @@ pub enum Output {
         host: String,
         /// The port to put on each address.
         port: u16,
+    },
+    /// A web service is to say where a call goes. Answered in bounded time.
+    Ask {
+        /// To know the answer by.
+        query: u64,
+        /// Whom to ask, and how.
+        to: Box<Router>,
+        /// The facts, as JSON.
+        text: String,
     },
     /// What is in a WAV file. Answered in bounded time, whatever the disk does.
     ReadSound {
@@ -198,6 +214,11 @@ pub enum What {
         dialled: String,
         /// What it belongs to.
         context: String,
+    },
+    /// The web service does not say where a call goes; what holds then is done.
+    NotRouted {
+        /// Why: it completes "because ...".
+        reason: String,
     },
     /// The callee rings.
     CallRinging,

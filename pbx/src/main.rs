@@ -98,6 +98,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         eprintln!("pbx: {}: {warning}", name_of(arguments));
     }
     if arguments.check {
+        check(&config)?;
         say(&format!("{}: ok\n", name_of(arguments)));
         return Ok(());
     }
@@ -113,6 +114,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     // A name that is still being looked up is not waited for.
     runtime.shutdown_background();
     result
+}
+
+/// The files that the configuration names.
+fn check(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(broken)?;
+    runtime.block_on(async {
+        let host = RealHost::new().map_err(broken)?;
+        program::check(&host, config).await.map_err(wrong)
+    })
 }
 
 /// To standard output; that nobody listens there is no reason not to work.

@@ -80,6 +80,7 @@ impl Pbx {
             Input::Resolved { query, addresses } => {
                 self.calls.on_resolved(query, addresses, &mut self.context)
             }
+            Input::Routed { query, answer } => self.calls.on_routed(query, answer, &mut self.context),
             Input::SoundRead { file, sound } => self.calls.on_sound(&file, &sound, &mut self.context),
             Input::RecordingFailed { recording, reason } => {
                 self.context.on_recording_failed(recording, reason);

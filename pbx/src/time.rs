@@ -155,9 +155,44 @@ impl Date {
     }
 }
 
+/// Days from 1970-01-01 to a date of the Gregorian calendar, the inverse of [`Date::of`].
+pub(crate) fn days_since_1970(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = i64::from(if month > 2 { month - 3 } else { month + 9 });
+    let day_of_year = (153 * month_from_march + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day that begin so many days after 1970-01-01, the inverse of [`days_since_1970`].
+pub(crate) fn civil(days: i64) -> (i64, u32, u32) {
+    let date = Date::of(u64::try_from(days).unwrap_or_default() * 86_400_000_000);
+    (date.year as i64, date.month as u32, date.day as u32)
+}
+
+/// The year of so many seconds since 1970.
+pub(crate) fn year_of(seconds: i64) -> i64 {
+    civil(seconds.div_euclid(86_400)).0
+}
+
+/// The day of the week so many days after 1970-01-01, which was a Thursday; 0 is Sunday.
+pub(crate) fn weekday(days: i64) -> u32 {
+    (days + 4).rem_euclid(7) as u32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_counted_both_ways() {
+        for (date, days) in [((1970, 1, 1), 0), ((2000, 2, 29), 11_016), ((2026, 11, 21), 20_778)] {
+            assert_eq!((days_since_1970(date.0, date.1, date.2), civil(days)), (days, date));
+        }
+        assert_eq!(weekday(20_778), 6, "a Saturday");
+    }
 
     #[test]
     fn a_date_is_written_as_people_and_headers_write_it() {

@@ -3,11 +3,13 @@
 use crate::desk::Desk;
 use crate::words::Actor;
 use pbx::time::Duration;
-use simulator::network::Ground;
+use simulator::network::{Ground, Kind, Packet};
 use simulator::phone::Phone;
 use simulator::stage::Stage;
 use simulator::world::World;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::SocketAddr;
 
 /// How long somebody waits for what must come soon: a registration, an answer.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -49,6 +51,21 @@ impl Scene {
         act: impl FnOnce(&Phone) -> T + Send + 'static,
     ) -> T {
         self.world.play(async move |stage: &mut Stage| act(&stage.phone(&actor.0).await)).await
+    }
+
+    /// How many connections were opened from and to such places.
+    pub async fn connections(
+        &mut self,
+        is_meant: impl Fn(SocketAddr, SocketAddr) -> bool + Send + 'static,
+    ) -> usize {
+        let ends = self.world.with(move |stage: &mut Stage| {
+            stage.trace().look(|packets| {
+                let opens = |packet: &&Packet| packet.kind == Kind::Syn && is_meant(packet.from, packet.to);
+                // One that is lost goes out again.
+                packets.iter().filter(opens).map(|packet| (packet.from, packet.to)).collect::<BTreeSet<_>>()
+            })
+        });
+        ends.await.len()
     }
 
     /// Waits until something holds of a telephone; whether it came to hold.

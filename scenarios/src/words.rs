@@ -1,7 +1,7 @@
 //! What stands in braces in a sentence.
 
 use cucumber::Parameter;
-use pbx::sip::StatusCode;
+use pbx::sip::{StatusCode, Transport};
 use pbx::time::Duration;
 use simulator::agents::http::Fault;
 use simulator::agents::{exchange, recorder, trunk};
@@ -31,6 +31,69 @@ impl FromStr for Program {
 
     fn from_str(text: &str) -> Result<Program, &'static str> {
         Ok(Program(text.strip_prefix("the ").unwrap_or(text).to_owned()))
+    }
+}
+
+/// What carries the messages of a telephone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "carrier", regex = "TCP|TLS|WebSocket|secure WebSocket")]
+pub struct Carrier(pub Transport);
+
+impl FromStr for Carrier {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Carrier, &'static str> {
+        match text {
+            "TCP" => Ok(Carrier(Transport::Tcp)),
+            "TLS" => Ok(Carrier(Transport::Tls)),
+            "WebSocket" => Ok(Carrier(Transport::Ws)),
+            "secure WebSocket" => Ok(Carrier(Transport::Wss)),
+            _ => Err("telephones speak TCP, TLS, WebSocket and secure WebSocket"),
+        }
+    }
+}
+
+/// What a certificate is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(
+    name = "certificate",
+    regex = "that is good|that has expired|that expires in an hour|of another name|of another key|of a stranger"
+)]
+pub struct Certificate(pub &'static str);
+
+impl FromStr for Certificate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Certificate, &'static str> {
+        let known = [
+            "that is good",
+            "that has expired",
+            "that expires in an hour",
+            "of another name",
+            "of another key",
+            "of a stranger",
+        ];
+        known.into_iter().find(|known| *known == text).map(Certificate).ok_or("no certificate is like this")
+    }
+}
+
+/// A minute of a day, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Parameter)]
+#[param(name = "moment", regex = r"\d{4}-\d\d-\d\d \d\d:\d\d")]
+pub struct Moment(pub u64);
+
+impl FromStr for Moment {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Moment, std::num::ParseIntError> {
+        let number = |from: usize, to: usize| text.get(from..to).unwrap_or_default().parse::<u64>();
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute) = (number(11, 13)?, number(14, 16)?);
+        // Days since 1 March of year 0, in which a leap day is the last of its year.
+        let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+        let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        let days = days - 719_468;
+        Ok(Moment(((days * 24 + hour) * 60 + minute) * 60_000_000))
     }
 }
 

@@ -221,7 +221,7 @@ fn event(packet: &Packet) -> Option<&'static str> {
         Kind::Syn => Some("TCP opens"),
         Kind::Fin => Some("TCP ends"),
         Kind::Reset if packet.bytes.is_empty() && packet.number > 0 => Some("nobody is there"),
-        Kind::SynAck | Kind::Reset | Kind::Again | Kind::Datagram | Kind::Data => None,
+        Kind::SynAck | Kind::Reset | Kind::Again | Kind::Datagram | Kind::Data | Kind::Secret => None,
     }
 }
 

@@ -41,6 +41,7 @@
 //! | [`ear`], [`tape`] | what is in a recording: tones, silence; recordings to be played |
 //! | [`phone`] | telephones: good citizens that can be told to misbehave |
 //! | [`web`] | somebody who looks at pages |
+//! | `secure` | TLS with the dice and the date of a world, and what was said by it |
 //! | [`agents`] | machines that others have: providers, recorders, applications, trunks, sinks |
 //! | [`office`] | the PBX, whole and unchanged, on a host of the network |
 //! | [`trace`], [`wire`], [`ladder`] | everything that was sent, in order; as messages; how people read it |
@@ -59,6 +60,7 @@ pub mod network;
 pub mod agents;
 pub mod ear;
 pub mod phone;
+pub(crate) mod secure;
 pub mod tape;
 pub mod web;
 

@@ -5,6 +5,8 @@
 mod process;
 
 use crate::network::{Holdings, Outage, SimHost, Unplayable};
+use crate::phone::SIP_PORT;
+use crate::secure;
 use pbx::config::Config;
 use pbx::media;
 use pbx::pbx::{Counters, Event, Input, Output, Pbx, What};
@@ -12,6 +14,7 @@ use pbx::shell::driver::Core;
 use pbx::shell::host::{Disk, Host};
 use pbx::shell::media_host::HostMedia;
 use pbx::shell::program::{self, Handle, Running};
+use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use process::{Folder, Process};
 use std::fmt::{Display, Write as _};
@@ -27,6 +30,16 @@ pub const DOMAIN: &str = "pbx.example";
 
 /// Where its pages are.
 pub const HTTP_PORT: u16 = 8080;
+
+/// Where it listens for SIP over TLS, over WebSockets, and over WebSockets within TLS.
+const TLS_PORT: u16 = 5061;
+const WS_PORT: u16 = 5080;
+const WSS_PORT: u16 = 5443;
+
+/// The files of its certificate, of the key of that, and of those whom it believes.
+const CERTIFICATE: &str = "pbx.pem";
+const KEY: &str = "pbx.key";
+const AUTHORITIES: &str = "authority.pem";
 
 /// Where call records go on the PBX's disk.
 const RECORDS: &str = "calls.jsonl";
@@ -47,6 +60,10 @@ pub struct Plan {
     pub sip: Vec<(String, String)>,
     /// Whole tables that follow: trunks, routes, limits.
     pub tables: String,
+    /// Which certificate it shows: see [`Plan::shows`].
+    certificate: &'static str,
+    /// Its key.
+    key: &'static str,
     /// All of the configuration, in the place of everything above.
     pub whole: Option<String>,
 }
@@ -72,6 +89,8 @@ impl Plan {
             tables: "[[routes]]\nname = \"tone\"\nto_user = \"9197\"\napp = \"tone\"\n\n\
                      [[routes]]\nname = \"echo\"\nto_user = \"9196\"\napp = \"echo\"\n"
                 .to_owned(),
+            certificate: secure::PBX,
+            key: secure::PBX_KEY,
             whole: None,
         }
     }
@@ -85,6 +104,11 @@ impl Plan {
             self.extensions.len() - 1
         });
         &mut self.extensions[at]
+    }
+
+    /// The certificate that the PBX shows: one `that is good`, `that has expired`, `of another name`, ...
+    pub fn shows(&mut self, what: &str) {
+        (self.certificate, self.key) = secure::certificate_of_pbx(what);
     }
 
     /// Sets a key of `[behavior]`.
@@ -162,6 +186,17 @@ impl Plan {
         );
     }
 
+    /// Numbers of this pattern go out over TLS to the system of this name, which may call from there too.
+    pub fn secure_carrier(&mut self, name: &str, pattern: &str, host: &str, address: IpAddr) {
+        let _ = write!(
+            self.tables,
+            "\n[[trunks]]\nname = \"{name}\"\ntargets = [{{ host = \"{host}\", transport = \"tls\" }}]\n\
+             accept_from = [\"{address}\"]\n\n\
+             [[routes]]\nname = \"{name}\"\nto_user = \"{pattern}\"\napp = \"trunk\"\n\
+             app_params = {{ trunks = [\"{name}\"] }}\n"
+        );
+    }
+
     /// The configuration as an operator would write it, for a PBX at `host`.
     pub fn toml(&self, host: &SimHost) -> String {
         if let Some(whole) = &self.whole {
@@ -169,9 +204,14 @@ impl Plan {
         }
         let address = host.address();
         let mut text = format!(
-            "[sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\ndomain = \"{DOMAIN}\"\n"
+            "[sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\", \"tls:{address}:{TLS_PORT}\", \
+             \"ws:{address}:{WS_PORT}\", \"wss:{address}:{WSS_PORT}\"]\ndomain = \"{DOMAIN}\"\n"
         );
         write_entries(&mut text, &self.sip);
+        let _ = write!(
+            text,
+            "\n[tls]\ncertificate = \"{CERTIFICATE}\"\nkey = \"{KEY}\"\nauthorities = \"{AUTHORITIES}\"\n"
+        );
         text.push_str("\n[behavior]\n");
         write_entries(&mut text, &self.behavior);
         text.push_str("\n[media]\n");
@@ -200,6 +240,16 @@ fn write_entries(text: &mut String, entries: &[(String, String)]) {
         if entries[at + 1..].iter().all(|(later, _)| later != key) {
             let _ = writeln!(text, "{key} = {value}");
         }
+    }
+}
+
+/// Where it listens for SIP over this.
+pub fn port_of(transport: Transport) -> u16 {
+    match transport {
+        Transport::Udp | Transport::Tcp => SIP_PORT,
+        Transport::Tls => TLS_PORT,
+        Transport::Ws => WS_PORT,
+        Transport::Wss => WSS_PORT,
     }
 }
 
@@ -263,6 +313,7 @@ impl Office {
         if let Some(last) = self.outages.last_mut() {
             last.to.get_or_insert(self.host.now());
         }
+        self.put_certificates(plan).await;
         let text = plan.toml(&self.host);
         if let Some(program) = self.host.network().program() {
             return self.start(&program, &text);
@@ -292,8 +343,29 @@ impl Office {
         self.at_first = self.host.network().holdings(self.host.address());
     }
 
+    async fn put_certificates(&mut self, plan: &Plan) {
+        if plan.whole.is_none() {
+            let files = [(CERTIFICATE, plan.certificate), (KEY, plan.key), (AUTHORITIES, secure::AUTHORITY)];
+            for (name, text) in files {
+                self.put(name, text.as_bytes().to_vec()).await;
+            }
+        }
+    }
+
+    /// Another configuration is to hold from now on; says why it does not, where it is refused.
+    pub async fn try_reconfigure(&mut self, plan: &Plan) -> Result<(), String> {
+        self.put_certificates(plan).await;
+        let config =
+            Config::parse(&plan.toml(&self.host), "office.toml").map_err(|error| error.to_string())?;
+        let Some(AtWork::Inside(inside)) = &self.at_work else {
+            Unplayable::throw("a PBX that is a process says in its log why it keeps its configuration")
+        };
+        inside.handle.reconfigure(config).await.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Another configuration holds from now on, as after a reload.
     pub async fn reconfigure(&mut self, plan: &Plan) {
+        self.put_certificates(plan).await;
         let config = Config::parse(&plan.toml(&self.host), "office.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         match &self.at_work {

@@ -10,7 +10,7 @@ use crate::network::{
     Builder, Fate, Ground, Happening, Link, Network, SimHost, Unplayable, box_of, seen_outside,
 };
 use crate::office::{self, DOMAIN, HTTP_PORT, Office, Plan};
-use crate::phone::{self, Habits, Phone, SIP_PORT, Sound};
+use crate::phone::{self, Habits, Phone, Sound};
 use crate::rules::{Break, Run, WaiverError, Waivers};
 use crate::trace::Trace;
 use crate::web::{self, Page, Question};
@@ -218,6 +218,15 @@ impl Stage {
         }
     }
 
+    /// The same, of a plan that may be refused: then the old one stays, and it is said why.
+    pub async fn try_replan(&mut self, change: impl FnOnce(&mut Plan)) -> Result<(), String> {
+        let mut plan = self.plan.clone();
+        change(&mut plan);
+        self.office.try_reconfigure(&plan).await?;
+        self.plan = plan;
+        Ok(())
+    }
+
     /// The telephone of an extension. The first time it is asked for there is one, with a voice of its own, and the PBX
     /// knows its extension.
     pub async fn phone(&mut self, name: &str) -> Phone {
@@ -257,7 +266,7 @@ impl Stage {
             user: extension.to_owned(),
             password: office::password(extension),
             domain: DOMAIN.to_owned(),
-            pbx: SocketAddr::new(self.pbx(), SIP_PORT),
+            pbx: SocketAddr::new(self.pbx(), office::port_of(transport)),
             transport,
             expires: Duration::from_secs(3_600),
         };

@@ -1,10 +1,14 @@
 //! What programs wrote, as messages: datagrams as they are, streams put together and cut where a message ends.
 //!
 //! A stream is read as its receiver reads it: in sequence, however it was cut into segments and however often one of them
-//! was sent again. One that does not begin with SIP (HTTP, WebSocket, TLS) is left as it was written, a segment a message.
+//! was sent again. What TLS has sealed is opened where its secret was told. A WebSocket whose subprotocol is SIP has a message
+//! a frame. What is no SIP (HTTP, other WebSockets, TLS whose secret nobody knows) is left as it was written, a segment a
+//! message.
 //! RTP and RTCP are no messages.
 
+use crate::agents::websocket::{Frame as WebFrame, Opcode};
 use crate::network::{Kind, Packet, flipped};
+use crate::secure::{Opened, Secret};
 use pbx::sip::{Frame, Framer};
 use pbx::time::{Duration, Instant};
 use std::borrow::Cow;
@@ -105,6 +109,22 @@ struct Stream<'a> {
     closed: Option<Instant>,
     /// When its sender has ended it.
     ended: Option<Instant>,
+    /// With what it can be read, where TLS has sealed it.
+    secret: Option<Secret>,
+}
+
+/// A part of a stream, as its receiver reads it.
+struct Piece<'a> {
+    sent: Instant,
+    arrived: Option<Instant>,
+    bytes: Cow<'a, [u8]>,
+    packets: Vec<usize>,
+}
+
+/// What stands next in a stream: how much of it, and what is said by that, if anything.
+struct Said {
+    length: usize,
+    bytes: Option<Vec<u8>>,
 }
 
 /// A segment at its place in the stream.
@@ -151,6 +171,7 @@ impl<'a> Wire<'a> {
                 self.close((packet.to, packet.from), packet.at + Duration::from_nanos(1));
                 self.streams.entry(key).or_default().ended.get_or_insert(packet.at);
             }
+            Kind::Secret => self.streams.entry(key).or_default().secret = Secret::of_line(&packet.bytes),
             Kind::SynAck | Kind::Data => {}
         }
     }
@@ -245,49 +266,82 @@ impl<'a> Stream<'a> {
             damaged: None,
             packets: Vec::new(),
         };
-        if !self.is_sip() {
-            messages.extend(self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| {
-                Message { sent, meant: sent, arrived, bytes: Cow::Borrowed(bytes), packets, ..whole.clone() }
+        let mut pieces = self.pieces();
+        let (said, rest) = if is_sip(&pieces) {
+            frames(&pieces)
+        } else if let Some(said) = web_socket(&pieces) {
+            (said, 0)
+        } else {
+            messages.extend(pieces.into_iter().map(|Piece { sent, arrived, bytes, packets }| Message {
+                sent,
+                meant: sent,
+                arrived,
+                bytes,
+                packets,
+                ..whole.clone()
             }));
             return;
+        };
+        for piece in &mut pieces {
+            piece.arrived = piece.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
         }
-        for segment in &mut self.segments {
-            segment.arrived = segment.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
-        }
-        let (frames, rest) = self.frames();
-        let mut reader = Reader { segments: &self.segments, at: 0, within: 0 };
+        let mut reader = Reader { pieces: &pieces, at: 0, within: 0 };
         // What is sent first, all at once, has waited for the connection, and what is sent together with the end of another
         // message for that.
-        let first = self.segments.first().map(|segment| segment.sent);
+        let mut first = None;
         let mut before: Option<(Instant, Instant)> = None;
-        for frame in frames {
-            let (sent, arrived, packets) = reader.advance(frame.len());
+        for Said { length, bytes } in said {
+            let (sent, arrived, packets) = reader.advance(length);
+            let Some(bytes) = bytes else { continue };
             let held_back = before.filter(|(_, until)| *until == sent).map(|(since, _)| since);
-            let waited = opened.filter(|_| first == Some(sent));
+            let waited = opened.filter(|_| *first.get_or_insert(sent) == sent);
             let meant = held_back.into_iter().chain(waited).chain([sent]).min().unwrap_or(sent);
             before = reader.sent_last().map(|last| (meant, last));
+            let bytes = bytes.into();
             messages.push(Message {
                 sent,
                 meant,
                 arrived,
                 packets,
                 form: Form::Framed,
-                bytes: frame.into(),
+                bytes,
                 ..whole.clone()
             });
         }
-        if !rest.is_empty() {
-            let (sent, arrived, packets) = reader.advance(rest.len());
+        if rest > 0 {
+            let (sent, arrived, packets) = reader.advance(rest);
+            let all = stream_of(&pieces);
+            let bytes = all[all.len() - rest..].to_vec().into();
             messages.push(Message {
                 sent,
                 meant: sent,
                 arrived,
                 packets,
                 form: Form::Broken,
-                bytes: rest.into(),
+                bytes,
                 ..whole
             });
         }
+    }
+
+    /// The stream as its receiver reads it, opened where its secret is known.
+    fn pieces(self) -> Vec<Piece<'a>> {
+        let plain = self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| Piece {
+            sent,
+            arrived,
+            bytes: Cow::Borrowed(&bytes[..]),
+            packets,
+        });
+        let plain: Vec<Piece<'_>> = plain.collect();
+        let Some(secret) = self.secret else { return plain };
+        let records = secret.open(&stream_of(&plain));
+        let mut reader = Reader { pieces: &plain, at: 0, within: 0 };
+        let mut opened = Vec::new();
+        for Opened { length, said } in records {
+            let (sent, arrived, packets) = reader.advance(length);
+            opened.extend(said.map(|said| Piece { sent, arrived, bytes: said.into(), packets }));
+        }
+        opened
     }
 
     /// The segment that is sent again. Of two that say the same it is the one whose bytes these are; a trace from a file
@@ -307,35 +361,68 @@ impl<'a> Stream<'a> {
             segment.arrived = turn;
         }
     }
-
-    fn is_sip(&self) -> bool {
-        let bytes = self.segments.iter().flat_map(|segment| segment.bytes.iter());
-        let text = bytes.skip_while(|byte| byte.is_ascii_whitespace()).take(LONGEST_LINE);
-        let line: Vec<u8> = text.copied().take_while(|byte| *byte != b'\r').collect();
-        line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
-    }
-
-    /// The messages, keepalives included, and what is left when there is no more.
-    fn frames(&self) -> (Vec<Vec<u8>>, Vec<u8>) {
-        let (mut framer, mut frames) = (Framer::new(LONGEST), Vec::new());
-        for segment in &self.segments {
-            framer.push(segment.bytes);
-            while let Ok(Some(frame)) = framer.next() {
-                frames.push(match frame {
-                    Frame::Message(bytes) => bytes,
-                    Frame::Ping | Frame::Pong => b"\r\n".to_vec(),
-                });
-            }
-        }
-        let framed = frames.iter().map(Vec::len).sum();
-        let all = self.segments.iter().flat_map(|segment| segment.bytes.iter()).copied();
-        (frames, all.skip(framed).collect())
-    }
 }
 
-/// Goes along the segments of a stream.
+fn stream_of(pieces: &[Piece<'_>]) -> Vec<u8> {
+    pieces.iter().flat_map(|piece| piece.bytes.iter()).copied().collect()
+}
+
+fn is_sip(pieces: &[Piece<'_>]) -> bool {
+    let bytes = pieces.iter().flat_map(|piece| piece.bytes.iter());
+    let text = bytes.skip_while(|byte| byte.is_ascii_whitespace()).take(LONGEST_LINE);
+    let line: Vec<u8> = text.copied().take_while(|byte| *byte != b'\r').collect();
+    line.starts_with(b"SIP/2.0 ") || line.ends_with(b" SIP/2.0")
+}
+
+/// The messages, keepalives included, and how much is left when there is no more.
+fn frames(pieces: &[Piece<'_>]) -> (Vec<Said>, usize) {
+    let (mut framer, mut frames) = (Framer::new(LONGEST), Vec::new());
+    for piece in pieces {
+        framer.push(&piece.bytes);
+        while let Ok(Some(frame)) = framer.next() {
+            let bytes = match frame {
+                Frame::Message(bytes) => bytes,
+                Frame::Ping | Frame::Pong => b"\r\n".to_vec(),
+            };
+            frames.push(Said { length: bytes.len(), bytes: Some(bytes) });
+        }
+    }
+    let framed: usize = frames.iter().map(|said| said.length).sum();
+    let all: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+    (frames, all - framed)
+}
+
+/// What is said over a WebSocket whose subprotocol is SIP (RFC 7118); `None` when it is another stream. A message that was
+/// not sent to its end was not sent.
+fn web_socket(pieces: &[Piece<'_>]) -> Option<Vec<Said>> {
+    const END: &[u8] = b"\r\n\r\n";
+    let stream = stream_of(pieces);
+    if !stream.starts_with(b"GET ") && !stream.starts_with(b"HTTP/1.1 101 ") {
+        return None;
+    }
+    let end = stream.windows(END.len()).position(|window| window == END)? + END.len();
+    let head = String::from_utf8_lossy(&stream[..end]).to_ascii_lowercase();
+    let mut lines = head.lines();
+    if !lines.any(|line| {
+        line.split_once(':').is_some_and(|(name, value)| {
+            name == "sec-websocket-protocol" && value.split(',').any(|one| one.trim() == "sip")
+        })
+    }) {
+        return None;
+    }
+    let mut said = vec![Said { length: end, bytes: None }];
+    let mut rest = &stream[end..];
+    while let Ok(Some((frame, length))) = WebFrame::read(rest) {
+        let speaks = matches!(frame.opcode, Opcode::Text | Opcode::Binary);
+        said.push(Said { length, bytes: speaks.then_some(frame.payload) });
+        rest = &rest[length..];
+    }
+    Some(said)
+}
+
+/// Goes along the pieces of a stream.
 struct Reader<'a, 'b> {
-    segments: &'b [Segment<'a>],
+    pieces: &'b [Piece<'a>],
     at: usize,
     within: usize,
 }
@@ -344,20 +431,20 @@ impl Reader<'_, '_> {
     /// When the last of what was read was sent.
     fn sent_last(&self) -> Option<Instant> {
         let at = if self.within == 0 { self.at.checked_sub(1)? } else { self.at };
-        self.segments.get(at).map(|segment| segment.sent)
+        self.pieces.get(at).map(|piece| piece.sent)
     }
 
     /// When the next so many bytes were sent and had all arrived, and by which packets.
     fn advance(&mut self, mut length: usize) -> (Instant, Option<Instant>, Vec<usize>) {
-        let sent = self.segments.get(self.at).map_or(Instant::START, |segment| segment.sent);
+        let sent = self.pieces.get(self.at).map_or(Instant::START, |piece| piece.sent);
         let (mut arrived, mut packets) = (None, Vec::new());
-        while let Some(segment) = self.segments.get(self.at).filter(|_| length > 0) {
-            let taken = length.min(segment.bytes.len() - self.within);
+        while let Some(piece) = self.pieces.get(self.at).filter(|_| length > 0) {
+            let taken = length.min(piece.bytes.len() - self.within);
             length -= taken;
             self.within += taken;
-            arrived = segment.arrived;
-            packets.extend(&segment.packets);
-            if self.within == segment.bytes.len() {
+            arrived = piece.arrived;
+            packets.extend(&piece.packets);
+            if self.within == piece.bytes.len() {
                 (self.at, self.within) = (self.at + 1, 0);
             }
         }

@@ -466,6 +466,8 @@ impl Call {
                 self.alert(Application::Conference(conference), context);
             }
             Decision::Announcement(announcement) => self.announce(announcement, context),
+            Decision::Ask(ask) => self.ask(ask, context),
+            Decision::Group(group) => self.dial_group(group, context),
             Decision::Extension { number } => self.dial_extension(&number, context),
             Decision::Trunk { number, targets } => self.dial_trunk(number, targets, context),
             Decision::NotFound => self.refuse(

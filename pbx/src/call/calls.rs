@@ -1,6 +1,7 @@
 //! All calls, and which session, stream and request belongs to which.
 
 use super::Context;
+use super::asking::facts_of;
 use super::call::{Call, Invitation, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
@@ -11,7 +12,7 @@ use crate::audio::Clip;
 use crate::boundary::CallNow;
 use crate::dialog::{Event, RequestId, SessionId};
 use crate::media::{self, RoomId};
-use crate::route::{Caller, Decision, Routed};
+use crate::route::{Ask, Caller, Decision, Routed};
 use crate::sip::{Path, Request};
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -69,7 +70,10 @@ impl Calls {
             None => Ok(()),
         };
         let decision = match understood {
-            Ok(()) => incoming.routed.decision,
+            Ok(()) => match incoming.routed.decision {
+                Decision::Ask(ask) => Decision::Ask(Ask { facts: Some(facts_of(&incoming.invite)), ..ask }),
+                decision => decision,
+            },
             Err(error) => Decision::Reject { status: error.status(), reason: None },
         };
         let facts = Facts {
@@ -137,6 +141,13 @@ impl Calls {
     pub(crate) fn on_resolved(&mut self, query: u64, addresses: Vec<SocketAddr>, context: &mut Context) {
         if let Some(room) = context.books.queries.remove(&query) {
             self.within(room, context, |call, context| call.on_resolved(query, addresses, context));
+        }
+    }
+
+    /// The web service has answered what a call has asked.
+    pub(crate) fn on_routed(&mut self, query: u64, answer: Result<String, String>, context: &mut Context) {
+        if let Some(room) = context.books.queries.remove(&query) {
+            self.within(room, context, |call, context| call.on_answer_of_router(answer, context));
         }
     }
 

@@ -166,11 +166,16 @@ impl Context {
 
     /// Asks for the addresses of a name.
     pub(super) fn resolve(&mut self, host: &str, port: u16) -> u64 {
-        self.books.last_query += 1;
-        let query = self.books.last_query;
-        self.books.queries.insert(query, self.room);
+        let query = self.new_query();
         self.out.push_back(Output::Resolve { query, host: host.to_owned(), port });
         query
+    }
+
+    /// The answer to a question of this number is for this call.
+    pub(super) fn new_query(&mut self) -> u64 {
+        self.books.last_query += 1;
+        self.books.queries.insert(self.books.last_query, self.room);
+        self.books.last_query
     }
 
     /// Wakes this call at `at`.
@@ -185,7 +190,8 @@ impl Context {
 
     /// What a dialled number leads to.
     pub(crate) fn route(&mut self, number: &str, caller: &Caller, source: IpAddr) -> Routed {
-        self.router.decide(&self.config, &Asked { number, caller, source }, self.now)
+        let at = i64::try_from(self.clock.micros(self.now) / 1_000_000).unwrap_or(i64::MAX);
+        self.router.decide(&self.config, &Asked { number, caller, source, at }, self.now)
     }
 
     /// How many calls an extension has, ringing ones among them.

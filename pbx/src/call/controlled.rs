@@ -201,7 +201,9 @@ impl Call {
                 return context
                     .tell(&self.facts.call_id, What::CallIncoming { caller, dialled, context: name });
             }
-            Decision::Extension { .. }
+            Decision::Ask(_)
+            | Decision::Group(_)
+            | Decision::Extension { .. }
             | Decision::Trunk { .. }
             | Decision::NotFound
             | Decision::Reject { .. } => {

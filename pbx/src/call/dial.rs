@@ -7,7 +7,7 @@ use super::leg::Leg;
 use crate::cdr::EndedBy;
 use crate::dialog::{Invite, SessionId};
 use crate::media::StreamId;
-use crate::route::{self, Callee};
+use crate::route::{self, Callee, Group};
 use crate::sip::{Path, StatusCode, Transport, escape_user};
 use crate::time::Duration;
 use std::collections::VecDeque;
@@ -31,6 +31,13 @@ pub(super) struct Dial {
 pub(super) enum Attempt {
     /// An extension at all its contacts.
     Extension { number: String },
+    /// Some extensions at all their contacts, and others when none of them answers.
+    Group {
+        /// Those that ring.
+        numbers: Vec<String>,
+        /// Those that ring next, and how long each round rings.
+        next: Group,
+    },
     /// The targets of trunks, in order.
     Trunk {
         number: String,
@@ -95,7 +102,7 @@ impl Branch {
 impl Attempt {
     pub(super) fn callee(&self) -> Callee {
         match self {
-            Attempt::Extension { .. } => Callee::Extension,
+            Attempt::Extension { .. } | Attempt::Group { .. } => Callee::Extension,
             Attempt::Trunk { .. } => Callee::Trunk,
         }
     }

@@ -5,7 +5,7 @@ use super::call::{Call, Timer};
 use super::dial::Attempt;
 use crate::cdr::EndedBy;
 use crate::dialog::Reply;
-use crate::route::{self, Caller, Decision, Outcome};
+use crate::route::{self, Caller, Decision, Group, Outcome};
 use crate::sip::StatusCode;
 
 /// Why a telephone sends a call elsewhere by 302, as Diversion says it (RFC 5806).
@@ -24,14 +24,25 @@ impl Call {
         if dial.refusals.is_empty() {
             dial.refusals.push(route::map_refusal(outcome, dial.attempt.callee()));
         }
-        let forward = match &dial.attempt {
-            Attempt::Extension { number } => context.forward_of(number, outcome),
-            Attempt::Trunk { .. } => None,
-        };
+        let (mut forward, mut next) = (None, None);
+        match &mut dial.attempt {
+            Attempt::Extension { number } => forward = context.forward_of(number, outcome),
+            Attempt::Group { next: group, .. } if !group.rounds.is_empty() => {
+                let rings = group.rings;
+                next = Some(Group { rounds: std::mem::take(&mut group.rounds), rings });
+            }
+            Attempt::Group { .. } | Attempt::Trunk { .. } => {}
+        }
         for branch in branches {
             branch.leave(None, &mut self.leaving, context);
         }
         self.cancel_timer(Timer::Ring, context);
+        if let Some(group) = next {
+            let Some(dial) = self.dial() else { return };
+            let attempt = std::mem::replace(&mut dial.attempt, Attempt::Extension { number: String::new() });
+            self.vacate_group(&attempt, None, context);
+            return self.dial_group(group, context);
+        }
         match forward {
             Some((number, why)) => self.forward(&number, why, context),
             None => {

@@ -66,7 +66,7 @@ pub(super) fn from_for_callees(invite: &Request, caller: &Caller, context: &Cont
 }
 
 /// A text within quotes (RFC 3261 section 25.1, quoted-string).
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars().filter(|c| !c.is_control()) {
         if matches!(character, '"' | '\\') {

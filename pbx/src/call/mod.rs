@@ -33,6 +33,7 @@
 
 mod announcement;
 mod application;
+mod asking;
 mod call;
 mod calls;
 mod codecs;

@@ -9,7 +9,7 @@ use super::leg::{Leg, Port};
 use crate::boundary::What;
 use crate::dialog::{Description, SessionId};
 use crate::media::StreamId;
-use crate::route::{self, Callee, Outcome};
+use crate::route::{self, Callee, Group, Outcome};
 use crate::sdp::Direction;
 use crate::sip::{Name, Path, Response, StatusCode};
 use std::collections::VecDeque;
@@ -43,6 +43,45 @@ impl Call {
         }
         if opened == 0 {
             self.give_up_attempt(Outcome::Answered(StatusCode::SERVICE_UNAVAILABLE), context);
+        }
+    }
+
+    /// Rings some extensions at once, and the next ones when none of them answers.
+    pub(super) fn dial_group(&mut self, mut group: Group, context: &mut Context) {
+        if group.rounds.is_empty() {
+            return self.refuse_with(StatusCode::TEMPORARILY_UNAVAILABLE, context);
+        }
+        let (numbers, rings) = (group.rounds.remove(0), group.rings);
+        let mut dial = self.take_dial(Attempt::Group { numbers: numbers.clone(), next: group });
+        dial.tried.extend(numbers.iter().cloned());
+        self.stage = Stage::Dialling(dial);
+        let mut opened = 0;
+        for number in numbers {
+            let Some(extension) = context.config.extensions.iter().find(|e| e.number == number) else {
+                continue;
+            };
+            let is_busy = extension.max_calls.is_some_and(|max| context.busy_with(&number) >= max);
+            self.occupy(number.clone(), context);
+            let targets = if is_busy { Vec::new() } else { context.contacts_of(&number) };
+            if let Some(dial) = self.dial().filter(|_| is_busy) {
+                dial.refusals.push(StatusCode::BUSY_HERE);
+            }
+            for target in targets {
+                opened += usize::from(self.open_branch(number.clone(), target, context));
+            }
+        }
+        self.set_timer(Timer::Ring, rings, context);
+        if opened == 0 {
+            self.give_up_attempt(Outcome::Answered(StatusCode::TEMPORARILY_UNAVAILABLE), context);
+        }
+    }
+
+    /// Those of a group who did not answer are free again.
+    pub(super) fn vacate_group(&mut self, attempt: &Attempt, winner: Option<&str>, context: &mut Context) {
+        if let Attempt::Group { numbers, .. } = attempt {
+            for number in numbers.iter().filter(|number| winner != Some(number.as_str())) {
+                self.vacate(number, context);
+            }
         }
     }
 
@@ -157,6 +196,7 @@ impl Call {
             let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
             branch.leave(Some(reason), &mut self.leaving, context);
         }
+        self.vacate_group(&dial.attempt, Some(&winner.leg.name), context);
         tracing::debug!(call_id = %self.facts.call_id, by = %winner.leg.name, status = %response.status(), "answered");
         match &self.origin {
             Origin::Caller => {

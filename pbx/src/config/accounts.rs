@@ -6,6 +6,9 @@ use super::{Dtmf, Extension, Sip, Trunk, TrunkTarget};
 use crate::sdp::Srtp;
 use crate::sip::Transport;
 
+/// By what another system can be reached: a WebSocket is opened by browsers alone.
+const TARGETS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
 impl Reader<'_> {
     pub(super) fn extensions(
         &self,
@@ -90,7 +93,8 @@ impl Reader<'_> {
     }
 
     fn target(&self, raw: raw::Target) -> Result<TrunkTarget> {
-        let transport = raw.transport.map(|text| self.transport(text.as_ref(), text.span())).transpose()?;
+        let transport =
+            raw.transport.map(|text| self.transport(text.as_ref(), text.span(), &TARGETS)).transpose()?;
         let host = self.host(&raw.host).map_err(|error| match raw.host.as_ref().rsplit_once(':') {
             Some((_, port)) => error.hint(format!("a port stands apart: `port = {port}`")),
             None => error,

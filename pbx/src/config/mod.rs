@@ -1,25 +1,33 @@
 //! The configuration: one TOML text that becomes a value or is refused with its line.
 
 mod accounts;
+mod calendar;
 mod error;
 mod parse;
 mod queues;
 mod raw;
 mod reader;
+mod router;
 mod routes;
 mod rwi;
+mod tls;
 mod values;
 mod warnings;
+mod zone;
 
 #[cfg(test)]
 mod documentation;
 #[cfg(test)]
 mod properties;
 
+pub use calendar::{Calendar, Dates, When};
 pub use error::ConfigError;
 pub use queues::{Queue, Strategy};
+pub use router::Router;
 pub use rwi::{Dialect, Rwi, RwiContext, Scope, Token, Unanswered, Webhook};
+pub use tls::{Clients, Identity, Tls};
 pub use values::Pattern;
+pub use zone::Zone;
 
 use crate::sdp::Srtp;
 use crate::sip::Transport;
@@ -32,6 +40,8 @@ use std::path::PathBuf;
 pub struct Config {
     /// `[sip]`
     pub sip: Sip,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[behavior]`: the tone server.
     pub behavior: Behavior,
     /// `[media]`
@@ -48,6 +58,10 @@ pub struct Config {
     pub recording: Recording,
     /// `[rwi]`
     pub rwi: Rwi,
+    /// `[router]`; nobody is asked without it.
+    pub router: Option<Router>,
+    /// `[calendar]`
+    pub calendar: Calendar,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[queues]]`
@@ -278,6 +292,8 @@ pub struct Route {
     pub to_user: Pattern,
     /// Only calls from this network.
     pub from_network: Option<Network>,
+    /// Only then.
+    pub when: Option<When>,
     /// What answers.
     pub app: App,
 }
@@ -342,6 +358,11 @@ pub enum App {
     Queue {
         /// Its name.
         queue: String,
+    },
+    /// A web service says where the call goes.
+    Router {
+        /// The number that is rung where it says nothing.
+        fallback: Option<String>,
     },
     /// What the caller says comes back.
     Echo,

@@ -2,6 +2,8 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
+use super::routes::Known;
+use super::tls::TlsSpans;
 use super::{Auth, Behavior, Cdr, Config, ConfigError, Http, Limits, Media, Recording, Sip};
 use crate::sdp::Codec;
 use crate::sip::Transport;
@@ -17,6 +19,11 @@ pub(super) const DAY: i64 = 24 * HOUR;
 /// What the PBX can make and understand by itself.
 const SPOKEN: [&str; 2] = ["PCMU", "PCMA"];
 
+/// What needs nothing else.
+const PLAIN: [Transport; 2] = [Transport::Udp, Transport::Tcp];
+/// What can be listened on.
+const ALL: [Transport; 5] = [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
 impl Config {
     /// The configuration of a text; `file` is what an error calls it.
     pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
@@ -28,13 +35,27 @@ impl Config {
 
 impl Reader<'_> {
     fn config(&self, raw: raw::File) -> Result<Config> {
+        let spans = TlsSpans {
+            listen: raw.sip.listen.as_ref().map(S::span),
+            target: first_secure_target(&raw.trunks),
+        };
         let sip = self.sip(raw.sip)?;
+        let tls = self.tls(raw.tls)?;
+        self.tls_has_all_it_needs(&tls, &sip.listen, &spans)?;
         let recording = self.recording(raw.recording)?;
         let records = recording.directory.is_some();
         let extensions = self.extensions(raw.extensions, &sip, records)?;
         let trunks = self.trunks(raw.trunks)?;
         let queues = self.queues(raw.queues, &extensions)?;
-        let routes = self.routes(raw.routes, &extensions, &trunks, &queues, records)?;
+        let router = raw.router.map(|raw| self.router(raw)).transpose()?;
+        let known = Known {
+            extensions: &extensions,
+            trunks: &trunks,
+            queues: &queues,
+            records,
+            router: router.is_some(),
+        };
+        let routes = self.routes(raw.routes, &known)?;
         // With nobody and nothing to dial this is the tone server that answers whoever calls.
         let is_tone_server = extensions.is_empty() && trunks.is_empty() && routes.is_empty();
         Ok(Config {
@@ -46,7 +67,10 @@ impl Reader<'_> {
             cdr: self.cdr(raw.cdr)?,
             recording,
             rwi: self.rwi(raw.rwi)?,
+            router,
+            calendar: self.calendar(raw.calendar)?,
             sip,
+            tls,
             extensions,
             queues,
             trunks,
@@ -114,18 +138,19 @@ impl Reader<'_> {
         match &raw.transport {
             None => Ok(both),
             Some(text) if text.as_ref().eq_ignore_ascii_case("both") => Ok(both),
-            Some(text) => Ok(vec![(self.transport(text.as_ref(), text.span())?, address)]),
+            Some(text) => Ok(vec![(self.transport(text.as_ref(), text.span(), &PLAIN)?, address)]),
         }
     }
 
     /// `udp:127.0.0.1:5060`
     fn listener(&self, text: &S<String>) -> Result<(Transport, SocketAddr)> {
-        let expected = || self.wrong(text.span(), "expected `udp:ADDRESS:PORT` or `tcp:ADDRESS:PORT`");
+        let expected =
+            || self.wrong(text.span(), "expected TRANSPORT:ADDRESS:PORT, like `udp:192.0.2.1:5060`");
         let (transport, address) = text.as_ref().split_once(':').ok_or_else(expected)?;
         if !transport.chars().all(|c| c.is_ascii_alphabetic()) {
             return Err(expected());
         }
-        let transport = self.transport(transport, text.span())?;
+        let transport = self.transport(transport, text.span(), &ALL)?;
         Ok((transport, address.parse().map_err(|_| expected())?))
     }
 
@@ -345,8 +370,9 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 16] = [
+    const SECTIONS: [&str; 19] = [
         "[sip]",
+        "[tls]",
         "[behavior]",
         "[media]",
         "[auth]",
@@ -358,6 +384,8 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[[rwi.tokens]]",
         "[[rwi.contexts]]",
         "[rwi.webhook]",
+        "[router]",
+        "[calendar]",
         "[[extensions]]",
         "[[queues]]",
         "[[trunks]]",
@@ -369,6 +397,14 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         let tried: Result<raw::File, _> = toml::from_str(&format!("{section}\n{key} = []"));
         tried.err().is_none_or(|error| !error.message().starts_with("unknown field"))
     })
+}
+
+/// Where the first target of a trunk stands that is reached by TLS.
+fn first_secure_target(trunks: &[raw::Trunk]) -> Option<Range<usize>> {
+    let targets = trunks.iter().flat_map(|trunk| trunk.targets.as_ref());
+    let transports = targets.filter_map(|target| target.transport.as_ref());
+    let secure = |text: &&S<String>| Transport::of(text.as_ref()).is_some_and(Transport::is_secure);
+    transports.filter(secure).map(S::span).next()
 }
 
 /// What we call ourselves where nobody says.

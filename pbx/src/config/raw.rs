@@ -10,6 +10,7 @@ pub(super) type S<T> = Spanned<T>;
 #[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) sip: Sip,
+    pub(super) tls: Tls,
     pub(super) behavior: Behavior,
     pub(super) media: Media,
     pub(super) auth: Auth,
@@ -18,6 +19,8 @@ pub(super) struct File {
     pub(super) cdr: Cdr,
     pub(super) recording: Recording,
     pub(super) rwi: Rwi,
+    pub(super) router: Option<Router>,
+    pub(super) calendar: Calendar,
     pub(super) extensions: Vec<Extension>,
     pub(super) queues: Vec<Queue>,
     pub(super) trunks: Vec<Trunk>,
@@ -37,6 +40,43 @@ pub(super) struct Sip {
     pub(super) t1_ms: Option<S<i64>>,
     pub(super) session_expires_seconds: Option<S<i64>>,
     pub(super) min_se_seconds: Option<S<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) certificate: Option<S<String>>,
+    pub(super) key: Option<S<String>>,
+    pub(super) authorities: Option<S<String>>,
+    pub(super) client_certificates: Option<S<String>>,
+    pub(super) client_authorities: Option<S<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct Router {
+    pub(super) url: S<String>,
+    pub(super) timeout_ms: Option<S<i64>>,
+    pub(super) retries: Option<S<i64>>,
+    pub(super) max_pending: Option<S<i64>>,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, S<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct Calendar {
+    pub(super) time_zone: Option<S<String>>,
+    pub(super) holidays: Option<Vec<S<String>>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct When {
+    pub(super) days: Option<Vec<S<String>>>,
+    pub(super) hours: Option<Vec<S<String>>>,
+    pub(super) dates: Option<Vec<S<String>>>,
+    pub(super) holidays: Option<bool>,
 }
 
 #[derive(Deserialize, Default)]
@@ -207,6 +247,7 @@ pub(super) struct Route {
     pub(super) name: S<String>,
     pub(super) to_user: S<String>,
     pub(super) from_network: Option<S<String>>,
+    pub(super) when: Option<When>,
     pub(super) app: S<String>,
     pub(super) app_params: Option<S<AppParams>>,
 }
@@ -216,6 +257,7 @@ pub(super) struct Route {
 #[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct AppParams {
     pub(super) extension: Option<S<String>>,
+    pub(super) fallback: Option<S<String>>,
     pub(super) trunks: Option<S<Vec<S<String>>>>,
     pub(super) strip: Option<S<i64>>,
     pub(super) prefix: Option<S<String>>,

@@ -89,15 +89,22 @@ impl Reader<'_> {
         address.map_err(|_| self.wrong(text.span(), "expected ADDRESS:PORT like 127.0.0.1:8080"))
     }
 
-    /// A transport that there is; what others are for comes later.
-    pub(super) fn transport(&self, token: &str, span: Range<usize>) -> Result<Transport> {
-        match Transport::of(token) {
-            Some(transport @ (Transport::Udp | Transport::Tcp)) => Ok(transport),
-            Some(other @ (Transport::Tls | Transport::Ws | Transport::Wss)) => Err(self
-                .wrong(span, format!("the transport `{other}` is not there yet, expected `udp` or `tcp`"))),
+    /// One of these transports.
+    pub(super) fn transport(
+        &self,
+        token: &str,
+        span: Range<usize>,
+        known: &[Transport],
+    ) -> Result<Transport> {
+        let names: Vec<&str> = known.iter().map(|transport| transport.uri_token()).collect();
+        match Transport::of(token).filter(|transport| known.contains(transport)) {
+            Some(transport) => Ok(transport),
             None => Err(self
-                .wrong(span, format!("unknown transport `{token}`, expected `udp` or `tcp`"))
-                .did_you_mean(token, ["udp", "tcp"])),
+                .wrong(
+                    span,
+                    format!("expected one of the transports `{}`, not `{token}`", names.join("`, `")),
+                )
+                .did_you_mean(token, names)),
         }
     }
 

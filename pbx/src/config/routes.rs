@@ -5,32 +5,36 @@ use super::reader::{Reader, Result};
 use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk};
 use std::ops::Range;
 
-const APPS: [&str; 9] =
-    ["extension", "trunk", "tone", "echo", "announcement", "conference", "queue", "application", "reject"];
+const APPS: [&str; 10] = [
+    "extension",
+    "trunk",
+    "tone",
+    "echo",
+    "announcement",
+    "conference",
+    "queue",
+    "application",
+    "router",
+    "reject",
+];
 
 /// What there is to route to.
-struct Known<'a> {
-    extensions: &'a [Extension],
-    trunks: &'a [Trunk],
-    queues: &'a [Queue],
+pub(super) struct Known<'a> {
+    pub(super) extensions: &'a [Extension],
+    pub(super) trunks: &'a [Trunk],
+    pub(super) queues: &'a [Queue],
     /// Whether there is a place for recordings.
-    records: bool,
+    pub(super) records: bool,
+    /// Whether there is a web service to ask.
+    pub(super) router: bool,
 }
 
 impl Reader<'_> {
-    pub(super) fn routes(
-        &self,
-        raw: Vec<raw::Route>,
-        extensions: &[Extension],
-        trunks: &[Trunk],
-        queues: &[Queue],
-        records: bool,
-    ) -> Result<Vec<Route>> {
-        let known = Known { extensions, trunks, queues, records };
+    pub(super) fn routes(&self, raw: Vec<raw::Route>, known: &Known<'_>) -> Result<Vec<Route>> {
         let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
         for raw in raw {
             let span = raw.name.span();
-            let route = self.route(raw, &known)?;
+            let route = self.route(raw, known)?;
             if routes.iter().any(|other| other.name == route.name) {
                 return Err(self.wrong(span, format!("the route `{}` stands twice", route.name)));
             }
@@ -50,6 +54,7 @@ impl Reader<'_> {
             name: self.text(&raw.name, "a name")?,
             to_user,
             from_network: raw.from_network.map(|text| self.network(&text)).transpose()?,
+            when: raw.when.map(|when| self.when(when)).transpose()?,
             app: self.app(&raw.app, span, params, known)?,
         })
     }
@@ -87,6 +92,13 @@ impl Reader<'_> {
                     None => super::DEFAULT_CONTEXT.to_owned(),
                 },
             }),
+            "router" if !known.router => {
+                let error = self.wrong(app.span(), "there is no web service to ask");
+                Err(error.hint("`[router]` with `url = \"https://HOST/PATH\"` says which"))
+            }
+            "router" => {
+                Ok(App::Router { fallback: params.fallback.map(|number| self.user(&number)).transpose()? })
+            }
             "reject" => Ok(App::Reject {
                 status: self.number(params.status, 403, 400..=699)? as u16,
                 reason: params.reason.map(|text| self.text(&text, "a reason phrase")).transpose()?,
@@ -165,6 +177,7 @@ impl Reader<'_> {
     fn only_its_own_params(&self, app: &str, params: &raw::AppParams) -> Result<()> {
         let given = [
             ("extension", "extension", params.extension.as_ref().map(S::span)),
+            ("router", "fallback", params.fallback.as_ref().map(S::span)),
             ("trunk", "trunks", params.trunks.as_ref().map(S::span)),
             ("trunk", "strip", params.strip.as_ref().map(S::span)),
             ("trunk", "prefix", params.prefix.as_ref().map(S::span)),

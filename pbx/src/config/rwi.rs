@@ -126,7 +126,7 @@ pub enum Unanswered {
 /// `[rwi.webhook]`: where events are sent besides.
 #[derive(Clone)]
 pub struct Webhook {
-    /// `http://HOST[:PORT]/PATH`
+    /// `http://HOST[:PORT]/PATH` or `https://...`
     pub url: String,
     /// How long an attempt may take.
     pub timeout: Duration,
@@ -269,20 +269,10 @@ impl Reader<'_> {
     }
 
     fn webhook(&self, raw: raw::Webhook) -> Result<Webhook> {
-        if !raw.url.as_ref().starts_with("http://") {
-            return Err(self.wrong(raw.url.span(), "expected `http://HOST/PATH`"));
-        }
-        let header = |(name, value): (String, S<String>)| {
-            let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-            match is_name && value.as_ref().chars().all(|c| !c.is_control()) {
-                true => Ok((name, value.into_inner())),
-                false => Err(self.wrong(value.span(), format!("`{name}` and its value are no header line"))),
-            }
-        };
         Ok(Webhook {
-            url: self.text(&raw.url, "an address")?,
+            url: self.web_address(&raw.url)?,
             timeout: self.millis(raw.timeout_ms, 5_000, 10..=60_000)?,
-            headers: raw.headers.into_iter().map(header).collect::<Result<_>>()?,
+            headers: self.header_lines(raw.headers)?,
             events: raw
                 .events
                 .iter()

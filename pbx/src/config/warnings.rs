@@ -62,7 +62,7 @@ impl Route {
                 .from_network
                 .is_some_and(|other| network.prefix <= other.prefix && network.contains(other.address))
         });
-        from_anywhere && self.to_user.covers(&other.to_user)
+        self.when.is_none() && from_anywhere && self.to_user.covers(&other.to_user)
     }
 }
 

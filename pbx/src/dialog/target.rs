@@ -12,6 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Where a request within a dialog goes, when the peer's messages come over `path`.
 pub(super) fn next_hop(first_route: Option<&str>, remote_target: &str, path: Path) -> Path {
+    if is_web_socket(&path) {
+        return path;
+    }
     match first_route {
         Some(route) => match NameAddr::parse(route).ok().and_then(|route| place(route.uri, &path)) {
             Some(place) if place.remote.ip() != path.remote.ip() => place,
@@ -27,6 +30,9 @@ pub(super) fn next_hop(first_route: Option<&str>, remote_target: &str, path: Pat
 
 /// The path when its stream is gone: the target's address where it names one, the old one otherwise.
 pub(super) fn without_connection(remote_target: &str, path: Path) -> Path {
+    if is_web_socket(&path) {
+        return Path { connection: None, ..path };
+    }
     place(remote_target, &path).unwrap_or(Path { connection: None, ..path })
 }
 
@@ -39,8 +45,15 @@ pub(super) fn contact(path: &Path, external: Option<IpAddr>, is_secure: bool) ->
         Transport::Udp => format!("<{scheme}:{address}>"),
         // A SIPS URI says TLS already (RFC 3261 section 26.2.2).
         Transport::Tls if is_secure => format!("<{scheme}:{address}>"),
+        // There is one token for both (RFC 7118 section 5.2.4).
+        Transport::Ws | Transport::Wss => format!("<{scheme}:{address};transport=ws>"),
         other => format!("<{scheme}:{address};transport={}>", other.uri_token()),
     }
+}
+
+/// Who has come by a WebSocket is reached by it and by nothing else, whatever it says (RFC 7118 section 5).
+fn is_web_socket(path: &Path) -> bool {
+    matches!(path.transport, Transport::Ws | Transport::Wss)
 }
 
 /// A stream is kept: a port in the URI is where somebody listens, not where the stream ends.

@@ -126,11 +126,15 @@ fn target(request: &Request, path: Path, listens_at: Option<SocketAddr>) -> Path
     }
 }
 
-/// The address in the Contact, or of the last proxy in Path, if the host is the one that the REGISTER came from and the transport the same.
+/// The address in the Contact, or of the last proxy in Path, if the host is the one that the REGISTER came from and the
+/// transport the same, one by which somebody can be reached.
 fn listens_at(hop: &NameAddr<'_>, path: Path) -> Option<SocketAddr> {
     let uri = hop.parse_uri().ok()?;
     let ip = uri.host.ip().filter(|ip| *ip == path.remote.ip().to_canonical())?;
     let transport = uri.transport().unwrap_or(Transport::Udp);
+    if path.transport.is_one_way() {
+        return None;
+    }
     (transport == path.transport).then(|| SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port())))
 }
 

@@ -7,7 +7,7 @@ mod refusal;
 
 pub use refusal::{Callee, Outcome, best, map_refusal, redirected_to, tries_next};
 
-use crate::config::{self, App, Config, Trunk, TrunkTarget};
+use crate::config::{self, App, Calendar, Config, Trunk, TrunkTarget};
 use crate::rng::Rng;
 use crate::sip::{StatusCode, Transport, Uri, unescape};
 use crate::time::{Duration, Instant};
@@ -34,6 +34,8 @@ pub struct Asked<'a> {
     pub caller: &'a Caller,
     /// From where.
     pub source: IpAddr,
+    /// What o'clock it is: seconds since 1970, in UTC.
+    pub at: i64,
 }
 
 /// What is to be done with a call, and why.
@@ -85,6 +87,10 @@ pub enum Decision {
         /// Its name.
         queue: String,
     },
+    /// A web service is asked.
+    Ask(Ask),
+    /// Extensions ring, some at once.
+    Group(Group),
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -96,6 +102,24 @@ pub enum Decision {
     },
     /// There is no such number.
     NotFound,
+}
+
+/// What a web service is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The number that is rung where it says nothing.
+    pub fallback: Option<String>,
+    /// What the caller's INVITE says, where there is one.
+    pub facts: Option<serde_json::Value>,
+}
+
+/// Extensions that ring, some at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Those of a round ring together; the next round when none of them answers.
+    pub rounds: Vec<Vec<String>>,
+    /// How long each round rings.
+    pub rings: Duration,
 }
 
 /// One place of a trunk where a call may go.
@@ -136,7 +160,7 @@ impl Router {
 
     /// What is to be done: the first route that fits, then the extension of that number, then the tone of `[behavior]`.
     pub fn decide(&mut self, config: &Config, asked: &Asked<'_>, now: Instant) -> Routed {
-        let routed = match config.routes.iter().find(|route| fits(route, asked)) {
+        let routed = match config.routes.iter().find(|route| fits(route, asked, &config.calendar)) {
             Some(route) => Routed {
                 decision: self.follow(&route.app, config, asked.number, now),
                 route: Some(route.name.clone()),
@@ -184,6 +208,7 @@ impl Router {
             App::Conference(conference) => Decision::Conference(conference.clone()),
             App::Application { context } => Decision::Application { context: context.clone() },
             App::Queue { queue } => Decision::Queue { queue: queue.clone() },
+            App::Router { fallback } => Decision::Ask(Ask { fallback: fallback.clone(), facts: None }),
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),
@@ -247,9 +272,10 @@ pub fn dialled(request_uri: &str) -> String {
     }
 }
 
-fn fits(route: &config::Route, asked: &Asked<'_>) -> bool {
+fn fits(route: &config::Route, asked: &Asked<'_>, calendar: &Calendar) -> bool {
     route.from_network.is_none_or(|network| network.contains(asked.source))
         && route.to_user.matches(asked.number)
+        && route.when.as_ref().is_none_or(|when| calendar.is_now(when, asked.at))
 }
 
 /// What holds where no route fits.

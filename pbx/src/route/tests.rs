@@ -159,13 +159,13 @@ fn what_was_dialled_is_the_user_part() {
 }
 
 fn decide(config: &Config, number: &str, source: &str) -> Routed {
-    let asked = Asked { number, caller: &Caller::Anonymous, source: source.parse().unwrap() };
+    let asked = Asked { number, caller: &Caller::Anonymous, source: source.parse().unwrap(), at: 0 };
     Router::new(Rng::from_number(1)).decide(config, &asked, at(0))
 }
 
 fn targets(router: &mut Router, config: &Config, now: Instant) -> Vec<Target> {
     let caller = Caller::Extension("1001".into());
-    let asked = Asked { number: "030123", caller: &caller, source: "10.0.0.7".parse().unwrap() };
+    let asked = Asked { number: "030123", caller: &caller, source: "10.0.0.7".parse().unwrap(), at: 0 };
     match router.decide(config, &asked, now).decision {
         Decision::Trunk { targets, .. } => targets,
         other => panic!("not led out: {other:?}"),

@@ -232,6 +232,7 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
         What::Registered { .. }
         | What::Unregistered { .. }
         | What::AuthenticationFailed { .. }
+        | What::NotRouted { .. }
         | What::Blocked { .. } => return None,
     })
 }

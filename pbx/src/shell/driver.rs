@@ -11,11 +11,13 @@ use super::records;
 use super::rwi::{Admission, Lines};
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
+use super::tls::Tls;
+use super::web_client::{Question, WebClient};
 use super::webhook::Hook;
 use super::{log, media_loop, sounds};
 use crate::boundary::FromClient;
 use crate::cdr;
-use crate::config::{Config, Limits};
+use crate::config::{self, Config, Limits};
 use crate::media;
 use crate::pbx::{Counters, Input, Output, Pbx};
 use crate::sip::{ConnectionId, Path, Transport};
@@ -40,6 +42,8 @@ const TIMEOUTS_A_TURN: usize = 256;
 const RESOLVING: usize = 256;
 /// How long a name may take.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a question rests that was not answered.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often the statistics are logged.
 const STATISTICS_EVERY: Duration = Duration::from_secs(30);
 /// How long connections may take to write what is left at the end.
@@ -91,8 +95,8 @@ impl MediaPlane for media_loop::Media {
 
 /// What people and programs ask of a running PBX.
 pub(super) enum Order {
-    /// Another configuration holds from now on.
-    Reconfigure(Box<Config>),
+    /// Another configuration holds from now on, and with it other certificates.
+    Reconfigure(Box<Config>, Tls),
     /// No new calls; when the running ones are over, or the grace time, the loop ends.
     Drain { grace: Duration },
     /// The loop ends now.
@@ -110,6 +114,7 @@ pub(super) struct Parts<H: Host, C, M> {
     pub(super) media: M,
     pub(super) sockets: Vec<(SocketAddr, H::Udp)>,
     pub(super) limits: Limits,
+    pub(super) tls: Tls,
     /// Whoever finds something out tells it by this.
     pub(super) arrive: mpsc::Sender<Arrival<H::Stream>>,
     pub(super) arrivals: mpsc::Receiver<Arrival<H::Stream>>,
@@ -133,6 +138,9 @@ pub(super) struct Driver<H: Host, C, M> {
     recordings: Recordings,
     lines: Lines,
     hook: Hook,
+    client: WebClient<H>,
+    /// Questions to the web service that says where calls go.
+    asking: usize,
     /// What clients of RWI have said.
     said: mpsc::Receiver<FromClient>,
     statistics: Statistics,
@@ -162,9 +170,15 @@ enum Wake<S> {
 
 impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
     pub(super) fn new(parts: Parts<H, C, M>) -> Driver<H, C, M> {
-        let streams = Streams::new(parts.host.clone(), parts.arrive.clone(), bounds_of(&parts.limits));
+        let streams = Streams::new(
+            parts.host.clone(),
+            parts.arrive.clone(),
+            bounds_of(&parts.limits),
+            parts.tls.clone(),
+        );
         let (lines, said) = Lines::new();
-        let hook = Hook::start(&parts.host);
+        let client = WebClient::new(parts.host.clone(), parts.tls.clone());
+        let hook = Hook::start(&parts.host, client.clone());
         let recordings = Recordings::start(&parts.host, parts.arrive.clone());
         let report_at = parts.host.now() + STATISTICS_EVERY;
         Driver {
@@ -181,6 +195,8 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             recordings,
             lines,
             hook,
+            client,
+            asking: 0,
             said,
             statistics: Statistics::default(),
             report_at,
@@ -293,7 +309,12 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 self.recordings.close(recording);
                 self.core.receive(Input::RecordingFailed { recording, reason }, now);
             }
-            Arrival::Resolved { query, addresses } => {
+            Arrival::Routed { query, answer } => {
+                self.asking -= 1;
+                self.core.receive(Input::Routed { query, answer }, now);
+            }
+            Arrival::Resolved { query, name, addresses } => {
+                self.streams.know_by_name(&addresses, &name);
                 self.resolving -= 1;
                 self.core.receive(Input::Resolved { query, addresses }, now);
             }
@@ -363,7 +384,9 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
 
     fn on_order(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Reconfigure(config) => {
+            Order::Reconfigure(config, tls) => {
+                self.client.set_tls(tls.clone());
+                self.streams.set_tls(tls);
                 self.streams.set_bounds(bounds_of(&config.limits));
                 self.core.receive(Input::Reconfigure(config), now);
             }
@@ -412,6 +435,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
                 Output::Webhook { to, text } => self.hook.post(*to, text),
+                Output::Ask { query, to, text } => self.ask(query, *to, text, now),
                 Output::Rwi(output) => {
                     if let Some(gone) = self.lines.send(output) {
                         self.core.receive(Input::Rwi(FromClient::Gone(gone)), now);
@@ -468,7 +492,34 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     Vec::new()
                 }
             };
-            let _ = arrive.send(Arrival::Resolved { query, addresses }).await;
+            let _ = arrive.send(Arrival::Resolved { query, name, addresses }).await;
+        });
+    }
+
+    /// Asks the web service that says where calls go, and again where that may help. Who finds too many waiting does not wait.
+    fn ask(&mut self, query: u64, to: config::Router, text: String, now: Instant) {
+        if self.asking >= to.max_pending {
+            let answer = Err("too many calls wait for an answer".to_owned());
+            return self.core.receive(Input::Routed { query, answer }, now);
+        }
+        self.asking += 1;
+        let (client, arrive) = (self.client.clone(), self.arrive.clone());
+        self.host.spawn(async move {
+            let mut left = to.retries;
+            let answer = loop {
+                let question = Question { url: &to.url, headers: &to.headers, text: &text };
+                let (why, may_pass) = match tokio::time::timeout(to.timeout, client.post(question)).await {
+                    Ok(Ok(answer)) => break Ok(answer),
+                    Ok(Err(failed)) => (failed.to_string(), failed.may_pass()),
+                    Err(_) => ("there is no answer in time".to_owned(), true),
+                };
+                if left == 0 || !may_pass {
+                    break Err(why);
+                }
+                left -= 1;
+                tokio::time::sleep(ASK_AGAIN).await;
+            };
+            let _ = arrive.send(Arrival::Routed { query, answer }).await;
         });
     }
 

@@ -5,10 +5,12 @@
 
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};
+use rustls::crypto::CryptoProvider;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One machine: its network, its clocks, its dice, its disk, its tasks.
@@ -48,6 +50,9 @@ pub trait Host: Clone + Send + Sync + 'static {
 
     /// What the dice of this start follow from. Another one after each start: Call-IDs and tags must not come twice.
     fn seed(&self) -> Seed;
+
+    /// What TLS is made of: ciphers, signatures, and dice that are this host's.
+    fn crypto(&self) -> Arc<CryptoProvider>;
 
     /// The disk.
     fn disk(&self) -> Self::Disk;

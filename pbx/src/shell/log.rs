@@ -159,6 +159,9 @@ pub(super) fn event(event: &Event) {
         What::CallAnswered { by } => tracing::info!(call_id, %by, "call answered"),
         // Its record says it with everything else.
         What::CallEnded { status, reason, .. } => tracing::debug!(call_id, status, %reason, "call ended"),
+        What::NotRouted { reason } => {
+            tracing::warn!(call_id, reason, "the web service does not say where a call goes");
+        }
         What::NotPlayed { file, reason } => {
             tracing::warn!(call_id, file = %file.display(), reason, "a sound cannot be played");
         }
@@ -238,6 +241,9 @@ pub(super) fn connection_ended(path: &Path, ending: &Ending) {
         Ending::Slow => tracing::info!(%transport, %remote, "connection closed: no whole message in time"),
         Ending::Garbage(error) => tracing::info!(%transport, %remote, %error, "connection closed: no SIP"),
         Ending::Unreachable(error) => tracing::info!(%transport, %remote, %error, "connection not opened"),
+        Ending::Untrusted(error) => {
+            tracing::warn!(%transport, %remote, %error, "connection closed: no TLS was agreed on");
+        }
         Ending::Broken(error) => tracing::debug!(%transport, %remote, %error, "connection broken"),
     }
 }

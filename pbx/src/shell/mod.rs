@@ -8,6 +8,8 @@
 //! | [`program`] | puts the parts together: bind, recover, run |
 //! | [`driver`] | the loop around the core: one task owns it |
 //! | `streams` | SIP over connections: framing, keepalive, a pool |
+//! | `web_socket` | SIP over WebSockets |
+//! | `tls`, `validity` | certificates, handshakes |
 //! | [`media_loop`] | media on threads of its own |
 //! | [`media_host`] | media on the sockets of a host, in one thread |
 //! | `recordings` | what is recorded, into WAV files |
@@ -15,6 +17,7 @@
 //! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
 //! | `rwi`, `webhook` | applications over WebSockets; events by POST |
+//! | `web_client` | questions to web services, over connections that are kept |
 //! | [`log`], [`notify`] | log lines; systemd |
 
 pub mod driver;
@@ -40,4 +43,10 @@ mod statistics;
 mod streams;
 #[cfg(test)]
 mod test_host;
+mod tls;
+#[cfg(test)]
+mod tls_stories;
+mod validity;
+mod web_client;
+mod web_socket;
 mod webhook;

@@ -10,6 +10,7 @@ use super::host::{Disk, Host, Listener, Udp};
 use super::rwi::Admission;
 use super::statistics::Snapshot;
 use super::streams::Arrival;
+use super::tls::Tls;
 use super::{http, journal, records};
 use crate::config::Config;
 use crate::media;
@@ -39,6 +40,7 @@ pub struct Bound<H: Host> {
     sockets: Vec<(SocketAddr, H::Udp)>,
     listeners: Vec<(Transport, SocketAddr, H::Listener)>,
     http: Option<H::Listener>,
+    tls: Tls,
 }
 
 /// Binds what `config` wants to listen on and repairs what an earlier run has left of its records. `source` is the file
@@ -48,6 +50,7 @@ pub async fn bind<H: Host>(
     mut config: Config,
     source: Option<PathBuf>,
 ) -> Result<Bound<H>, StartError> {
+    let tls = Tls::load(&host, &config).await.map_err(StartError::Tls)?;
     let wished = config.sip.listen.clone();
     let (mut sockets, mut listeners) = (Vec::new(), Vec::new());
     for (transport, address) in &mut config.sip.listen {
@@ -58,13 +61,10 @@ pub async fn bind<H: Host>(
                 *address = socket.local_addr().map_err(refused)?;
                 sockets.push((*address, socket));
             }
-            Transport::Tcp => {
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 let listener = host.listen(*address).await.map_err(refused)?;
                 *address = listener.local_addr().map_err(refused)?;
                 listeners.push((*transport, *address, listener));
-            }
-            Transport::Tls | Transport::Ws | Transport::Wss => {
-                return Err(StartError::Unsupported(*transport));
             }
         }
     }
@@ -86,7 +86,12 @@ pub async fn bind<H: Host>(
             );
         }
     }
-    Ok(Bound { host, config, source, wished, sockets, listeners, http })
+    Ok(Bound { host, config, source, wished, sockets, listeners, http, tls })
+}
+
+/// Whether the files that `config` names are there and fit together.
+pub async fn check<H: Host>(host: &H, config: &Config) -> Result<(), StartError> {
+    Tls::load(host, config).await.map(drop).map_err(StartError::Tls)
 }
 
 /// What we call ourselves when we listen on all addresses and were not told: the address we would reach the world from, or
@@ -156,6 +161,7 @@ impl<H: Host> Bound<H> {
         let driver = Driver::new(Parts {
             host: host.clone(),
             limits: self.config.limits.clone(),
+            tls: self.tls,
             core: make_core(self.config, host.seed(), host.clock()),
             media,
             sockets: self.sockets,
@@ -247,7 +253,9 @@ impl<H: Host> Handle<H> {
     /// Another configuration holds from now on. Returns what needs a restart.
     pub async fn reconfigure(&self, mut config: Config) -> Result<Vec<String>, ReloadError> {
         let notes = self.fixed.keep(&mut config);
-        self.give(Order::Reconfigure(Box::new(config))).await?;
+        let tls = Tls::load(&self.host, &config).await;
+        let tls = tls.map_err(|error| ReloadError::Refused(error.to_string()))?;
+        self.give(Order::Reconfigure(Box::new(config), tls)).await?;
         Ok(notes)
     }
 

@@ -3,13 +3,14 @@
 use super::host::{Disk, Host, Listener, Udp};
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};
+use rustls::crypto::CryptoProvider;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::oneshot;
@@ -106,6 +107,10 @@ impl Host for RealHost {
 
     fn seed(&self) -> Seed {
         self.seed
+    }
+
+    fn crypto(&self) -> Arc<CryptoProvider> {
+        Arc::new(rustls::crypto::ring::default_provider())
     }
 
     fn disk(&self) -> RealDisk {

@@ -1,5 +1,6 @@
 //! Why the program did not start, in sentences that say what to do.
 
+use super::tls::TlsError;
 use crate::sip::Transport;
 use std::fmt;
 use std::io;
@@ -36,8 +37,8 @@ pub enum StartError {
         /// What the OS says.
         error: io::Error,
     },
-    /// SIP over this transport is not there yet.
-    Unsupported(Transport),
+    /// A certificate or a key is not as it should be.
+    Tls(TlsError),
     /// The file of call records cannot be used.
     Records {
         /// Which.
@@ -51,9 +52,7 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Bind { listen, address, error } => bind_sentence(f, *listen, *address, error),
-            StartError::Unsupported(transport) => {
-                write!(f, "SIP over {transport} is not supported yet: take udp or tcp in [sip] listen")
-            }
+            StartError::Tls(error) => error.fmt(f),
             StartError::Records { file, error } => write!(
                 f,
                 "the call records cannot be kept in {}: {error}; name a file in a directory that exists and may be written: [cdr] file = \"...\"",

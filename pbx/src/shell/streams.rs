@@ -5,6 +5,8 @@
 //! from has a bounded queue, and is closed when that is full.
 
 use super::host::Host;
+use super::tls::Tls;
+use super::web_socket;
 use crate::audio::Clip;
 use crate::buggify::buggify;
 use crate::media::RecordingId;
@@ -21,6 +23,8 @@ use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
 /// Messages that wait for one connection; over it the other end counts as gone.
 const QUEUE: usize = 512;
+/// Names of others that are remembered.
+const NAMES: usize = 4_096;
 /// How long the other end may take to accept our connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a message may take from its first byte to its last, and the first message from the start of the
@@ -46,7 +50,9 @@ pub(super) enum Arrival<S> {
     /// It is gone.
     Closed(ConnectionId, Ending),
     /// Addresses of a name that was asked for.
-    Resolved { query: u64, addresses: Vec<SocketAddr> },
+    Resolved { query: u64, name: String, addresses: Vec<SocketAddr> },
+    /// What a web service says, or why it says nothing.
+    Routed { query: u64, answer: Result<String, String> },
     /// A sound that was asked for, or why there is none.
     SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
     /// The disk does not take a recording.
@@ -66,6 +72,8 @@ pub(super) enum Ending {
     Garbage(FrameError),
     /// It could not be opened.
     Unreachable(io::Error),
+    /// The other end is not who it should be, or does not believe us.
+    Untrusted(io::Error),
     /// It broke.
     Broken(io::Error),
 }
@@ -86,6 +94,9 @@ pub(super) struct Streams<H: Host> {
     host: H,
     arrivals: mpsc::Sender<Arrival<H::Stream>>,
     bounds: Bounds,
+    tls: Tls,
+    /// By which name an address was last asked for: the one that a certificate has to show.
+    names: BTreeMap<SocketAddr, String>,
     open: BTreeMap<ConnectionId, Connection>,
     by_ends: BTreeMap<Ends, ConnectionId>,
     numbered: u64,
@@ -102,8 +113,27 @@ struct Connection {
 }
 
 impl<H: Host> Streams<H> {
-    pub(super) fn new(host: H, arrivals: mpsc::Sender<Arrival<H::Stream>>, bounds: Bounds) -> Streams<H> {
-        Streams { host, arrivals, bounds, open: BTreeMap::new(), by_ends: BTreeMap::new(), numbered: 0 }
+    pub(super) fn new(
+        host: H,
+        arrivals: mpsc::Sender<Arrival<H::Stream>>,
+        bounds: Bounds,
+        tls: Tls,
+    ) -> Streams<H> {
+        let (open, by_ends, names) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Streams { host, arrivals, bounds, tls, names, open, by_ends, numbered: 0 }
+    }
+
+    /// Other certificates hold from now on; open connections stay as they are.
+    pub(super) fn set_tls(&mut self, tls: Tls) {
+        self.tls = tls;
+    }
+
+    /// Whoever is at these addresses has to show this name from now on.
+    pub(super) fn know_by_name(&mut self, addresses: &[SocketAddr], name: &str) {
+        if self.names.len() > NAMES {
+            self.names.clear();
+        }
+        self.names.extend(addresses.iter().map(|address| (*address, name.to_owned())));
     }
 
     /// From now on; open connections keep their bounds.
@@ -121,9 +151,11 @@ impl<H: Host> Streams<H> {
             return false;
         }
         let (path, queue) = self.enter(ends);
-        let task = converse(stream, path, queue, self.arrivals.clone(), self.bounds);
-        let (arrivals, id) = (self.arrivals.clone(), id_of(&path));
-        self.host.spawn(async move { report(&arrivals, id, task.await).await });
+        let (tls, arrivals, bounds) = (self.tls.clone(), self.arrivals.clone(), self.bounds);
+        self.host.spawn(async move {
+            let ending = welcome(&tls, stream, path, queue, &arrivals, bounds).await;
+            report(&arrivals, id_of(&path), ending).await;
+        });
         true
     }
 
@@ -139,7 +171,10 @@ impl<H: Host> Streams<H> {
         let named = path.connection.filter(|id| self.open.contains_key(id));
         let id = match named.or_else(|| self.by_ends.get(&ends).copied()) {
             Some(id) => id,
-            None if path.connection.is_some() || self.open.len() >= self.bounds.connections => {
+            None if path.connection.is_some()
+                || self.open.len() >= self.bounds.connections
+                || matches!(path.transport, Transport::Ws | Transport::Wss) =>
+            {
                 return Err(vec![path]);
             }
             None => self.connect(ends),
@@ -181,9 +216,11 @@ impl<H: Host> Streams<H> {
     fn connect(&mut self, ends: Ends) -> ConnectionId {
         let (path, queue) = self.enter(ends);
         let (host, arrivals, bounds) = (self.host.clone(), self.arrivals.clone(), self.bounds);
+        let name = self.names.get(&path.remote).cloned().unwrap_or_else(|| path.remote.ip().to_string());
+        let tls = self.tls.clone();
         self.host.spawn(async move {
             let ending = match timeout(CONNECT_LIMIT, host.connect(path.remote)).await {
-                Ok(Ok(stream)) => converse(stream, path, queue, arrivals.clone(), bounds).await,
+                Ok(Ok(stream)) => visit(&tls, &name, stream, path, queue, &arrivals, bounds).await,
                 Ok(Err(error)) => Ending::Unreachable(error),
                 Err(_) => Ending::Unreachable(io::ErrorKind::TimedOut.into()),
             };
@@ -214,12 +251,55 @@ async fn report<S>(arrivals: &mpsc::Sender<Arrival<S>>, id: ConnectionId, ending
     let _ = arrivals.send(Arrival::Closed(id, ending)).await;
 }
 
-/// Reads and writes until either is over.
-async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin>(
+/// Somebody has connected to us.
+async fn welcome<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    tls: &Tls,
     stream: S,
     path: Path,
     queue: mpsc::Receiver<Vec<u8>>,
-    arrivals: mpsc::Sender<Arrival<S>>,
+    arrivals: &mpsc::Sender<Arrival<S>>,
+    bounds: Bounds,
+) -> Ending {
+    if !path.transport.is_secure() {
+        return match path.transport {
+            Transport::Ws => web_socket::converse(stream, path, queue, arrivals, bounds).await,
+            _ => converse(stream, path, queue, arrivals, bounds).await,
+        };
+    }
+    match tls.accept(stream).await {
+        Ok(stream) if path.transport == Transport::Wss => {
+            web_socket::converse(stream, path, queue, arrivals, bounds).await
+        }
+        Ok(stream) => converse(stream, path, queue, arrivals, bounds).await,
+        Err(error) => Ending::Untrusted(error),
+    }
+}
+
+/// We have connected to somebody.
+async fn visit<S: AsyncRead + AsyncWrite + Send + Unpin>(
+    tls: &Tls,
+    name: &str,
+    stream: S,
+    path: Path,
+    queue: mpsc::Receiver<Vec<u8>>,
+    arrivals: &mpsc::Sender<Arrival<S>>,
+    bounds: Bounds,
+) -> Ending {
+    if !path.transport.is_secure() {
+        return converse(stream, path, queue, arrivals, bounds).await;
+    }
+    match tls.connect(stream, name).await {
+        Ok(stream) => converse(stream, path, queue, arrivals, bounds).await,
+        Err(error) => Ending::Untrusted(error),
+    }
+}
+
+/// Reads and writes until either is over.
+async fn converse<S, T: AsyncRead + AsyncWrite + Send + Unpin>(
+    stream: T,
+    path: Path,
+    queue: mpsc::Receiver<Vec<u8>>,
+    arrivals: &mpsc::Sender<Arrival<S>>,
     bounds: Bounds,
 ) -> Ending {
     let (reader, writer) = tokio::io::split(stream);
@@ -227,7 +307,7 @@ async fn converse<S: AsyncRead + AsyncWrite + Send + Unpin>(
     tokio::select! {
         biased;
         ending = write_messages(writer, queue, &pinged) => ending,
-        ending = read_messages(reader, path, &arrivals, &pinged, bounds) => ending,
+        ending = read_messages(reader, path, arrivals, &pinged, bounds) => ending,
     }
 }
 
@@ -347,7 +427,12 @@ async fn write_messages(
             let _ = writer.write(&bytes[..bytes.len() / 3]).await.map(|written| bytes.drain(..written));
             tokio::time::sleep(PIECE).await;
         }
-        match timeout(WRITE_LIMIT, writer.write_all(&bytes)).await {
+        let written = async {
+            writer.write_all(&bytes).await?;
+            // What TLS has sealed and not yet written.
+            writer.flush().await
+        };
+        match timeout(WRITE_LIMIT, written).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Ending::Broken(error),
             Err(_) => return Ending::Broken(io::ErrorKind::TimedOut.into()),

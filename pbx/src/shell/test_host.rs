@@ -9,6 +9,7 @@ use crate::media;
 use crate::pbx::{Counters, Input, Output};
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};
+use rustls::crypto::CryptoProvider;
 use std::collections::VecDeque;
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::future::Future;
@@ -154,6 +155,10 @@ impl Host for TestHost {
 
     fn seed(&self) -> Seed {
         Seed::default()
+    }
+
+    fn crypto(&self) -> Arc<CryptoProvider> {
+        Arc::new(rustls::crypto::ring::default_provider())
     }
 
     fn disk(&self) -> TestDisk {

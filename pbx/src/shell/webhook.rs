@@ -4,15 +4,9 @@
 //! no room any more, which are counted.
 
 use super::host::Host;
+use super::web_client::{Question, WebClient};
 use crate::config::Webhook;
 use crate::time::Duration;
-use axum::body::Body;
-use axum::http::{Request, StatusCode, Uri, header};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use tokio::sync::mpsc;
 
 /// Events that wait to be sent.
@@ -35,9 +29,9 @@ struct Post {
 
 impl Hook {
     /// Begins the task that sends.
-    pub(super) fn start<H: Host>(host: &H) -> Hook {
+    pub(super) fn start<H: Host>(host: &H, client: WebClient<H>) -> Hook {
         let (events, posts) = mpsc::channel(QUEUE);
-        host.spawn(post_all(host.clone(), posts));
+        host.spawn(post_all(client, posts));
         Hook { events, lost: 0 }
     }
 
@@ -52,13 +46,14 @@ impl Hook {
     }
 }
 
-async fn post_all<H: Host>(host: H, mut posts: mpsc::Receiver<Post>) {
+async fn post_all<H: Host>(client: WebClient<H>, mut posts: mpsc::Receiver<Post>) {
     while let Some(Post { to, text }) = posts.recv().await {
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
-            let sent = tokio::time::timeout(to.timeout, post(&host, &to, &text)).await;
+            let question = Question { url: &to.url, headers: &to.headers, text: &text };
+            let sent = tokio::time::timeout(to.timeout, client.post(question)).await;
             let why = match sent {
-                Ok(Ok(())) => break,
+                Ok(Ok(_)) => break,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "there is no answer in time".to_owned(),
             };
@@ -68,66 +63,6 @@ async fn post_all<H: Host>(host: H, mut posts: mpsc::Receiver<Post>) {
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
-        }
-    }
-}
-
-async fn post<H: Host>(host: &H, to: &Webhook, text: &str) -> Result<(), Failed> {
-    let uri: Uri = to.url.parse().map_err(|_| Failed::Address)?;
-    let name = uri.host().ok_or(Failed::Address)?;
-    let port = uri.port_u16().unwrap_or(80);
-    let addresses = host.resolve(name.trim_matches(['[', ']'])).await.map_err(Failed::Network)?;
-    let ip = *addresses.first().ok_or(Failed::Address)?;
-    let stream = host.connect(SocketAddr::new(ip, port)).await.map_err(Failed::Network)?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|_| Failed::Protocol)?;
-    let authority = uri.authority().map_or(name, |authority| authority.as_str());
-    let mut request = Request::post(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(header::HOST, authority)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONNECTION, "close");
-    for (name, value) in &to.headers {
-        request = request.header(name, value);
-    }
-    let request = request.body(Body::from(text.to_owned())).map_err(|_| Failed::Address)?;
-    let answer = async {
-        let response = sender.send_request(request).await.map_err(|_| Failed::Protocol)?;
-        match response.status().is_success() {
-            true => Ok(()),
-            false => Err(Failed::Status(response.status())),
-        }
-    };
-    let mut connection = std::pin::pin!(connection);
-    let mut answer = std::pin::pin!(answer);
-    let mut is_open = true;
-    loop {
-        tokio::select! {
-            biased;
-            answer = &mut answer => return answer,
-            _ = &mut connection, if is_open => is_open = false,
-        }
-    }
-}
-
-/// Why an event was not taken.
-enum Failed {
-    /// The address leads nowhere.
-    Address,
-    /// The connection cannot be made.
-    Network(io::Error),
-    /// What came is no HTTP, or it broke off.
-    Protocol,
-    /// It was refused.
-    Status(StatusCode),
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failed::Address => f.write_str("the address leads nowhere"),
-            Failed::Network(error) => write!(f, "{error}"),
-            Failed::Protocol => f.write_str("the answer broke off or was no HTTP"),
-            Failed::Status(status) => write!(f, "the answer was {status}"),
         }
     }
 }

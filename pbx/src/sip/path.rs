@@ -24,6 +24,17 @@ impl Transport {
         !matches!(self, Transport::Udp)
     }
 
+    /// Whether nobody on the way can read it.
+    pub const fn is_secure(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Wss)
+    }
+
+    /// Whether the other end can only be reached by the connection it has opened: a browser listens nowhere (RFC 7118
+    /// section 5), and a telephone that shows no certificate cannot be believed to be who it is.
+    pub const fn is_one_way(self) -> bool {
+        matches!(self, Transport::Tls | Transport::Ws | Transport::Wss)
+    }
+
     /// The token of Via: `UDP`, `TCP`, ...
     pub const fn via_token(self) -> &'static str {
         match self {

@@ -342,6 +342,8 @@ impl World {
             Output::Record(record) => self.records.push(*record),
             Output::Journal(_) => {}
             Output::Event(event) => self.events.push(event.what),
+            // No web service is there.
+            Output::Ask { .. } => {}
             // No application is connected.
             Output::Rwi(_) | Output::Webhook { .. } => {}
             Output::Drained => self.drained = true,

@@ -123,6 +123,10 @@ impl<'a> Settings<'a> {
         self.number.parse::<u16>().expect("our numbers are digits") - 1000
     }
 
+    fn is_secure(&self) -> bool {
+        self.transport == "tls"
+    }
+
     fn control_port(&self) -> u16 {
         4000 + self.index()
     }
@@ -140,7 +144,7 @@ impl<'a> Settings<'a> {
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {number}\n\
              module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\n{more}\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
-             ctrl_tcp_listen {OFFICE}:{control}\n",
+             ctrl_tcp_listen {OFFICE}:{control}\n{trust}",
             host = self.address,
             bare = self.address.trim_matches(['[', ']']),
             sip = 5060 + 10 * index,
@@ -154,13 +158,17 @@ impl<'a> Settings<'a> {
             },
             modules = "/usr/lib/baresip/modules",
             control = self.control_port(),
+            trust = if self.is_secure() { "sip_cafile authority.pem\nsip_verify_server yes\n" } else { "" },
         );
         let codec = self.codec;
         let encryption = if self.encrypts { ";mediaenc=srtp-mand" } else { "" };
         let account = format!(
-            "<sip:{number}@{}:5060;transport={}>;auth_user={number};auth_pass={};regint=60;\
+            "<sip:{number}@{}:{};transport={}>;auth_user={number};auth_pass={};regint=60;\
              answermode={answer};audio_codecs={codec}{encryption}\n",
-            self.registrar, self.transport, self.password
+            self.registrar,
+            if self.is_secure() { 5061 } else { 5060 },
+            self.transport,
+            self.password
         );
         stage.write(&format!("{number}/config"), &config);
         stage.write(&format!("{number}/accounts"), &account);

@@ -20,6 +20,7 @@ mod process;
 mod program;
 mod readme;
 mod registering;
+mod secure;
 mod sipp;
 mod stage;
 mod tone;

@@ -21,6 +21,7 @@ pub(crate) const SIPP: Tool = Tool { program: "sipp", package: "sip-tester", pro
 pub(crate) const BARESIP: Tool = Tool { program: "baresip", package: "baresip", probe: "-h" };
 pub(crate) const TSHARK: Tool = Tool { program: "tshark", package: "tshark", probe: "-v" };
 pub(crate) const WSDUMP: Tool = Tool { program: "wsdump", package: "python3-websocket", probe: "-h" };
+pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl", probe: "version" };
 const IP: Tool = Tool { program: "ip", package: "iproute2", probe: "-V" };
 
 impl Tool {

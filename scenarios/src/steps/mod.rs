@@ -4,6 +4,7 @@ mod application;
 mod calling;
 mod configuration;
 mod crowd;
+mod dispatcher;
 mod faults;
 mod media;
 mod misbehaving;
@@ -14,6 +15,7 @@ mod recorder;
 mod registering;
 mod router;
 mod rules;
+mod secure;
 mod sinks;
 mod storage;
 mod swarm;
@@ -29,6 +31,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
     include_str!("crowd.rs"),
+    include_str!("dispatcher.rs"),
     include_str!("faults.rs"),
     include_str!("media.rs"),
     include_str!("misbehaving.rs"),
@@ -39,6 +42,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("registering.rs"),
     include_str!("router.rs"),
     include_str!("rules.rs"),
+    include_str!("secure.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
     include_str!("swarm.rs"),

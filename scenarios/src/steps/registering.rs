@@ -1,7 +1,7 @@
 //! Telephones tell the PBX where they are.
 
 use crate::scene::{PATIENCE, Scene};
-use crate::words::{Actor, Span, Status};
+use crate::words::{Actor, Carrier, Span, Status};
 use cucumber::{given, then, when};
 use pbx::sip::Transport;
 use pbx::time::Duration;
@@ -15,10 +15,9 @@ async fn has_a_telephone(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |_| ()).await;
 }
 
-#[given(expr = "{actor} has a telephone that speaks TCP")]
-async fn speaks_tcp(scene: &mut Scene, actor: Actor) {
-    let tcp = Transport::Tcp;
-    scene.world.play(async move |stage: &mut Stage| drop(stage.phone_over(&actor.0, tcp).await)).await;
+#[given(expr = "{actor} has a telephone that speaks {carrier}")]
+async fn speaks(scene: &mut Scene, actor: Actor, carrier: Carrier) {
+    scene.world.play(async move |stage: &mut Stage| drop(stage.phone_over(&actor.0, carrier.0).await)).await;
 }
 
 #[given(expr = "{actor} has a telephone that registers for {span}")]

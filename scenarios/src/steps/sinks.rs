@@ -23,6 +23,18 @@ async fn are_posted(scene: &mut Scene) {
     are_posted_within(scene, Span(Duration::from_secs(5))).await;
 }
 
+#[given(expr = "events are posted to the sink over TLS")]
+async fn are_posted_securely(scene: &mut Scene) {
+    let plan = async move |stage: &mut Stage| {
+        let sink = stage.sink("sink");
+        sink.speaks_tls();
+        stage.network.name("web.example", &[sink.address().ip()]);
+        let url = format!("https://web.example:{}/events", sink.address().port());
+        stage.replan(|plan| plan.tables.push_str(&format!("\n[rwi.webhook]\nurl = \"{url}\"\n"))).await;
+    };
+    scene.world.play(plan).await;
+}
+
 #[given(expr = "events are posted to the sink within {span}")]
 async fn are_posted_within(scene: &mut Scene, patience: Span) {
     let plan = async move |stage: &mut Stage| {
@@ -32,6 +44,12 @@ async fn are_posted_within(scene: &mut Scene, patience: Span) {
         stage.replan(|plan| plan.tables.push_str(&table)).await;
     };
     scene.world.play(plan).await;
+}
+
+#[then(expr = "the PBX has opened {int} connection(s) to the sink")]
+async fn has_opened(scene: &mut Scene, expected: usize) {
+    let address = with(scene, Server::address).await;
+    assert_eq!(scene.connections(move |_, to| to == address).await, expected);
 }
 
 #[then(expr = "the sink has been told of {string}")]

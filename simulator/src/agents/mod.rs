@@ -19,6 +19,7 @@
 
 pub mod application;
 pub mod bucket;
+pub mod dispatcher;
 pub mod exchange;
 pub mod http;
 pub mod notation;
@@ -34,6 +35,7 @@ use crate::stage::Stage;
 use crate::web::Page;
 use application::Application;
 use bucket::{Bucket, Credentials};
+use dispatcher::Dispatcher;
 use exchange::Exchange;
 use http::Server;
 use pbx::shell::host::Host;
@@ -53,6 +55,7 @@ const TRUNK_VOICE: f64 = 2_050.0;
 pub struct Agents {
     providers: BTreeMap<String, Server<Provider>>,
     sinks: BTreeMap<String, Server<Sink>>,
+    dispatcher: Option<Server<Dispatcher>>,
     buckets: BTreeMap<String, Server<Bucket>>,
     applications: BTreeMap<String, Application>,
     exchanges: BTreeMap<String, Exchange>,
@@ -108,6 +111,16 @@ impl Stage {
         let sink = Server::start(self.host(name), sink::PORT, Sink);
         self.agents.sinks.insert(name.to_owned(), sink.clone());
         sink
+    }
+
+    /// The web service that says where calls go.
+    pub fn dispatcher(&mut self) -> Server<Dispatcher> {
+        if let Some(known) = &self.agents.dispatcher {
+            return known.clone();
+        }
+        let dispatcher = Server::start(self.host("dispatcher"), dispatcher::PORT, Dispatcher::default());
+        self.agents.dispatcher = Some(dispatcher.clone());
+        dispatcher
     }
 
     /// The applications by name.

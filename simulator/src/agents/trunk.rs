@@ -4,6 +4,7 @@
 use super::sip::{self, CallId, Desk, Event, Invitation, Listener, Output, Station, Talker, user_of};
 use crate::network::SimHost;
 use crate::phone::{Hearing, SIP_PORT};
+use crate::secure::{self, Server};
 use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::sdp::{Codec, Direction, LocalAudio, Negotiation};
@@ -109,6 +110,12 @@ impl Trunk {
         let local = SocketAddr::new(host.address(), SIP_PORT);
         let machine = Machine::new(name, local, voice, Rng::new(host.seed()));
         Trunk { desk: Desk::start(host, local, machine), voice }
+    }
+
+    /// It listens for TLS, too, and shows a certificate `that is good`, `that has expired` or `of another name`.
+    pub fn shows(&self, what: &str) {
+        let (certificate, key) = secure::certificate_of_trunk(what);
+        self.desk.open_secure(Server::new(&self.desk.host, certificate, key));
     }
 
     /// Where it is.

@@ -6,6 +6,7 @@
 use super::Snapshot;
 use super::fault::fault_of;
 use super::frame::Frames;
+use crate::network::Kind;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -13,6 +14,10 @@ const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const NAMES: u32 = 4;
 const PACKET: u32 = 6;
+const SECRETS: u32 = 10;
+
+/// The lines of a key log.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 /// Packets begin with their IP header.
 const RAW_IP: u16 = 101;
@@ -32,6 +37,10 @@ pub(super) fn capture(snapshot: &Snapshot, places: &[usize], about: &str) -> Vec
     let epoch = snapshot.clock.epoch_micros.wrapping_mul(1_000);
     let mut frames = Frames::default();
     for packet in places.iter().map(|place| &snapshot.packets[*place]) {
+        if packet.kind == Kind::Secret {
+            file.extend(secrets(&packet.bytes));
+            continue;
+        }
         let at = epoch.wrapping_add(packet.at.as_nanos());
         let comment = fault_of(packet).map(|fault| fault.to_string());
         file.extend(packet_block(at, &frames.frame(packet), comment.as_deref()));
@@ -68,6 +77,15 @@ fn names(names: &BTreeMap<IpAddr, String>) -> Vec<u8> {
     }
     body.extend([0; 4]);
     block(NAMES, &body)
+}
+
+/// With these Wireshark reads what TLS has sealed.
+fn secrets(lines: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(lines.len()).expect("a key log has a few lines");
+    let mut body = [TLS_KEY_LOG.to_le_bytes(), length.to_le_bytes()].concat();
+    body.extend(lines);
+    pad(&mut body);
+    block(SECRETS, &body)
 }
 
 fn packet_block(at: u64, frame: &[u8], comment: Option<&str>) -> Vec<u8> {

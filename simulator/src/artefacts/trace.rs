@@ -130,7 +130,7 @@ impl Line {
     }
 }
 
-const KINDS: [(Kind, &str); 7] = [
+const KINDS: [(Kind, &str); 8] = [
     (Kind::Datagram, "datagram"),
     (Kind::Syn, "syn"),
     (Kind::SynAck, "syn-ack"),
@@ -138,6 +138,7 @@ const KINDS: [(Kind, &str); 7] = [
     (Kind::Again, "again"),
     (Kind::Fin, "fin"),
     (Kind::Reset, "reset"),
+    (Kind::Secret, "secret"),
 ];
 
 fn hex(bytes: &[u8]) -> String {

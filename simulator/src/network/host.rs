@@ -7,9 +7,11 @@ use crate::disk::SimDisk;
 use pbx::rng::Seed;
 use pbx::shell::host::Host;
 use pbx::time::{Instant, WallClock};
+use rustls::crypto::CryptoProvider;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A machine in the simulated network; clones are the same machine.
@@ -121,6 +123,10 @@ impl Host for SimHost {
             chunk.copy_from_slice(&dice.at(place as u64).bits().to_le_bytes());
         }
         seed
+    }
+
+    fn crypto(&self) -> Arc<CryptoProvider> {
+        Arc::new(crate::secure::provider(self.seed()))
     }
 
     fn disk(&self) -> SimDisk {

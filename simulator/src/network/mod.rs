@@ -55,7 +55,7 @@ use state::State;
 pub(crate) use state::flipped;
 pub use state::{Books, Outage};
 use std::future::Future;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -351,6 +351,14 @@ impl Network {
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
     pub fn watch(&self, tap: impl FnMut(&Packet) + Send + 'static) {
         self.state().taps.push(Box::new(tap));
+    }
+
+    /// Tells those who watch something that is not sent.
+    pub(crate) fn tell_watchers(&self, from: SocketAddr, to: SocketAddr, kind: Kind, bytes: &[u8]) {
+        let at = self.elapsed();
+        let (number, fate, arrives) = (0, Fate::default(), Some(at));
+        let packet = Packet { at, from, to, kind, bytes: bytes.into(), number, fate, arrives };
+        self.state().taps.iter_mut().for_each(|tap| tap(&packet));
     }
 
     /// Overrides what is drawn: this packet of this link has this fate.

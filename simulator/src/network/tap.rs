@@ -46,6 +46,8 @@ pub enum Kind {
     Fin,
     /// The stream is broken.
     Reset,
+    /// Not sent at all: the line of a key log with which bytes of a stream from the one to the other can be read.
+    Secret,
 }
 
 /// What happens to a machine or a line, beside what happens to packets.

@@ -321,6 +321,11 @@ impl Phone {
         self.shared.act(|telephone, now| telephone.ask(number, times, now));
     }
 
+    /// Why connections did not come about that were to be secure, or WebSockets.
+    pub fn refusals(&self) -> Vec<String> {
+        self.shared.refusals()
+    }
+
     /// Its connections are cut; it opens others when it needs them.
     pub fn loses_its_connections(&self) {
         self.shared.cut();

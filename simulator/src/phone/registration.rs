@@ -1,7 +1,7 @@
 //! A telephone tells the PBX where it can be reached (RFC 3261 section 10): one Call-ID, CSeq up by one, digest, refreshed
 //! in time. It has transactions of its own, as a registration outlives any one request.
 
-use super::agent::{T1, TransactionEvent as Event, TransactionOutput as Output, Transactions};
+use super::agent::{T1, TransactionEvent as Event, TransactionOutput as Output, Transactions, place, token};
 use super::misbehaviour::{Misbehaviour, Ways};
 use pbx::rng::Rng;
 use pbx::sip::digest::Challenge;
@@ -10,6 +10,9 @@ use pbx::time::{Duration, Instant};
 
 /// After a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// After its connection is gone, who is reached by that alone opens another.
+const RECONNECT: Duration = Duration::from_secs(2);
 
 /// How often a nonce that is called stale is used all the same, by who does.
 const STUBBORN: u32 = 3;
@@ -102,8 +105,12 @@ impl Registration {
         self.transactions.receive(pbx::sip::Message::Response(response), self.path, now);
     }
 
-    pub(super) fn path_failed(&mut self, path: Path) {
+    /// Who is reached by a connection alone asks again when it is gone.
+    pub(super) fn path_failed(&mut self, path: Path, now: Instant) {
         self.transactions.path_failed(path);
+        if path.transport.is_one_way() && matches!(self.state, State::Registered { .. }) {
+            self.state = State::Failed { again_at: Some(now + RECONNECT) };
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -160,11 +167,11 @@ impl Registration {
         headers.push(Name::CallId, call_id);
         headers.push(Name::CSeq, format_args!("{cseq} REGISTER"));
         let transport = if path.transport.is_reliable() {
-            format!(";transport={}", path.transport)
+            format!(";transport={}", token(path.transport))
         } else {
             String::new()
         };
-        headers.push(Name::Contact, format_args!("<sip:{user}@{}{transport}>", path.local));
+        headers.push(Name::Contact, format_args!("<sip:{user}@{}{transport}>", place(path)));
         headers.push(Name::Expires, expires);
         headers.push(Name::UserAgent, "Telephone");
         headers.push(Name::ContentLength, 0);
@@ -210,7 +217,7 @@ impl Registration {
 
     /// How long our binding holds, as the PBX says.
     fn granted(&self, response: &Response) -> Option<Duration> {
-        let ours = format!("sip:{}@{}", self.account.user, self.path.local);
+        let ours = format!("sip:{}@{}", self.account.user, place(&self.path));
         let contacts = response.addresses(Name::Contact).flatten();
         let seconds = contacts.filter(|contact| contact.uri.starts_with(&ours)).find_map(|c| c.expires())?;
         Some(Duration::from_secs(u64::from(seconds)))

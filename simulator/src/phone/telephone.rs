@@ -273,7 +273,7 @@ impl Telephone {
 
     /// A connection broke, or could not be made.
     pub(super) fn path_failed(&mut self, path: Path, now: Instant) {
-        self.registration.path_failed(path);
+        self.registration.path_failed(path, now);
         self.agent.path_failed(path, now);
         self.settle(now);
     }

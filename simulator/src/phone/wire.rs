@@ -1,16 +1,20 @@
-//! A telephone's sockets: SIP over UDP and TCP at port 5060, RTP at a port a call. It moves bytes and time and decides
-//! nothing.
+//! A telephone's sockets: SIP over UDP and TCP at port 5060, over TLS and WebSockets by the connection it opens itself, RTP at
+//! a port a call. It moves bytes and time and decides nothing.
 
 use super::telephone::{Output, Telephone};
-use crate::network::{SimHost, TcpStream, UdpSocket};
+use crate::agents::websocket::{self, End, Message};
+use crate::network::{SimHost, UdpSocket};
+use crate::office::DOMAIN;
+use crate::secure::{self, Client};
+use pbx::rng::Rng;
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The longest SIP message over a stream.
@@ -23,6 +27,8 @@ pub(super) struct Shared {
     desk: Mutex<Desk>,
     /// The next deadline may be sooner than the one that is waited for.
     sooner: Notify,
+    /// Whom it believes, once it has asked somebody.
+    client: OnceLock<Client>,
 }
 
 struct Desk {
@@ -34,6 +40,8 @@ struct Desk {
     connections: u64,
     /// What was sent as it is.
     noise: Vec<Vec<u8>>,
+    /// Why connections did not come about that were to be secure, or WebSockets.
+    refusals: Vec<String>,
     /// Until when the task sleeps that tells the time; for ever at first, and when nothing is due.
     sleeps_until: Option<Instant>,
 }
@@ -60,9 +68,16 @@ impl Shared {
             streams: BTreeMap::new(),
             connections: 0,
             noise: Vec::new(),
+            refusals: Vec::new(),
             sleeps_until: None,
         };
-        let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), sooner: Notify::new() });
+        let shared = Arc::new(Shared {
+            host,
+            local,
+            desk: Mutex::new(desk),
+            sooner: Notify::new(),
+            client: OnceLock::new(),
+        });
         shared.plug_in();
         shared
     }
@@ -131,6 +146,11 @@ impl Shared {
         });
     }
 
+    /// Why connections did not come about.
+    pub(super) fn refusals(&self) -> Vec<String> {
+        self.desk().refusals.clone()
+    }
+
     /// All connections are cut.
     pub(super) fn cut(&self) {
         self.desk().streams.clear();
@@ -185,10 +205,12 @@ impl Shared {
         desk.streams.insert(path.remote, Stream { id, write });
         let shared = self.clone();
         self.host.spawn(async move {
-            match shared.host.connect(path.remote).await {
-                Ok(stream) => carry(shared, stream, Path { connection: Some(id), ..path }, waiting).await,
-                Err(_) => shared.lose(path, id),
+            let path = Path { connection: Some(id), ..path };
+            match open(shared.clone(), path, waiting).await {
+                Ok(()) => {}
+                Err(why) => shared.desk().refusals.push(why.to_string()),
             }
+            shared.lose(path, id);
         });
     }
 
@@ -243,14 +265,81 @@ async fn accept_streams(shared: Arc<Shared>) {
             id
         };
         let path = Path { transport: Transport::Tcp, local: shared.local, remote, connection: Some(id) };
-        shared.host.spawn(carry(shared.clone(), stream, path, waiting));
+        let shared = shared.clone();
+        shared.clone().host.spawn(async move {
+            carry(shared.clone(), stream, path, waiting).await;
+            shared.lose(path, id);
+        });
+    }
+}
+
+/// Opens a connection as the transport wants it, and carries messages until it ends.
+async fn open(shared: Arc<Shared>, path: Path, waiting: mpsc::UnboundedReceiver<Vec<u8>>) -> io::Result<()> {
+    let stream = shared.host.connect(path.remote).await?;
+    let ends = (stream.local_addr(), path.remote);
+    let client = shared.client.get_or_init(|| {
+        Client::new(&shared.host, secure::AUTHORITY, Some((secure::PHONE, secure::PHONE_KEY)))
+    });
+    match path.transport {
+        Transport::Tls => {
+            carry(shared.clone(), client.connect(stream, DOMAIN, ends).await?, path, waiting).await
+        }
+        Transport::Ws => carry_frames(shared, stream, path, waiting).await?,
+        Transport::Wss => {
+            let stream = client.connect(stream, DOMAIN, ends).await?;
+            carry_frames(shared, stream, path, waiting).await?;
+        }
+        Transport::Udp | Transport::Tcp => carry(shared, stream, path, waiting).await,
+    }
+    Ok(())
+}
+
+/// Makes a WebSocket of a stream (RFC 7118) and carries messages both ways until it ends.
+async fn carry_frames<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    shared: Arc<Shared>,
+    stream: S,
+    path: Path,
+    mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
+) -> io::Result<()> {
+    let mut rng = Rng::new(shared.host.seed()).fork();
+    let protocol = [("Sec-WebSocket-Protocol".to_owned(), "sip".to_owned())];
+    let upgraded =
+        websocket::upgrade(&shared.host, stream, &path.remote.to_string(), "/", &protocol, &mut rng).await;
+    let upgraded = upgraded.map_err(|refused| io::Error::other(refused.to_string()))?;
+    let (mut reader, mut writer) = websocket::split(upgraded, End::Client, rng);
+    loop {
+        tokio::select! {
+            biased;
+            bytes = waiting.recv() => {
+                let Some(bytes) = bytes else { return Ok(()) };
+                let message = match String::from_utf8(bytes) {
+                    Ok(text) => Message::Text(text),
+                    Err(error) => Message::Binary(error.into_bytes()),
+                };
+                writer.send(&message).await?;
+            }
+            message = reader.next() => match message? {
+                Some(Message::Text(text)) => hear(&shared, text.as_bytes(), path),
+                Some(Message::Binary(bytes)) => hear(&shared, &bytes, path),
+                Some(Message::Ping(bytes)) => writer.send(&Message::Pong(bytes)).await?,
+                Some(Message::Pong(_)) => {}
+                Some(Message::Close(..)) | None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// A frame is a message, or says that somebody is there.
+fn hear(shared: &Arc<Shared>, bytes: &[u8], path: Path) {
+    if bytes != PONG {
+        shared.act(|telephone, now| telephone.receive(bytes, path, now));
     }
 }
 
 /// Carries messages both ways until the connection ends.
-async fn carry(
+async fn carry<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     shared: Arc<Shared>,
-    stream: TcpStream,
+    stream: S,
     path: Path,
     mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
 ) {
@@ -262,7 +351,7 @@ async fn carry(
             biased;
             bytes = waiting.recv() => {
                 let Some(bytes) = bytes else { break };
-                if writer.write_all(&bytes).await.is_err() { break }
+                if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() { break }
             }
             read = reader.read(&mut buffer) => {
                 let Ok(length @ 1..) = read else { break };
@@ -270,9 +359,6 @@ async fn carry(
                 if take_frames(&shared, &mut framer, path, &mut writer).await.is_err() { break }
             }
         }
-    }
-    if let Some(id) = path.connection {
-        shared.lose(path, id);
     }
 }
 
@@ -285,7 +371,10 @@ async fn take_frames(
     while let Some(frame) = framer.next().map_err(io::Error::other)? {
         match frame {
             Frame::Message(bytes) => shared.act(|telephone, now| telephone.receive(&bytes, path, now)),
-            Frame::Ping => writer.write_all(PONG).await?,
+            Frame::Ping => {
+                writer.write_all(PONG).await?;
+                writer.flush().await?;
+            }
             Frame::Pong => {}
         }
     }

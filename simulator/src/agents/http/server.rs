@@ -3,6 +3,7 @@
 use super::body::Telling;
 use super::{Answers, Asked, Fault, Flow, Reply};
 use crate::network::{SimHost, TcpStream};
+use crate::secure;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{DATE, HeaderName, HeaderValue};
@@ -15,6 +16,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The largest request that is taken.
 const LARGEST: usize = 64 << 20;
@@ -38,13 +40,16 @@ struct Desk<A> {
     asked: VecDeque<(Asked, Reply)>,
     /// What is wrong with the next answers: so many of them, or all.
     faults: VecDeque<(Fault, Option<u32>)>,
+    /// Who it shows that it is, where it speaks TLS.
+    secure: Option<secure::Server>,
 }
 
 impl<A: Answers> Server<A> {
     /// Listens at a port of a host.
     pub fn start(host: SimHost, port: u16, answers: A) -> Server<A> {
         let address = SocketAddr::new(host.address(), port);
-        let desk = Mutex::new(Desk { answers, asked: VecDeque::new(), faults: VecDeque::new() });
+        let (asked, faults) = (VecDeque::new(), VecDeque::new());
+        let desk = Mutex::new(Desk { answers, asked, faults, secure: None });
         let server = Server { shared: Arc::new(Shared { host, address, desk }) };
         server.listen();
         server
@@ -94,6 +99,12 @@ impl<A: Answers> Server<A> {
             faults.pop_back();
         }
         faults.push_back((fault, times));
+    }
+
+    /// From now on it speaks TLS.
+    pub fn speaks_tls(&self) {
+        let (certificate, key) = secure::certificate_of_web_service();
+        self.desk().secure = Some(secure::Server::new(&self.shared.host, certificate, key));
     }
 
     /// It behaves.
@@ -151,6 +162,23 @@ async fn accept<A: Answers>(shared: Arc<Shared<A>>) {
 }
 
 async fn serve<A: Answers>(shared: Arc<Shared<A>>, stream: TcpStream, from: SocketAddr) {
+    let secure = shared.desk().secure.clone();
+    match secure {
+        None => talk(shared, stream, from).await,
+        Some(server) => {
+            let ends = (shared.address, from);
+            if let Ok(stream) = server.accept(&shared.host, stream, ends).await {
+                talk(shared, stream, from).await;
+            }
+        }
+    }
+}
+
+async fn talk<A: Answers>(
+    shared: Arc<Shared<A>>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    from: SocketAddr,
+) {
     let service = service_fn(|request| respond(shared.clone(), request, from));
     // Date is ours to set: hyper would read the clock of the OS.
     let serving = http1::Builder::new()

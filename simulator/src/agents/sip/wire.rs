@@ -1,14 +1,15 @@
 //! A machine's sockets: SIP over UDP and TCP at one port, RTP at ports as they are opened. It moves bytes and time and
 //! decides nothing.
 
-use crate::network::{SimHost, TcpStream, UdpSocket};
+use crate::network::{SimHost, UdpSocket};
+use crate::secure::Server;
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
 use pbx::time::Instant;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 /// The longest SIP message over a stream.
@@ -75,6 +76,11 @@ impl<M: Machine> Desk<M> {
         self.host.spawn(receive_messages(self.clone(), socket));
         self.host.spawn(accept_streams(self.clone()));
         self.host.spawn(keep_time(self.clone()));
+    }
+
+    /// Listens for TLS, too.
+    pub(in crate::agents) fn open_secure(self: &Arc<Self>, server: Server) {
+        self.host.spawn(accept_secure_streams(self.clone(), server));
     }
 
     /// The host loses its power: nobody is told.
@@ -207,10 +213,31 @@ async fn accept_streams<M: Machine>(desk: Arc<Desk<M>>) {
     }
 }
 
+async fn accept_secure_streams<M: Machine>(desk: Arc<Desk<M>>, server: Server) {
+    let local = SocketAddr::new(desk.local.ip(), Transport::Tls.default_port());
+    let Ok(mut listener) = desk.host.listen(local).await else { return };
+    while let Ok((stream, remote)) = listener.accept().await {
+        let (desk, server) = (desk.clone(), server.clone());
+        desk.host.clone().spawn(async move {
+            let Ok(stream) = server.accept(&desk.host, stream, (local, remote)).await else { return };
+            let (write, waiting) = mpsc::unbounded_channel();
+            let id = {
+                let mut papers = desk.papers();
+                papers.connections += 1;
+                let id = ConnectionId(papers.connections);
+                papers.streams.insert(remote, (id, write));
+                id
+            };
+            let path = Path { transport: Transport::Tls, local, remote, connection: Some(id) };
+            carry(desk, stream, path, waiting).await;
+        });
+    }
+}
+
 /// Carries messages both ways until the connection ends.
-async fn carry<M: Machine>(
+async fn carry<M: Machine, S: AsyncRead + AsyncWrite + Send + Unpin>(
     desk: Arc<Desk<M>>,
-    stream: TcpStream,
+    stream: S,
     path: Path,
     mut waiting: mpsc::UnboundedReceiver<Vec<u8>>,
 ) {
@@ -222,7 +249,7 @@ async fn carry<M: Machine>(
             biased;
             bytes = waiting.recv() => {
                 let Some(bytes) = bytes else { break };
-                if writer.write_all(&bytes).await.is_err() { break }
+                if writer.write_all(&bytes).await.is_err() || writer.flush().await.is_err() { break }
             }
             read = reader.read(&mut buffer) => {
                 let Ok(length @ 1..) = read else { break };
@@ -232,7 +259,9 @@ async fn carry<M: Machine>(
                         Ok(Some(Frame::Message(bytes))) => {
                             desk.act(|machine, now| machine.receive(&bytes, path, now));
                         }
-                        Ok(Some(Frame::Ping)) => if writer.write_all(PONG).await.is_err() { break 'open },
+                        Ok(Some(Frame::Ping)) => {
+                            if writer.write_all(PONG).await.is_err() || writer.flush().await.is_err() { break 'open }
+                        }
                         Ok(Some(Frame::Pong)) => {}
                         Ok(None) => break,
                         Err(_) => break 'open,

@@ -1,6 +1,6 @@
 //! How an HTTP connection becomes a WebSocket (RFC 6455 section 4).
 
-use crate::network::{SimHost, TcpStream};
+use crate::network::SimHost;
 use crate::web::Page;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,6 +18,7 @@ use pbx::shell::host::Host;
 use sha1::{Digest, Sha1};
 use std::fmt;
 use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a server puts behind the key (section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -54,17 +55,29 @@ pub async fn connect(
     headers: &[(String, String)],
     rng: &mut Rng,
 ) -> Result<TokioIo<Upgraded>, Refused> {
+    let stream = host.connect(server).await.map_err(|error| Refused::Unreachable(error.to_string()))?;
+    upgrade(host, stream, &server.to_string(), target, headers, rng).await
+}
+
+/// Asks whoever is at the other end of a stream for a WebSocket.
+pub async fn upgrade<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    host: &SimHost,
+    stream: S,
+    authority: &str,
+    target: &str,
+    headers: &[(String, String)],
+    rng: &mut Rng,
+) -> Result<TokioIo<Upgraded>, Refused> {
     let mut key = [0; 16];
     rng.fill(&mut key);
     let key = STANDARD.encode(key);
     let unreachable = |error: &dyn fmt::Display| Refused::Unreachable(error.to_string());
-    let stream: TcpStream = host.connect(server).await.map_err(|error| unreachable(&error))?;
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|error| unreachable(&error))?;
     // How the connection fares is seen by what comes over it.
     host.spawn(async move { drop(connection.with_upgrades().await) });
     let mut request = Request::get(target)
-        .header(HOST, server.to_string())
+        .header(HOST, authority)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")

@@ -4,7 +4,7 @@ mod frame;
 mod handshake;
 
 pub use frame::{Frame, NotAFrame, Opcode};
-pub use handshake::{Refused, accept, connect};
+pub use handshake::{Refused, accept, connect, upgrade};
 
 use pbx::rng::Rng;
 use std::io;

@@ -166,8 +166,26 @@ impl Agent {
         }
         match path.transport {
             Transport::Udp => format!("<sip:{user}@{}>", path.local),
-            stream => format!("<sip:{user}@{};transport={stream}>", path.local),
+            stream => format!("<sip:{user}@{};transport={}>", place(&path), token(stream)),
         }
+    }
+}
+
+/// What we call where we are. Who has come by a WebSocket listens nowhere (RFC 7118 section 5), and says so.
+pub(in crate::phone) fn place(path: &Path) -> String {
+    match path.transport {
+        Transport::Ws | Transport::Wss => {
+            format!("{}.invalid", path.local.ip().to_string().replace(['.', ':'], "-"))
+        }
+        Transport::Udp | Transport::Tcp | Transport::Tls => path.local.to_string(),
+    }
+}
+
+/// The value of the parameter `transport`: one for both kinds of WebSockets.
+pub(in crate::phone) fn token(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Wss => Transport::Ws.uri_token(),
+        other => other.uri_token(),
     }
 }
 

@@ -31,6 +31,7 @@ mod transactions;
 mod transfer;
 mod within;
 
+pub(super) use dialog::{place, token};
 pub(super) use offers::Means;
 pub(super) use transactions::{Event as TransactionEvent, Output as TransactionOutput, Transactions};
 

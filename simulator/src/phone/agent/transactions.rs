@@ -250,5 +250,5 @@ impl Transactions {
 }
 
 fn via(path: Path, branch: &str) -> String {
-    format!("SIP/2.0/{} {};branch={branch};rport", path.transport.via_token(), path.local)
+    format!("SIP/2.0/{} {};branch={branch};rport", path.transport.via_token(), super::dialog::place(&path))
 }

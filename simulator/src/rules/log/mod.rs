@@ -258,7 +258,7 @@ fn refused(
                 let hosts = (packet.from.ip(), packet.to.ip());
                 refused.entry(hosts).or_default().push((packet.at, packet.at));
             }
-            Kind::SynAck | Kind::Again | Kind::Datagram => {}
+            Kind::SynAck | Kind::Again | Kind::Datagram | Kind::Secret => {}
         }
     }
     for ((from, to), since) in open {
