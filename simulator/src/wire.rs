@@ -1,9 +1,13 @@
 //! What programs wrote, as messages: datagrams as they are, streams put together and cut where a message ends.
 //!
 //! A stream is read as its receiver reads it: in sequence, however it was cut into segments and however often one of them
-//! was sent again. One that does not begin with SIP (HTTP, WebSocket, TLS) is left as it was written, a segment a message.
+//! was sent again. A WebSocket is its handshake and then a message a frame, without its mask (`wire/websocket.rs`). What else does
+//! not begin with SIP (HTTP, TLS) is left as it was written, a segment a message.
 //! RTP and RTCP are no messages.
 
+mod websocket;
+
+use crate::agents::websocket::Opcode;
 use crate::network::{Kind, Packet, flipped};
 use pbx::sip::{Frame, Framer};
 use pbx::time::{Duration, Instant};
@@ -57,6 +61,8 @@ pub enum Form {
     Framed,
     /// It stands at the end of a stream of SIP messages and is none, or not all of one.
     Broken,
+    /// It is what a frame of a WebSocket carries, or several that belong together.
+    Frame(Opcode),
     /// It is a segment of a stream of something else.
     Foreign,
 }
@@ -246,14 +252,16 @@ impl<'a> Stream<'a> {
             packets: Vec::new(),
         };
         if !self.is_sip() {
+            if websocket::is_one(&self.segments) {
+                self.heed_the_end();
+                return messages.extend(websocket::cut(&self.segments, &whole));
+            }
             messages.extend(self.segments.into_iter().map(|Segment { sent, arrived, bytes, packets }| {
                 Message { sent, meant: sent, arrived, bytes: Cow::Borrowed(bytes), packets, ..whole.clone() }
             }));
             return;
         }
-        for segment in &mut self.segments {
-            segment.arrived = segment.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
-        }
+        self.heed_the_end();
         let (frames, rest) = self.frames();
         let mut reader = Reader { segments: &self.segments, at: 0, within: 0 };
         // What is sent first, all at once, has waited for the connection, and what is sent together with the end of another
@@ -287,6 +295,14 @@ impl<'a> Stream<'a> {
                 bytes: rest.into(),
                 ..whole
             });
+        }
+    }
+
+    /// What comes when its receiver has closed its end has not come.
+    fn heed_the_end(&mut self) {
+        let closed = self.closed;
+        for segment in &mut self.segments {
+            segment.arrived = segment.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
         }
     }
 
@@ -368,6 +384,7 @@ impl Reader<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::websocket::Frame;
     use crate::network::Fate;
 
     const BYE: &str = "BYE sip:a@b SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
@@ -378,6 +395,30 @@ mod tests {
         let messages = messages(&packets);
         assert_eq!(told(&messages), [(0, Some(6), BYE, vec![0, 1, 2])]);
         assert_eq!(messages[0].form, Form::Framed);
+    }
+
+    #[test]
+    fn a_websocket_is_its_handshake_and_what_its_frames_carry() {
+        let head = "GET /rwi/v1 HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let bytes = |opcode, text: &str, mask| Frame::whole(opcode, text, mask).to_bytes();
+        let masked = bytes(Opcode::Text, "{\"action\":\"call.hangup\"}", Some([1, 2, 3, 4]));
+        let piece = Frame { is_final: false, ..Frame::whole(Opcode::Text, "half ", Some([9, 9, 9, 9])) };
+        let rest = bytes(Opcode::Continuation, "and half", Some([7, 7, 7, 7]));
+        let stream = [masked, bytes(Opcode::Ping, "", None), piece.to_bytes(), rest].concat();
+        let (front, back) = stream.split_at(9);
+        let raw = |at, bytes: &[u8]| Packet { bytes: bytes.into(), ..data(at, "") };
+        let packets = [data(0, head), raw(1, front), raw(2, back)];
+        let messages = messages(&packets);
+        let told: Vec<_> = messages.iter().map(|it| (it.form, &*it.bytes, it.packets.clone())).collect();
+        assert_eq!(
+            told,
+            [
+                (Form::Foreign, head.as_bytes(), vec![0]),
+                (Form::Frame(Opcode::Text), &b"{\"action\":\"call.hangup\"}"[..], vec![1, 2]),
+                (Form::Frame(Opcode::Ping), b"", vec![2]),
+                (Form::Frame(Opcode::Text), b"half and half", vec![2]),
+            ]
+        );
     }
 
     #[test]
