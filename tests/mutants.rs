@@ -15,6 +15,8 @@ mod media;
 mod plant;
 #[path = "mutants/repeat.rs"]
 mod repeat;
+#[path = "mutants/rwi.rs"]
+mod rwi;
 #[path = "mutants/scene.rs"]
 mod scene;
 #[path = "mutants/server.rs"]
@@ -118,6 +120,7 @@ fn mutants() -> impl Iterator<Item = &'static Mutant> {
         description::MUTANTS,
         media::MUTANTS,
         application::MUTANTS,
+        rwi::MUTANTS,
     ]
     .into_iter()
     .flatten()

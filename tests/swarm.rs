@@ -15,6 +15,9 @@ use std::sync::Once;
 /// How many fresh cases: about ten seconds.
 const CASES: u64 = 400;
 
+/// How many of applications, in which more happens.
+const APPLICATIONS: u64 = 100;
+
 /// Runs that may be spent to make a failure small.
 const BUDGET: usize = 2_000;
 
@@ -44,6 +47,20 @@ fn a_pbx_with_a_hard_life_breaks_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES - 1);
     find_nothing(first, CASES, &Wishes { buggify: true, ..Wishes::default() });
+}
+
+#[test]
+fn the_first_applications_break_no_rule() {
+    find_nothing(1, APPLICATIONS, &applications());
+}
+
+#[test]
+#[ignore = "they are as many as one wants: SWARM_SEED and SWARM_CASES say which"]
+fn fresh_applications_break_no_rule() {
+    let first = seed();
+    let cases = number("SWARM_CASES").unwrap_or(CASES);
+    println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + cases - 1);
+    find_nothing(first, cases, &applications());
 }
 
 #[test]
@@ -171,6 +188,10 @@ fn find_nothing(first: u64, cases: u64, wishes: &Wishes) {
         draw(verdict.seed, wishes).whims.iter().all(|whim| UNSEEN.contains(&whim.as_str()))
     });
     failed.sort_by_key(|verdict| verdict.seed);
+    for verdict in &failed {
+        let what = verdict.first_break().map(|broken| broken.what.as_str());
+        println!("seed {}: {}", verdict.seed, what.unwrap_or_default());
+    }
     let Some(verdict) = failed.first() else { return };
     let Some(broken) = verdict.first_break() else { panic!("{:?}", verdict.result) };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("found");
@@ -185,15 +206,26 @@ fn swarm(first: u64, cases: u64, wishes: Wishes, shard: (u64, u64)) -> Swarm {
     Swarm { seeds: (first, first + cases - 1), shard, jobs: suite::cores(), wishes, enough: usize::MAX }
 }
 
+/// Cases with applications.
+fn applications() -> Wishes {
+    Wishes { applications: true, ..Wishes::default() }
+}
+
 /// Another one each time, so that every run of the tests looks somewhere else; or the one that is asked for.
-#[expect(clippy::disallowed_methods, reason = "this is the one place where a test is not the same tomorrow")]
 fn seed() -> u64 {
-    if let Ok(seed) = std::env::var("SWARM_SEED") {
-        return seed.parse().expect("SWARM_SEED is a number");
+    if let Some(seed) = number("SWARM_SEED") {
+        return seed;
     }
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("it is later than 1970");
     // Seeds people can read aloud.
     since.as_millis() as u64 % 1_000_000_000
+}
+
+/// What somebody wants who looks for something.
+#[expect(clippy::disallowed_methods, reason = "who looks says where")]
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
 /// Panics within a world are told in its story, once.

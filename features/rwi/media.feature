@@ -81,8 +81,37 @@ Feature: An application plays, holds and records
     When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
     And 1 second passes
     Then alice hears 600 Hz
-    And bob's telephone is silent
     When 4 seconds pass
+    Then alice and bob hear each other
+
+  @RWI-26
+  Scenario Outline: Who hears a prompt in a talk is heard all the same, <also>
+    Given bob's telephone <knows>
+    And the application lets alice as leg_a talk to bob as leg_b
+    When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
+    And 1 second passes
+    Then alice hears 600 Hz
+    And bob hears alice
+    When the application commands "media.stop call_id=leg_a"
+    And 1 second passes
+    Then alice and bob hear each other
+
+    Examples:
+      | also             | knows           |
+      | in the same codec | knows no UPDATE |
+      | in another codec | knows only PCMA |
+
+  @RWI-26
+  Scenario: Two who hear a prompt each, one longer than the other
+    Given the application lets alice as leg_a talk to bob as leg_b
+    When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
+    And the application commands "media.play call_id=leg_b source.type=tone source.frequency=1200 source.duration_ms=1000"
+    And 600 ms pass
+    Then alice hears 600 Hz
+    And bob hears 1200 Hz
+    When 1 second passes
+    Then bob hears alice
+    When 3 seconds pass
     Then alice and bob hear each other
 
   @RWI-26
@@ -114,6 +143,55 @@ Feature: An application plays, holds and records
     And the application is told "media.hold.stopped leg_a"
     And alice is not on hold
     And alice and bob hear each other
+
+  @RWI-13
+  Scenario: A telephone puts whom it talks to on hold by itself
+    Given the music of the PBX is "hold.wav"
+    And the application lets alice as leg_a talk to bob as leg_b
+    When alice puts the other side on hold
+    And 1 second passes
+    Then the application is told "media.hold.started leg_a by=telephone"
+    And bob hears 900 Hz
+    When alice takes the other side off hold
+    And 1 second passes
+    Then the application is told "media.hold.stopped leg_a by=telephone"
+    And alice and bob hear each other
+
+  @RWI-13
+  Scenario: A telephone holds, and hangs up
+    Given the music of the PBX is "hold.wav"
+    And the application lets alice as leg_a talk to bob as leg_b
+    When alice puts the other side on hold
+    And 1 second passes
+    And alice hangs up
+    And 1 second passes
+    Then the application is told "media.hold.stopped leg_a by=telephone"
+    And bob's telephone is silent
+    And bob's call is still up
+
+  @RWI-13 @RWI-31
+  Scenario: An application takes a talk in which somebody is on hold
+    Given the music of the PBX is "hold.wav"
+    And the application commands "session.subscribe contexts=default,"
+    And alice talks to bob
+    When alice puts the other side on hold
+    And 1 second passes
+    And the application commands "session.attach_call call_id=$incoming"
+    And 1 second passes
+    Then bob hears 900 Hz
+    And bob is not on hold
+    When alice takes the other side off hold
+    And 1 second passes
+    Then alice and bob hear each other
+
+  @RWI-25
+  Scenario: A telephone that answers a hold with nonsense is asked again
+    Given the application lets alice as leg_a talk to bob as leg_b
+    And alice's telephone answers with a codec that nobody offered
+    When the application commands "call.hold call_id=leg_a"
+    Then the command has failed as rejected
+    When the application commands "call.hold call_id=leg_a"
+    Then the command has failed as rejected
 
   @RWI-25
   Scenario: What is on hold cannot be put on hold

@@ -189,3 +189,15 @@ Feature: Callers wait for agents
     When alice calls "300"
     And 6 seconds pass
     Then alice hears 900 Hz
+
+  @RWI-11 @RWI-28
+  Scenario: Who is bridged while he waits has left the queue
+    Given bob's telephone is never answered
+    And the application calls alice as leg_a, who answers
+    And the application calls dave as leg_d, who answers
+    And the application commands "queue.enqueue call_id=leg_a queue_id=support"
+    When the application commands "call.bridge leg_a=leg_a leg_b=leg_d"
+    And 1 second passes
+    Then the application is told "queue.left leg_a reason=dequeued"
+    And bob's telephone does not ring
+    And alice and dave hear each other

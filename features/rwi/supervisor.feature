@@ -123,3 +123,39 @@ Feature: A supervisor takes part in a talk
     Then the command has failed as rate_limited
     When the application commands "conference.add conf_id=monday call_id=agent"
     Then the command has failed as invalid_params
+
+  @RWI-32
+  Scenario: Who hangs up has left the conference before
+    Given the application commands "conference.create conf_id=friday"
+    And the application commands "conference.add conf_id=friday call_id=supervisor"
+    When carol hangs up
+    And 1 second passes
+    Then the application has been told, in order:
+      | event                                            |
+      | conference.member.left supervisor conf_id=friday |
+      | call.hangup supervisor                           |
+
+  @RWI-29
+  Scenario: Nobody supervises the one who talks to him
+    When the application commands "supervisor.listen supervisor_call_id=customer target_call_id=agent"
+    Then the command has failed as invalid_state
+    When the application commands "supervisor.takeover supervisor_call_id=customer target_call_id=agent"
+    Then the command has failed as invalid_state
+    When 1 second passes
+    Then alice and bob hear each other
+
+  @RWI-09 @RWI-29
+  Scenario: Of two supervisors one hangs up, and the other goes on
+    Given dave has registered
+    And the application calls dave as trainee, who answers
+    And the application commands "supervisor.listen supervisor_call_id=supervisor target_call_id=agent"
+    And the application commands "supervisor.listen supervisor_call_id=trainee target_call_id=agent"
+    When carol hangs up
+    And 1 second passes
+    Then the application has been told, in order:
+      | event                                                    |
+      | supervisor.mode.stopped supervisor target_call_id=agent  |
+      | call.hangup supervisor                                   |
+    And the application has not been told "supervisor.mode.stopped trainee"
+    And dave hears alice among others
+    And dave hears bob among others

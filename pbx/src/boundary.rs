@@ -261,9 +261,15 @@ pub enum What {
         interrupted: bool,
     },
     /// A call is on hold.
-    HoldStarted,
+    HoldStarted {
+        /// `application`, or `telephone`: it has put whom it talks to on hold.
+        by: &'static str,
+    },
     /// It is on hold no longer.
-    HoldStopped,
+    HoldStopped {
+        /// As it began.
+        by: &'static str,
+    },
     /// The keys that were to be gathered.
     KeysCollected {
         /// In the order they were pressed, without the last one that ends it.

@@ -35,13 +35,17 @@ pub const HARDSHIPS: [&str; 5] = [
 ];
 
 /// Bugs that can be planted, to see whether anybody finds them.
-pub const BUGS: [&str; 6] = [
+pub const BUGS: [&str; 10] = [
     "the ACK to a repeated 200 is forgotten",
     "a 200 that crosses CANCEL leaves the call up",
     "a port is not given back",
     "a 200 is repeated after its ACK",
     "a second BYE gets no answer",
     "a call is recorded twice",
+    "a supervisor who listens is heard",
+    "a queue serves who came last",
+    "calls that are parked go on hearing each other",
+    "an answer is forgotten",
 ];
 
 #[cfg(feature = "buggify")]

@@ -2,7 +2,7 @@
 
 use pbx::time::Duration;
 use simulator::faults::write_span;
-use simulator::swarm::{Action, Answers, Case, Deed, Person, Setting, Way};
+use simulator::swarm::{Action, Answers, Case, Client, Deed, Person, Setting, Way};
 use std::fmt::Write as _;
 
 /// A feature with this one scenario.
@@ -27,6 +27,10 @@ pub fn sentences(case: &Case, rule: &str) -> Vec<String> {
     let mut say = |keyword: &str, text: String| sentences.push(format!("{keyword} {text}"));
     for whim in &case.whims {
         say("Given", format!("a PBX with {whim:?}"));
+    }
+    for client in &case.clients {
+        let scopes = client.scopes.join(", ");
+        say("Given", format!("the {} may control calls, for {scopes:?}", client.name));
     }
     for setting in &case.office {
         say("Given", told(setting));
@@ -53,6 +57,9 @@ pub fn sentences(case: &Case, rule: &str) -> Vec<String> {
     }
     say("When", "1 second passes".to_owned());
     say("When", "the faults stop".to_owned());
+    if !case.clients.is_empty() {
+        say("When", "all applications are gone".to_owned());
+    }
     say("When", "40 seconds pass".to_owned());
     // It ends the scenario when it is not so: who looks for another rule wants to see the rest.
     if rule == "A27" {
@@ -79,6 +86,16 @@ fn told(setting: &Setting) -> String {
         Setting::Legs(legs) => format!("the PBX has ports for {legs} legs"),
         Setting::ForwardBusy(of, to) => format!("calls to {of} go to {to} when busy"),
         Setting::ForwardNoAnswer(of, to) => format!("calls to {of} that are not answered go to {to}"),
+        Setting::Offered(number, context) => {
+            format!("calls to {number:?} are offered to applications of {context}")
+        }
+        Setting::Queued(number) => format!("calls to {number:?} wait in the queue \"support\""),
+        Setting::Queue(one, other, strategy) => {
+            format!("a queue \"support\" with the agents {one} and {other}, who are rung {strategy:?}")
+        }
+        Setting::Orphans(seconds) => {
+            format!("the PBX waits {} for an application that is gone", span(seconds * 1_000))
+        }
     }
 }
 
@@ -103,7 +120,10 @@ fn manners(person: &Person) -> Vec<String> {
 
 fn deed(action: &Action) -> String {
     let who = &action.who;
+    let is_client = who.ends_with("application");
     match &action.does {
+        Deed::LoseNetwork if is_client => format!("the {who} loses its power"),
+        Deed::FindNetwork if is_client => format!("the {who} starts again"),
         Deed::Register => format!("{who} registers"),
         Deed::Unregister => format!("{who} unregisters"),
         Deed::Call(number) if number == "9197" => format!("{who} calls the tone"),
@@ -125,6 +145,16 @@ fn deed(action: &Action) -> String {
         Deed::BreakConnection(bytes) => format!("{who}'s connection breaks after {bytes} more bytes"),
         Deed::Transfer(number) => format!("{who} sends the other side to {number:?}"),
         Deed::Send(text) => format!("{who} sends\n\"\"\"\n{text}\n\"\"\""),
+        Deed::Connect => {
+            let token = Client { name: who.clone(), scopes: Vec::new() }.token();
+            format!("the {who} connects with the token {token:?}")
+        }
+        Deed::Disconnect => format!("the {who} disconnects"),
+        Deed::Ask(text) => format!("the {who} asks for {text:?}"),
+        Deed::Say(text) => format!("the {who} says {text:?}"),
+        Deed::Remember => format!("the {who} asks for what it has missed"),
+        Deed::StopReading => format!("the {who} stops reading"),
+        Deed::ReadOn => format!("the {who} reads on"),
         Deed::Crash => "the PBX loses its power".to_owned(),
         Deed::Start => "the PBX starts again".to_owned(),
         Deed::ShutDown(grace) => format!("the PBX shuts down within {}", span(*grace)),

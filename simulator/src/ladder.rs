@@ -3,10 +3,12 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `name.rs` | what people call a message: `re-INVITE hold` |
+//! | `socket.rs` | what people call what goes over a WebSocket: `call.hangup c1` |
 //! | `draw.rs` | the ladder in a terminal |
 
 mod draw;
 mod name;
+mod socket;
 
 pub use draw::Style;
 pub(crate) use name::Namer;
@@ -157,7 +159,7 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
             let is_again = !seen.insert((from, to, &message.bytes));
             let is_lost = match message.form {
                 Form::Datagram => packet.arrives.is_none(),
-                Form::Framed | Form::Broken | Form::Foreign => message.arrived.is_none(),
+                Form::Framed | Form::Broken | Form::Foreign | Form::Frame(_) => message.arrived.is_none(),
             };
             let note = match (is_lost, packet.fate.flip, packet.fate.duplicate) {
                 (true, ..) => "lost",
@@ -167,7 +169,10 @@ fn arrows(packets: &[Packet]) -> Vec<Arrow> {
                 _ if is_again => "again",
                 _ => "",
             };
-            let label = namer.name(packet.from.ip(), &message.bytes);
+            let label = match message.form {
+                Form::Frame(opcode) => socket::name(opcode, &message.bytes),
+                _ => namer.name(packet.from.ip(), &message.bytes),
+            };
             let carries = Carries::Message(message.bytes.to_vec());
             arrows.push(Arrow { is_lost, note, carries, ..arrow(label) });
         }

@@ -123,6 +123,26 @@ impl Plan {
         }
     }
 
+    /// A queue of this name: its agents, how they are rung, and how long they rest after a talk.
+    pub fn queue(&mut self, name: &str, agents: &[impl Display], strategy: &str, rest: Duration) {
+        for agent in agents {
+            self.extension(&agent.to_string());
+        }
+        let agents: Vec<String> = agents.iter().map(|agent| format!("\"{agent}\"")).collect();
+        let _ = write!(
+            self.tables,
+            "\n[[queues]]\nname = \"{name}\"\nagents = [{}]\nstrategy = \"{strategy}\"\n\
+             ring_timeout_seconds = 10\nwrap_up_seconds = {}\nmusic = \"waiting.wav\"\n",
+            agents.join(", "),
+            rest.as_secs()
+        );
+    }
+
+    /// So long the PBX waits for an application that is gone.
+    pub fn wait_for_applications(&mut self, patience: Duration) {
+        let _ = write!(self.tables, "\n[rwi]\norphan_hold_secs = {}\n", patience.as_secs());
+    }
+
     /// Whether there are any that may.
     pub fn lets_applications_in(&self) -> bool {
         self.tables.contains("[[rwi.tokens]]")

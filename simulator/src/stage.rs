@@ -386,6 +386,10 @@ impl Stage {
             let talking: Vec<String> = self.phones.iter().filter_map(talks).collect();
             return Some(format!("{} talks, and the PBX has {calls} calls", talking.join(" and ")));
         }
+        // By order of an application telephones ring that say nothing.
+        if !self.applications().is_empty() {
+            return None;
+        }
         let up: usize = self.phones.values().map(Phone::calls_up).sum();
         (calls > up).then(|| format!("the PBX has {calls} calls, and the telephones have {up}"))
     }

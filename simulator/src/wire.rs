@@ -2,9 +2,11 @@
 //!
 //! A stream is read as its receiver reads it: in sequence, however it was cut into segments and however often one of them
 //! was sent again. What TLS has sealed is opened where its secret was told. A WebSocket whose subprotocol is SIP has a message
-//! a frame. What is no SIP (HTTP, other WebSockets, TLS whose secret nobody knows) is left as it was written, a segment a
-//! message.
+//! a frame; another one is its handshake and then a message a frame, without its mask (`wire/websocket.rs`). What is no SIP
+//! (HTTP, TLS whose secret nobody knows) is left as it was written, a segment a message.
 //! RTP and RTCP are no messages.
+
+mod websocket;
 
 use crate::agents::websocket::{Frame as WebFrame, Opcode};
 use crate::network::{Kind, Packet, flipped};
@@ -61,6 +63,8 @@ pub enum Form {
     Framed,
     /// It stands at the end of a stream of SIP messages and is none, or not all of one.
     Broken,
+    /// It is what a frame of a WebSocket carries, or several that belong together.
+    Frame(Opcode),
     /// It is a segment of a stream of something else.
     Foreign,
 }
@@ -271,6 +275,9 @@ impl<'a> Stream<'a> {
             frames(&pieces)
         } else if let Some(said) = web_socket(&pieces) {
             (said, 0)
+        } else if websocket::is_one(&pieces) {
+            heed_the_end(&mut pieces, closed);
+            return messages.extend(websocket::cut(&pieces, &whole));
         } else {
             messages.extend(pieces.into_iter().map(|Piece { sent, arrived, bytes, packets }| Message {
                 sent,
@@ -282,9 +289,7 @@ impl<'a> Stream<'a> {
             }));
             return;
         };
-        for piece in &mut pieces {
-            piece.arrived = piece.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
-        }
+        heed_the_end(&mut pieces, closed);
         let mut reader = Reader { pieces: &pieces, at: 0, within: 0 };
         // What is sent first, all at once, has waited for the connection, and what is sent together with the end of another
         // message for that.
@@ -365,6 +370,13 @@ impl<'a> Stream<'a> {
 
 fn stream_of(pieces: &[Piece<'_>]) -> Vec<u8> {
     pieces.iter().flat_map(|piece| piece.bytes.iter()).copied().collect()
+}
+
+/// What comes when its receiver has closed its end has not come.
+fn heed_the_end(pieces: &mut [Piece<'_>], closed: Option<Instant>) {
+    for piece in pieces {
+        piece.arrived = piece.arrived.filter(|arrived| closed.is_none_or(|closed| *arrived < closed));
+    }
 }
 
 fn is_sip(pieces: &[Piece<'_>]) -> bool {
@@ -455,6 +467,7 @@ impl Reader<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::websocket::Frame;
     use crate::network::Fate;
 
     const BYE: &str = "BYE sip:a@b SIP/2.0\r\nContent-Length: 4\r\n\r\nbody";
@@ -465,6 +478,30 @@ mod tests {
         let messages = messages(&packets);
         assert_eq!(told(&messages), [(0, Some(6), BYE, vec![0, 1, 2])]);
         assert_eq!(messages[0].form, Form::Framed);
+    }
+
+    #[test]
+    fn a_websocket_is_its_handshake_and_what_its_frames_carry() {
+        let head = "GET /rwi/v1 HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let bytes = |opcode, text: &str, mask| Frame::whole(opcode, text, mask).to_bytes();
+        let masked = bytes(Opcode::Text, "{\"action\":\"call.hangup\"}", Some([1, 2, 3, 4]));
+        let piece = Frame { is_final: false, ..Frame::whole(Opcode::Text, "half ", Some([9, 9, 9, 9])) };
+        let rest = bytes(Opcode::Continuation, "and half", Some([7, 7, 7, 7]));
+        let stream = [masked, bytes(Opcode::Ping, "", None), piece.to_bytes(), rest].concat();
+        let (front, back) = stream.split_at(9);
+        let raw = |at, bytes: &[u8]| Packet { bytes: bytes.into(), ..data(at, "") };
+        let packets = [data(0, head), raw(1, front), raw(2, back)];
+        let messages = messages(&packets);
+        let told: Vec<_> = messages.iter().map(|it| (it.form, &*it.bytes, it.packets.clone())).collect();
+        assert_eq!(
+            told,
+            [
+                (Form::Foreign, head.as_bytes(), vec![0]),
+                (Form::Frame(Opcode::Text), &b"{\"action\":\"call.hangup\"}"[..], vec![1, 2]),
+                (Form::Frame(Opcode::Ping), b"", vec![2]),
+                (Form::Frame(Opcode::Text), b"half and half", vec![2]),
+            ]
+        );
     }
 
     #[test]

@@ -5,13 +5,18 @@
 use pbx::sdp::Srtp;
 use pbx::sip::{StatusCode, Transport};
 use pbx::time::Duration;
+use simulator::agents::application::Application;
 use simulator::network::Link;
+use simulator::office::HTTP_PORT;
 use simulator::phone::{Answering, Phone};
-use simulator::stage::Stage;
-use std::net::{IpAddr, Ipv4Addr};
+use simulator::stage::{PBX, Stage};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 pub(crate) const ALICE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
 pub(crate) const BOB: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 3));
+
+/// What applications show.
+const TOKEN: &str = "the-secret-of-the-application";
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -94,6 +99,14 @@ pub(crate) enum Scene {
     LongCall,
     /// alice sends what cannot be read, and what nobody supports.
     Noise,
+    /// An application calls alice and bob, lets them talk for a second, and parks them.
+    Ordered,
+    /// An application lets alice talk to bob; a supervisor listens, and joins in.
+    Supervised,
+    /// An application lets alice and carol wait for bob, who is the only agent.
+    Queued,
+    /// An application loses its connection while alice is called, and comes back.
+    Resumed,
 }
 
 impl Scene {
@@ -116,6 +129,10 @@ impl Scene {
         Scene::Fork,
         Scene::LongCall,
         Scene::Noise,
+        Scene::Ordered,
+        Scene::Supervised,
+        Scene::Queued,
+        Scene::Resumed,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -209,6 +226,51 @@ impl Scene {
                 alice.sends(STRANGE.replace('\n', "\r\n").as_bytes());
                 alice.sends(UNREADABLE.replace('\n', "\r\n").as_bytes());
             }
+            Scene::Ordered => {
+                let orders = Orders::begin(stage, &[("alice", &alice), ("bob", &bob)]).await;
+                orders.talk(stage).await;
+                orders.give(stage, "call.unbridge call_id=alice").await;
+                stage.pass(SECOND).await;
+                for call in ["nobody", "alice", "bob"] {
+                    orders.give(stage, &format!("call.hangup call_id={call}")).await;
+                }
+                stage.pass(46 * SECOND).await;
+            }
+            Scene::Supervised => {
+                let carol = stage.phone("carol").await;
+                let orders =
+                    Orders::begin(stage, &[("alice", &alice), ("bob", &bob), ("carol", &carol)]).await;
+                orders.talk(stage).await;
+                for part in ["listen", "barge"] {
+                    let text = format!("supervisor.{part} supervisor_call_id=carol target_call_id=bob");
+                    orders.give(stage, &text).await;
+                    stage.pass(SECOND).await;
+                }
+            }
+            Scene::Queued => {
+                stage.replan(|plan| plan.queue("support", &["bob"], "all", Duration::ZERO)).await;
+                let carol = stage.phone("carol").await;
+                let orders = Orders::begin(stage, &[("alice", &alice), ("carol", &carol)]).await;
+                // Nobody is there to answer yet.
+                orders.give(stage, "queue.enqueue call_id=alice queue_id=support").await;
+                orders.give(stage, "queue.enqueue call_id=carol queue_id=support").await;
+                bob.habits(|habits| habits.answering = Answering::After(SECOND));
+                bob.register();
+                stage.pass(5 * SECOND).await;
+                orders.give(stage, "call.hangup call_id=alice").await;
+                stage.pass(5 * SECOND).await;
+            }
+            Scene::Resumed => {
+                let orders = Orders::begin(stage, &[("alice", &alice)]).await;
+                orders.0.disconnect();
+                stage.pass(SECOND).await;
+                alice.press("1");
+                stage.pass(SECOND).await;
+                orders.0.connect(SocketAddr::new(PBX, HTTP_PORT), Some(TOKEN));
+                stage.until(SECOND, |_| orders.0.is_connected()).await;
+                orders.0.catch_up();
+                stage.pass(SECOND).await;
+            }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);
                 call(stage, &alice, &bob).await;
@@ -221,6 +283,38 @@ impl Scene {
             }
         }
         stage.pass(SECOND).await;
+    }
+}
+
+/// An application that gives orders.
+struct Orders(Application);
+
+impl Orders {
+    /// It has called each of these, who have answered; their calls have their names.
+    async fn begin(stage: &mut Stage, phones: &[(&str, &Phone)]) -> Orders {
+        stage.replan(|plan| plan.let_in(TOKEN, "")).await;
+        let orders = Orders(stage.application("application"));
+        orders.0.connect(SocketAddr::new(PBX, HTTP_PORT), Some(TOKEN));
+        stage.until(SECOND, |_| orders.0.is_connected()).await;
+        orders.give(stage, "session.subscribe contexts=default,").await;
+        for (name, phone) in phones {
+            phone.habits(|habits| habits.answering = Answering::After(Duration::from_millis(500)));
+            phone.register();
+            stage.until(40 * SECOND, |_| phone.is_registered()).await;
+            orders.give(stage, &format!("call.originate call_id={name} destination=sip:{name}@local")).await;
+            stage.pass(SECOND).await;
+        }
+        orders
+    }
+
+    async fn talk(&self, stage: &mut Stage) {
+        self.give(stage, "call.bridge leg_a=alice leg_b=bob").await;
+        stage.pass(SECOND).await;
+    }
+
+    async fn give(&self, stage: &mut Stage, text: &str) {
+        let id = self.0.ask(text).expect("a command");
+        stage.until(SECOND, |_| self.0.reply(&id).is_some()).await;
     }
 }
 

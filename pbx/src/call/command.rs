@@ -5,6 +5,7 @@
 //! What happens after that is told by events, which come of the change itself.
 
 use crate::audio::Gain;
+use crate::buggify::buggify;
 use crate::dialog::ExtraHeaders;
 use crate::sip::StatusCode;
 use crate::time::Duration;
@@ -187,6 +188,7 @@ impl Part {
     /// How loud it is for the one it stands behind, and for the other one.
     pub(super) fn voice(self) -> (Gain, Gain) {
         match self {
+            Part::Listens if buggify!("a supervisor who listens is heard") => (Gain::UNITY, Gain::UNITY),
             Part::Listens => (Gain::NOTHING, Gain::NOTHING),
             Part::Whispers => (Gain::UNITY, Gain::NOTHING),
             Part::Joins => (Gain::UNITY, Gain::UNITY),

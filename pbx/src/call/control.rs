@@ -4,10 +4,11 @@ use super::Context;
 use super::call::{Call, Invitation, Origin, Stage, Timer};
 use super::calls::Calls;
 use super::command::{Answer, Code, Command, Originate, Refusal, Ticket, done, done_with};
-use super::controlled::{Controlled, Doing, Wish};
+use super::controlled::{Controlled, Doing, Peer, Wish};
 use super::facts::Facts;
 use super::leg::{Leg, Port};
 use crate::boundary::What;
+use crate::buggify::buggify;
 use crate::cdr::EndedBy;
 use crate::media::RoomId;
 use crate::route::{self, Caller, Decision};
@@ -149,7 +150,8 @@ impl Calls {
         self.add(half);
         for room in [room, other] {
             self.with(room, context, |call, context| {
-                call.set_timer(Timer::Limit, context.config.limits.call_duration, context)
+                call.set_timer(Timer::Limit, context.config.limits.call_duration, context);
+                call.stand_alone(context);
             });
         }
         // If the PBX is killed, the next start finds both.
@@ -204,15 +206,18 @@ impl Calls {
         match self.call(room).ok_or_else(|| Refusal::state("the call is over"))?.in_hand()?.doing {
             Doing::Bridged(_) => {
                 self.part(room, None, context);
-                self.tune(room, context);
+                if !buggify!("calls that are parked go on hearing each other") {
+                    self.tune(room, context);
+                }
                 done()
             }
             Doing::Parked | Doing::Mixed(_) => Err(Refusal::state("the call is not bridged")),
         }
     }
 
-    /// Takes a call away from whomever it hears, but for `but`. Both are parked then.
+    /// Takes a call away from whomever it hears, but for `but`, and out of its queue. Both are parked then.
     pub(super) fn part(&mut self, room: RoomId, but: Option<RoomId>, context: &mut Context) {
+        self.leave_queue(room, "dequeued", context);
         let Some(doing) = self.call(room).and_then(|call| call.doing()) else { return };
         match doing {
             Doing::Bridged(peer) if Some(peer) == but => {}
@@ -221,6 +226,9 @@ impl Calls {
                     self.park(room);
                 }
                 self.tell_of_both(room, peer, |leg_a, leg_b| What::CallUnbridged { leg_a, leg_b }, context);
+                if buggify!("calls that are parked go on hearing each other") {
+                    return;
+                }
                 self.tune(peer, context);
             }
             Doing::Mixed(mix) => self.leave_mix(mix, room, context),
@@ -244,9 +252,8 @@ impl Calls {
         for (own, other) in [(Some(room), peer), (peer, Some(room))] {
             let Some(own) = own else { continue };
             let other = other.and_then(|other| self.call(other));
-            let (stream, listens) =
-                other.map_or((None, false), |call| (call.caller.stream(), !call.hears_a_sound()));
-            self.with(own, context, |call, context| call.tune(stream, listens, context));
+            let other = other.map_or_else(Peer::default, |call| call.as_peer());
+            self.with(own, context, |call, context| call.tune(other, context));
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::Context;
 use super::application::Application;
+use super::away::Away;
 use super::call::{Call, Stage};
 use super::collecting::Collecting;
 use super::command::{Answer, Refusal, Ticket, done, done_with};
@@ -29,6 +30,8 @@ pub(super) struct Controlled {
     pub(super) doing: Doing,
     pub(super) playing: Option<Playing>,
     pub(super) hold: Option<Hold>,
+    /// Its telephone has put whom it talks to on hold.
+    pub(super) away: Option<Away>,
     /// It is taken off hold as soon as it is on.
     pub(super) is_to_be_released: bool,
     pub(super) collecting: Option<Collecting>,
@@ -56,6 +59,10 @@ pub(super) enum Heard {
     Music,
     Silence,
     Bridged(RoomId),
+    /// This one, which hears something else itself.
+    Overheard(RoomId),
+    /// The music of this one, whose telephone does not listen.
+    MusicOf(RoomId),
     Mixed(MixId),
 }
 
@@ -69,6 +76,27 @@ pub(super) enum Doing {
     Bridged(RoomId),
     /// All who are in a mix.
     Mixed(MixId),
+}
+
+/// Somebody for the one it is bridged with.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    pub(super) stream: Option<StreamId>,
+    manner: Manner,
+}
+
+/// How it takes part in the talk.
+#[derive(Debug, Default)]
+enum Manner {
+    /// It listens and speaks.
+    Talks,
+    /// It hears something else, and is heard.
+    Speaks,
+    /// Its telephone does not listen; this is heard in its place.
+    Away(Arc<Clip>),
+    /// It is on hold, or is nobody.
+    #[default]
+    Silent,
 }
 
 /// What one call has to say to others when it has done its own.
@@ -164,14 +192,17 @@ impl Call {
         }
     }
 
-    /// Whether it hears something that lies on top of whom it talks to.
-    pub(super) fn hears_a_sound(&self) -> bool {
-        match &self.stage {
-            Stage::Controlled(controlled) => {
-                controlled.track().is_some() || controlled.hold.as_ref().is_some_and(Hold::is_on)
-            }
-            _ => false,
-        }
+    /// What it is for the one it is bridged with.
+    pub(super) fn as_peer(&self) -> Peer {
+        let Stage::Controlled(controlled) = &self.stage else { return Peer::default() };
+        let manner = match (&controlled.hold, &controlled.away) {
+            (Some(hold), _) if hold.is_on() => Manner::Silent,
+            (_, Some(Away { music: Some(music) })) => Manner::Away(music.clone()),
+            (_, Some(Away { music: None })) => Manner::Silent,
+            (_, None) if controlled.track().is_some() => Manner::Speaks,
+            (_, None) => Manner::Talks,
+        };
+        Peer { stream: self.caller.stream(), manner }
     }
 
     /// An application of the dial plan takes the call over.
@@ -241,15 +272,20 @@ impl Call {
         self.start_application(context);
     }
 
-    /// Lets the media engine do what is to be heard now, where that is something else than before. `peer_listens`: the one it
-    /// is bridged with hears nothing that lies on top; `peer` is the stream of that one.
-    pub(super) fn tune(&mut self, peer: Option<StreamId>, peer_listens: bool, context: &mut Context) {
+    /// Lets the media engine do what is to be heard now, where that is something else than before.
+    pub(super) fn tune(&mut self, peer: Peer, context: &mut Context) {
+        let Peer { stream: peer, manner } = peer;
         let Some(stream) = self.caller.stream() else { return };
         let Some(controlled) = self.controlled() else { return };
         let wanted = match (controlled.track(), &controlled.hold, controlled.doing) {
             (Some((turn, _)), ..) => Heard::Track(turn),
             (None, Some(hold), _) if hold.is_on() => Heard::Music,
-            (None, _, Doing::Bridged(other)) if peer_listens && peer.is_some() => Heard::Bridged(other),
+            (None, _, Doing::Bridged(other)) if peer.is_some() => match manner {
+                Manner::Talks => Heard::Bridged(other),
+                Manner::Speaks => Heard::Overheard(other),
+                Manner::Away(_) => Heard::MusicOf(other),
+                Manner::Silent => Heard::Silence,
+            },
             (None, _, Doing::Mixed(mix)) => Heard::Mixed(mix),
             (None, _, Doing::Bridged(_) | Doing::Parked) => Heard::Silence,
         };
@@ -281,8 +317,15 @@ impl Call {
                 }
             }
             (Heard::Bridged(_), Some(peer)) => context.media(Command::Bridge(stream, peer)),
+            (Heard::Overheard(_), Some(peer)) => context.media(Command::Fork { from: peer, to: stream }),
+            (Heard::MusicOf(_), _) => {
+                if let Manner::Away(clip) = manner {
+                    let source = Source::Clip { clip, times: None };
+                    context.media(Command::Play { stream, source });
+                }
+            }
             (Heard::Mixed(mix), _) => context.enter_mix(*mix, self.room, stream),
-            (Heard::Bridged(_) | Heard::Silence | Heard::Nothing, _) => {
+            (Heard::Bridged(_) | Heard::Overheard(_) | Heard::Silence | Heard::Nothing, _) => {
                 context.media(Command::Play { stream, source: Source::Silence { duration: None } });
             }
         }
@@ -309,7 +352,10 @@ impl Call {
             Doing::Bridged(left) => {
                 context.wish(Wish::Part { left, gone: room, name: self.facts.call_id.clone() });
             }
-            Doing::Mixed(mix) => context.wish(Wish::LeaveMix(mix, room)),
+            Doing::Mixed(mix) => {
+                context.say_farewell(mix, room, &self.facts.call_id);
+                context.wish(Wish::LeaveMix(mix, room));
+            }
         }
     }
 }

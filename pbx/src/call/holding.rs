@@ -1,7 +1,8 @@
 //! Hold by command: the telephone is told by a re-INVITE that we only send (RFC 3264 section 8.4), and hears music.
 
 use super::Context;
-use super::call::Call;
+use super::away;
+use super::call::{Call, Side, Stage};
 use super::command::{Answer, Code, Refusal, Ticket, done};
 use super::controlled::Wish;
 use super::reoffer::Reoffer;
@@ -11,6 +12,9 @@ use crate::sdp::Direction;
 use crate::sip::StatusCode;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Who says in events that a call is on hold.
+const BY: &str = "application";
 
 /// How far a call is with being put on hold.
 #[derive(Debug)]
@@ -119,6 +123,14 @@ impl Call {
         }
     }
 
+    /// Whether an application has put it on hold.
+    pub(super) fn is_on_hold(&self) -> bool {
+        match &self.stage {
+            Stage::Controlled(controlled) => controlled.hold.as_ref().is_some_and(Hold::is_on),
+            _ => false,
+        }
+    }
+
     /// The music was read, or cannot be.
     pub(super) fn on_music(&mut self, read: &Path, sound: &Result<Arc<Clip>, String>, context: &mut Context) {
         let Some(controlled) = self.controlled() else { return };
@@ -157,9 +169,9 @@ impl Call {
         let what = match &hold {
             Hold::Asking { music, .. } => {
                 controlled.hold = Some(Hold::On { music: music.clone() });
-                What::HoldStarted
+                What::HoldStarted { by: BY }
             }
-            Hold::Ending { .. } => What::HoldStopped,
+            Hold::Ending { .. } => What::HoldStopped { by: BY },
             Hold::Fetching { .. } | Hold::On { .. } => {
                 controlled.hold = Some(hold);
                 return;
@@ -168,8 +180,12 @@ impl Call {
         if let Some(ticket) = hold.ticket() {
             context.answer(ticket, done());
         }
+        let ended = matches!(what, What::HoldStopped { .. });
         context.tell(&self.facts.call_id, what);
         context.wish(Wish::Tune(room));
+        if ended {
+            self.follow_telephone(context);
+        }
         if self.controlled().is_some_and(|controlled| std::mem::take(&mut controlled.is_to_be_released)) {
             self.release(context);
         }
@@ -194,9 +210,12 @@ impl Call {
 
     /// The call is over.
     pub(super) fn stop_holding(&mut self, context: &mut Context) {
+        if self.controlled().and_then(|controlled| controlled.away.take()).is_some() {
+            context.tell(&self.facts.call_id, What::HoldStopped { by: away::BY });
+        }
         let Some(hold) = self.controlled().and_then(|controlled| controlled.hold.take()) else { return };
         if hold.is_on() {
-            context.tell(&self.facts.call_id, What::HoldStopped);
+            context.tell(&self.facts.call_id, What::HoldStopped { by: BY });
         }
         if let Some(ticket) = hold.ticket() {
             context.answer(ticket, Err(Refusal::state("the call is over")));
@@ -206,6 +225,15 @@ impl Call {
     /// Whether an offer is under way, ours or theirs.
     fn is_being_changed(&self) -> bool {
         self.reoffer.is_some() || !self.caller.negotiation.is_stable()
+    }
+
+    /// Its leg was one of two until now: whoever was put on hold by the other is asked to talk, and who holds says so.
+    pub(super) fn stand_alone(&mut self, context: &mut Context) {
+        let direction = self.caller.negotiation.agreed().map(|agreed| agreed.direction);
+        if direction.is_some_and(|direction| direction != Direction::SendRecv) && !self.is_being_changed() {
+            self.reoffer = Some(Reoffer::Own { to: Side::Caller });
+            self.offer_in_hand(Direction::SendRecv, context);
+        }
     }
 
     /// A new offer to the telephone: the same, in this direction.

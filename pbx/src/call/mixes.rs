@@ -6,6 +6,7 @@
 use super::Context;
 use super::command::Part;
 use crate::audio::Gain;
+use crate::boundary::What;
 use crate::media::{Command, MixId, RoomId, StreamId};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub(super) struct Mix {
 /// Who hears whom.
 pub(super) enum Rule {
     /// Two who talk, and who stands behind the first of them.
-    Supervision { agent: RoomId, customer: RoomId, supervisors: BTreeMap<RoomId, Part> },
+    Supervision { agent: RoomId, target: String, customer: RoomId, supervisors: BTreeMap<RoomId, Part> },
     /// All hear each other, but for those who are muted.
     Conference { name: String, most: usize, members: BTreeMap<RoomId, bool> },
 }
@@ -55,7 +56,7 @@ impl Rule {
     /// All who belong to it.
     pub(super) fn members(&self) -> Vec<RoomId> {
         match self {
-            Rule::Supervision { agent, customer, supervisors } => {
+            Rule::Supervision { agent, customer, supervisors, .. } => {
                 [*agent, *customer].into_iter().chain(supervisors.keys().copied()).collect()
             }
             Rule::Conference { members, .. } => members.keys().copied().collect(),
@@ -105,6 +106,25 @@ impl Context {
         mix.entered.insert(room, stream);
         self.media(Command::Join { mix: id, stream, voice: Gain::NOTHING });
         self.set_gains(id);
+    }
+
+    /// The call of somebody who belongs to it is over, and says so while it is there. What that means for the others is
+    /// seen when it is.
+    pub(super) fn say_farewell(&mut self, id: MixId, room: RoomId, call_id: &str) {
+        let what = match self.mixes.rule(id) {
+            Some(Rule::Conference { name, members, .. }) => {
+                let conference = name.clone();
+                members.remove(&room).map(|_| What::ConferenceLeft { conference })
+            }
+            Some(Rule::Supervision { target, supervisors, .. }) => {
+                let (supervisor, target) = (call_id.to_owned(), target.clone());
+                supervisors.remove(&room).map(|_| What::SupervisionStopped { supervisor, target })
+            }
+            None => None,
+        };
+        if let Some(what) = what {
+            self.tell(call_id, what);
+        }
     }
 
     /// Somebody hears it no longer, for now.

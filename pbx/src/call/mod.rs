@@ -25,6 +25,7 @@
 //! | `control.rs` | commands: each finds its call; what concerns two |
 //! | `waiting.rs` | a call that waits for an application |
 //! | `controlled.rs`, `playing.rs`, `holding.rs` | a call in somebody's hand: what it hears, what is played to it, hold |
+//! | `away.rs` | its telephone puts the one it talks to on hold |
 //! | `collecting.rs`, `sending.rs` | keys that are gathered or pressed, requests by command |
 //! | `transfer.rs` | a call goes to somebody else, blindly or after a talk |
 //! | `queue.rs` | callers who wait for agents |
@@ -34,6 +35,7 @@
 mod announcement;
 mod application;
 mod asking;
+mod away;
 mod call;
 mod calls;
 mod codecs;

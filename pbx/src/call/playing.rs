@@ -81,6 +81,7 @@ impl Call {
         context: &mut Context,
     ) {
         self.on_music(file, sound, context);
+        self.on_music_while_away(file, sound, context);
         let Some(controlled) = self.controlled() else { return };
         if let Some(announcement) = controlled.heads_for.take_if(|announcement| announcement.file == file) {
             return self.on_announcement_for(announcement, sound, context);

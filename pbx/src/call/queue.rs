@@ -10,6 +10,7 @@ use super::command::{Answer, Code, Originate, Refusal, done, done_with};
 use super::controlled::Wish;
 use super::playing::Waits;
 use crate::boundary::What;
+use crate::buggify::buggify;
 use crate::cdr::EndedBy;
 use crate::config::{self, Strategy};
 use crate::media::RoomId;
@@ -76,6 +77,9 @@ impl Queues {
             .map(|(room, waiting)| (Reverse(waiting.priority), waiting.arrival, *room))
             .collect();
         line.sort_unstable();
+        if buggify!("a queue serves who came last") {
+            line.reverse();
+        }
         line.into_iter().map(|(_, _, room)| room).collect()
     }
 }
@@ -376,7 +380,7 @@ impl Calls {
     }
 
     /// A call waits no longer; whoever is rung for it is let go.
-    fn leave_queue(&mut self, room: RoomId, reason: &'static str, context: &mut Context) {
+    pub(super) fn leave_queue(&mut self, room: RoomId, reason: &'static str, context: &mut Context) {
         self.stop_ringing(room, context);
         let Some(waiting) = self.queues.waiting.remove(&room) else { return };
         self.with(room, context, |call, context| {

@@ -50,6 +50,8 @@ impl Call {
             return;
         };
         if let Err(error) = leg.negotiation.receive_answer(answer) {
+            // Nothing was agreed on: what was before goes on, and the next offer may be made.
+            leg.negotiation.rollback();
             if reoffer == Reoffer::Hold {
                 return self.on_hold_refused(error.status(), context);
             }
@@ -57,6 +59,12 @@ impl Call {
         }
         match reoffer {
             Reoffer::Forwarded { from } => self.answer_forwarded(from, context),
+            Reoffer::Solicited { .. } | Reoffer::Own { .. } if self.controlled().is_some() => {
+                self.agree_in_hand(context);
+                if !self.is_on_hold() {
+                    self.follow_telephone(context);
+                }
+            }
             Reoffer::Solicited { from } => {
                 self.join(context);
                 self.align(other(from), context);
@@ -130,7 +138,13 @@ impl Call {
             Stage::Served(_) | Stage::Controlled(_) => context.own_codecs(),
             _ => self.caller.agreed_codecs().unwrap_or_else(|| context.own_codecs()),
         };
-        self.answer_offer(side, codecs, Direction::SendRecv, context);
+        self.answer_offer(side, codecs, self.own_direction(), context);
+        self.follow_telephone(context);
+    }
+
+    /// What we do ourselves on a leg that has no other.
+    fn own_direction(&self) -> Direction {
+        if self.is_on_hold() { Direction::SendOnly } else { Direction::SendRecv }
     }
 
     /// Somebody who still rings changes its early media (UPDATE, RFC 3311): what was agreed stays possible.
@@ -205,12 +219,12 @@ impl Call {
 
     /// A re-INVITE without description: what the other side can do is our offer.
     fn make_offer(&mut self, side: Side, session: SessionId, context: &mut Context) {
-        let codecs = self.codecs_for(side, context);
+        let (codecs, direction) = (self.codecs_for(side, context), self.own_direction());
         let advertised = context.advertised();
         let Some(leg) = self.leg(side) else {
             return;
         };
-        let local = leg.local_audio(codecs, Direction::SendRecv, advertised);
+        let local = leg.local_audio(codecs, direction, advertised);
         let description = leg.negotiation.offer(&local);
         self.reoffer = Some(Reoffer::Solicited { from: side });
         context.agent.answer(session, description, context.now);

@@ -19,12 +19,16 @@ impl Calls {
         context: &mut Context,
     ) -> Answer {
         let (own, agent) = self.supervisor_and_target(supervisor, target)?;
+        if self.talks_with(agent, context) == Some(own) {
+            return Err(Refusal::state(format!("{supervisor:?} is the one {target:?} talks to")));
+        }
         let mix = match self.call(agent).and_then(|call| call.doing()) {
             Some(Doing::Mixed(mix)) => self.mix_of_talk(mix, agent, context)?,
             Some(Doing::Bridged(customer)) => {
                 self.part(own, None, context);
                 let supervisors = BTreeMap::new();
-                let mix = context.new_mix(Rule::Supervision { agent, customer, supervisors });
+                let target = target.to_owned();
+                let mix = context.new_mix(Rule::Supervision { agent, target, customer, supervisors });
                 self.mix_in(mix, agent);
                 self.mix_in(mix, customer);
                 mix
@@ -66,6 +70,9 @@ impl Calls {
     /// A supervisor takes the place of the one it stands behind, who is parked.
     pub(crate) fn take_over(&mut self, supervisor: &str, target: &str, context: &mut Context) -> Answer {
         let (own, agent) = self.supervisor_and_target(supervisor, target)?;
+        if self.talks_with(agent, context) == Some(own) {
+            return Err(Refusal::state(format!("{supervisor:?} is the one {target:?} talks to")));
+        }
         let customer = match self.call(agent).and_then(|call| call.doing()) {
             Some(Doing::Bridged(customer)) => customer,
             Some(Doing::Mixed(mix)) => match context.mixes.rule(mix) {
@@ -90,15 +97,16 @@ impl Calls {
         self.park(room);
         let name = self.name_of(room);
         let ends = match context.mixes.rule(mix) {
-            Some(Rule::Supervision { agent, supervisors, .. }) => {
-                let target = self.name_of(*agent).unwrap_or_default();
+            Some(Rule::Supervision { agent, target, customer, supervisors }) => {
+                let (target, talks) = (target.clone(), room == *agent || room == *customer);
                 match supervisors.remove(&room) {
                     Some(_) => {
                         let supervisor = name.clone().unwrap_or_default();
                         context.tell(&supervisor.clone(), What::SupervisionStopped { supervisor, target });
                         matches!(context.mixes.rule(mix), Some(Rule::Supervision { supervisors, .. }) if supervisors.is_empty())
                     }
-                    None => true,
+                    // Of a supervisor who has hung up only the others are left.
+                    None => talks || supervisors.is_empty(),
                 }
             }
             Some(Rule::Conference { name: conference, members, .. }) => {
@@ -120,10 +128,10 @@ impl Calls {
 
     /// A talk is supervised no longer: the two are bridged again, if both are still there; supervisors are parked.
     fn dissolve(&mut self, mix: MixId, context: &mut Context) {
-        let Some(Rule::Supervision { agent, customer, supervisors }) = context.mixes.remove(mix) else {
+        let Some(Rule::Supervision { agent, target, customer, supervisors }) = context.mixes.remove(mix)
+        else {
             return;
         };
-        let target = self.name_of(agent).unwrap_or_default();
         for room in supervisors.into_keys() {
             self.park(room);
             let supervisor = self.name_of(room).unwrap_or_default();
@@ -153,6 +161,19 @@ impl Calls {
                 context.tell(&left_name.clone(), What::CallUnbridged { leg_a: left_name, leg_b: gone });
                 self.tune(left, context);
             }
+        }
+    }
+
+    /// Whom a call talks to, alone or with a supervisor beside it.
+    fn talks_with(&mut self, room: RoomId, context: &mut Context) -> Option<RoomId> {
+        match self.call(room)?.doing()? {
+            Doing::Bridged(peer) => Some(peer),
+            Doing::Mixed(mix) => match context.mixes.rule(mix) {
+                Some(Rule::Supervision { agent, customer, .. }) if *agent == room => Some(*customer),
+                Some(Rule::Supervision { agent, .. }) => Some(*agent),
+                _ => None,
+            },
+            Doing::Parked => None,
         }
     }
 

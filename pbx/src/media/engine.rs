@@ -3,7 +3,6 @@
 use super::agreed::{Agreed, Meaning};
 use super::exchange::Exchange;
 use super::incoming::Key;
-use super::interpreter::Interpreter;
 use super::outbox::Outbox;
 use super::outgoing::Passing;
 use super::player::{Player, Waves};
@@ -398,15 +397,7 @@ impl Engine {
         };
         let agreed = stream.agreed.as_ref()?;
         let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
-        if (translation.is_none() || agreed.is_too_long(accepted.payload.len()))
-            && let Some((from, to)) = agreed.interprets(accepted.format)
-        {
-            if !stream.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
-                stream.interpreter = Interpreter::new(from, to).map(Box::new);
-            }
-            let is_hushed = accepted.sounds_of_key && stream.wants_no_tones();
-            let interpreter = stream.interpreter.as_mut()?;
-            interpreter.hear(&accepted.header, &bytes[accepted.payload.clone()], is_hushed);
+        if stream.interpret_for(accepted, &bytes[accepted.payload.clone()]) {
             self.start_pacing(slot, now);
             return None;
         }
@@ -468,7 +459,11 @@ impl Engine {
         let Some(slot) = fork else { return };
         let Some(stream) = self.streams[slot as usize].as_deref_mut() else { return };
         if matches!(stream.activity, Activity::Copying(source) if source == from) {
-            stream.copy(accepted, &bytes[accepted.payload.clone()], now, &mut self.outbox);
+            let payload = &bytes[accepted.payload.clone()];
+            if stream.destination().is_some() && stream.interpret_for(accepted, payload) {
+                return self.start_pacing(slot, now);
+            }
+            stream.copy(accepted, payload, now, &mut self.outbox);
         }
     }
 

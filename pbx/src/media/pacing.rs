@@ -42,7 +42,9 @@ impl Stream {
         match &self.activity {
             Activity::Playing(player) if player.is_finished() => return true,
             Activity::Playing(_) | Activity::Mixed { .. } => self.make(due, out),
-            Activity::Bridged(_) if self.interpreter.is_some() => self.interpret(due, out),
+            Activity::Bridged(_) | Activity::Copying(_) if self.interpreter.is_some() => {
+                self.interpret(due, out)
+            }
             Activity::Idle | Activity::Bridged(_) | Activity::Echo | Activity::Copying(_) => {}
         }
         false

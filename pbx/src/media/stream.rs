@@ -308,11 +308,29 @@ impl Stream {
         self.incoming.hearing.as_deref().map(|hearing| *hearing.frame(ahead))
     }
 
+    /// Lets what has come elsewhere be said here in another codec; `false` where it can go as it is, or not at all.
+    pub(super) fn interpret_for(&mut self, accepted: &Accepted, payload: &[u8]) -> bool {
+        let Some(agreed) = &self.agreed else { return false };
+        let passes = agreed.translate(accepted.format).is_some() && !agreed.is_too_long(payload.len());
+        let Some((from, to)) = agreed.interprets(accepted.format).filter(|_| !passes) else { return false };
+        if !self.interpreter.as_ref().is_some_and(|known| known.is_for(from, to)) {
+            self.interpreter = Interpreter::new(from, to).map(Box::new);
+        }
+        let is_hushed = accepted.sounds_of_key && self.wants_no_tones();
+        if let Some(interpreter) = &mut self.interpreter {
+            interpreter.hear(&accepted.header, payload, is_hushed);
+        }
+        true
+    }
+
     /// Sends a copy of what has arrived elsewhere, in its own numbers; nothing where the other side does not know the codec.
     pub(super) fn copy(&mut self, accepted: &Accepted, payload: &[u8], now: Instant, out: &mut Outbox) {
         let Some(to) = self.destination() else { return self.outgoing.interrupt() };
         let Some(agreed) = &self.agreed else { return };
         let (translation, packet_time) = (agreed.translate(accepted.format), agreed.packet_time);
+        if let Some(interpreter) = &mut self.interpreter {
+            interpreter.pass_over(&accepted.header);
+        }
         let Some(translation) = translation else { return self.outgoing.skip(&accepted.header) };
         let passing = Passing {
             header: accepted.header,

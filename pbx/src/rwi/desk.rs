@@ -5,6 +5,7 @@ use super::frame::{self, Asked, Question};
 use super::session::Session;
 use super::story::Told;
 use crate::boundary::{self, ClientId, Event, FromClient, ToClient, What};
+use crate::buggify::buggify;
 use crate::call::{Answer, Calls, Code, Command, Context, Refusal, Ticket};
 use crate::config::{Dialect, Rwi, Scope, Unanswered};
 use crate::time::Instant;
@@ -617,7 +618,9 @@ impl Desk {
     fn answer(&mut self, client: ClientId, question: &Question, answer: Answer, context: &mut Context) {
         let name = self.clients.get(&client);
         let dialect = name.and_then(|name| self.sessions.get(name)).map(|session| session.dialect);
-        if let Some(dialect) = dialect {
+        if let Some(dialect) = dialect
+            && !buggify!("an answer is forgotten")
+        {
             send(client, frame::written(question, answer, dialect), context);
         }
     }

@@ -80,8 +80,12 @@ pub(super) const STORIES: [(&str, &str, &str); 47] = [
     ("media.play.started", "track_id", "something is heard"),
     ("media.play.finished", "track_id, interrupted", "it is no longer heard"),
     ("media.play.failed", "file, reason", "a file of the dial plan cannot be played"),
-    ("media.hold.started", "", "the call is on hold"),
-    ("media.hold.stopped", "", "it is on hold no longer"),
+    (
+        "media.hold.started",
+        "by",
+        "the call is on hold: by an `application`, or by its `telephone`, which no longer listens",
+    ),
+    ("media.hold.stopped", "by", "it is on hold no longer"),
     ("record.started", "recording_id, file", "a recording began"),
     ("record.paused", "recording_id", "it pauses"),
     ("record.resumed", "recording_id", "it goes on"),
@@ -161,8 +165,8 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
             ("media.play.finished", json!({ "track_id": track, "interrupted": interrupted }))
         }
         What::NotPlayed { file, reason } => ("media.play.failed", json!({ "file": file, "reason": reason })),
-        What::HoldStarted => ("media.hold.started", json!({})),
-        What::HoldStopped => ("media.hold.stopped", json!({})),
+        What::HoldStarted { by } => ("media.hold.started", json!({ "by": by })),
+        What::HoldStopped { by } => ("media.hold.stopped", json!({ "by": by })),
         What::RecordingStarted { recording, file } => {
             ("record.started", json!({ "recording_id": recording, "file": file }))
         }
@@ -282,6 +286,7 @@ fn flatten(name: &str, flat: &mut Map<String, Value>, context: Option<&str>) {
             flat.insert("leg_id".into(), Value::Null);
             flat.insert("extra".into(), Value::Null);
         }
+        "media.hold.started" | "media.hold.stopped" => drop(flat.remove("by")),
         "media.play.started" | "media.play.finished" => drop(flat.insert("leg_id".into(), Value::Null)),
         "record.stopped" => {
             if let Some(file) = flat.remove("file") {
@@ -320,8 +325,8 @@ mod tests {
             What::PlayStarted { track: text() },
             What::PlayFinished { track: text(), interrupted: true },
             What::NotPlayed { file: "x".into(), reason: text() },
-            What::HoldStarted,
-            What::HoldStopped,
+            What::HoldStarted { by: "telephone" },
+            What::HoldStopped { by: "telephone" },
             What::RecordingStarted { recording: text(), file: "x".into() },
             What::RecordingPaused { recording: text() },
             What::RecordingResumed { recording: text() },

@@ -99,6 +99,13 @@ async fn has_sound(scene: &mut Scene, name: String, tone: Tone, length: Span) {
     scene.world.play(async move |stage: &mut Stage| stage.office.put(&name, sound).await).await;
 }
 
+#[given(expr = "the music of the PBX is {string}")]
+async fn has_music(scene: &mut Scene, file: String) {
+    let table = format!("\n[rwi]\nhold_music = \"{file}\"\n");
+    let plan = async move |stage: &mut Stage| stage.replan(|plan| plan.tables.push_str(&table)).await;
+    scene.world.play(plan).await;
+}
+
 #[given(expr = "a queue {string} with the agents {actor} and {actor}, who are rung {string}")]
 async fn has_queue(scene: &mut Scene, name: String, one: Actor, other: Actor, strategy: String) {
     has_queue_with_rest(scene, name, one, other, strategy, Span(Duration::ZERO)).await;
@@ -115,17 +122,10 @@ async fn has_queue_with_rest(
     strategy: String,
     rest: Span,
 ) {
-    let table = format!(
-        "\n[[queues]]\nname = \"{name}\"\nagents = [\"{}\", \"{}\"]\nstrategy = \"{strategy}\"\n\
-         ring_timeout_seconds = 10\nwrap_up_seconds = {}\nmusic = \"waiting.wav\"\n",
-        one.0,
-        other.0,
-        rest.0.as_secs()
-    );
-    scene
-        .world
-        .play(async move |stage: &mut Stage| stage.replan(|plan| plan.tables.push_str(&table)).await)
-        .await;
+    let plan = async move |stage: &mut Stage| {
+        stage.replan(|plan| plan.queue(&name, &[one.0, other.0], &strategy, rest.0)).await;
+    };
+    scene.world.play(plan).await;
 }
 
 #[given(expr = "the queue {string} says {string} every {span}")]

@@ -1,12 +1,13 @@
 //! What a swarm says when it tells what it has found: faults by the packet, planted bugs, and that nobody is left alone.
 
 use crate::scene::Scene;
-use crate::words::{Actor, Ordinal, Party, Span};
+use crate::words::{Actor, Ordinal, Party, Program, Span};
 use cucumber::{given, then, when};
 use simulator::faults::PacketFault;
 use simulator::network::Fate;
 use simulator::phone::Sound;
 use simulator::stage::Stage;
+use simulator::swarm::Client;
 
 #[given(expr = "a PBX with {string}")]
 async fn has_whim(scene: &mut Scene, name: String) {
@@ -38,6 +39,53 @@ async fn comes_again(scene: &mut Scene, number: Ordinal, from: Party, to: Party,
 #[given(expr = "the {ordinal} packet from {party} to {party} arrives with bit {int} flipped")]
 async fn is_flipped(scene: &mut Scene, number: Ordinal, from: Party, to: Party, bit: u64) {
     script(scene, number, from, to, move |fate| fate.flip = Some(bit)).await;
+}
+
+#[given(expr = "{application} may control calls, for {string}")]
+async fn may_control(scene: &mut Scene, program: Program, scopes: String) {
+    let scopes = scopes.split(", ").filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    let client = Client { name: program.0, scopes };
+    let introduce = async move |stage: &mut Stage| {
+        stage.replan(|plan| plan.let_in(&client.token(), &client.rights())).await;
+        stage.application(&client.name);
+    };
+    scene.world.play(introduce).await;
+}
+
+#[given(expr = "the PBX waits {span} for an application that is gone")]
+async fn waits_for_application(scene: &mut Scene, patience: Span) {
+    let wait = async move |stage: &mut Stage| {
+        stage.replan(|plan| plan.wait_for_applications(patience.0)).await;
+    };
+    scene.world.play(wait).await;
+}
+
+#[when(expr = "{application} asks for {string}")]
+async fn asks_for(scene: &mut Scene, program: Program, text: String) {
+    let ask = move |stage: &mut Stage| stage.application(&program.0).ask(&text);
+    let asked = scene.world.with(ask).await;
+    asked.unwrap_or_else(|wrong| panic!("{wrong}"));
+}
+
+#[when(expr = "{application} asks for what it has missed")]
+async fn catches_up(scene: &mut Scene, program: Program) {
+    scene.world.with(move |stage: &mut Stage| stage.application(&program.0).catch_up()).await;
+}
+
+#[when(expr = "{application} starts again")]
+async fn starts_again(scene: &mut Scene, program: Program) {
+    scene.world.with(move |stage: &mut Stage| stage.application(&program.0).restart()).await;
+}
+
+#[when(expr = "all applications are gone")]
+async fn are_gone(scene: &mut Scene) {
+    let go = |stage: &mut Stage| {
+        for application in stage.applications().values() {
+            application.read_on();
+            application.disconnect();
+        }
+    };
+    scene.world.with(go).await;
 }
 
 #[when(expr = "{actor} puts the other side on hold")]

@@ -162,6 +162,20 @@ impl Application {
         }
     }
 
+    /// Asks for what stands in a text, as [`command`] reads it, in what it was told: see [`Application::remember`].
+    pub fn ask(&self, text: &str) -> Result<String, String> {
+        let (action, params) = command(&self.remember(text))?;
+        Ok(self.command(&action, &params))
+    }
+
+    /// Asks to be told what it has missed since it was told last.
+    pub fn catch_up(&self) -> String {
+        let last =
+            self.events().iter().filter_map(|told| told.what["seq"].as_u64()).max().unwrap_or_default();
+        let session = self.remember("$session_id");
+        self.command("session.resume", &json!({ "session_id": session, "last_seq": last }))
+    }
+
     /// Says goodbye.
     pub fn disconnect(&self) {
         self.send(Message::Close(1_000, String::new()));
@@ -170,6 +184,11 @@ impl Application {
     /// Its machine loses its power; nobody is told.
     pub fn crash(&self) {
         self.shared.host.network().crash(self.shared.host.address());
+    }
+
+    /// Its machine starts again, without any connection.
+    pub fn restart(&self) {
+        self.shared.host.network().bounce(self.shared.host.address());
     }
 
     /// It does not read any more what it is sent.

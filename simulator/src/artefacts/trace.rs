@@ -1,8 +1,10 @@
 //! `trace.jsonl`: an object a packet, in the order in which they were sent. It can be read back.
 
 use super::fault::fault_of;
+use crate::agents::websocket::Opcode;
 use crate::ladder::Ladder;
 use crate::network::{Fate, Kind, Packet};
+use crate::wire::{self, Form};
 use pbx::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +45,9 @@ struct Line {
     /// What it carries, if that is text; else as hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// What the frames of a WebSocket say that begin in it, without their masks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    says: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hex: Option<String>,
 }
@@ -56,9 +61,16 @@ pub(super) fn write(
 ) -> String {
     let labels: BTreeMap<usize, &str> =
         ladder.arrows.iter().map(|arrow| (arrow.first_packet, arrow.label.as_str())).collect();
+    let mut said: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for message in wire::messages(packets) {
+        if let (Form::Frame(Opcode::Text), Ok(text)) = (message.form, std::str::from_utf8(&message.bytes)) {
+            said.entry(message.first_packet()).or_default().push(text.to_owned());
+        }
+    }
     let mut text = String::new();
     for place in places {
-        let line = line(place, &packets[place], labels.get(&place).copied(), names);
+        let says = said.remove(&place).unwrap_or_default();
+        let line = Line { says, ..line(place, &packets[place], labels.get(&place).copied(), names) };
         text.push_str(&serde_json::to_string(&line).expect("a line is text and numbers"));
         text.push('\n');
     }
@@ -100,6 +112,7 @@ fn line(place: usize, packet: &Packet, what: Option<&str>, names: &BTreeMap<IpAd
         fault: fault_of(packet).map(|fault| fault.to_string()),
         what: what.map(str::to_owned),
         text: text.map(str::to_owned),
+        says: Vec::new(),
         hex: text.is_none().then(|| hex(&packet.bytes)),
     }
 }

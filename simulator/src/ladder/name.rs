@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// The longest name.
-const LONGEST: usize = 60;
+pub(super) const LONGEST: usize = 60;
 
 /// Names messages in the order in which they were sent: that a hold ends is known by that it began.
 #[derive(Default)]

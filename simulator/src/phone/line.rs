@@ -85,6 +85,10 @@ impl Line {
 
     /// An offer of ours.
     pub(super) fn offer(&mut self) -> Vec<u8> {
+        if self.negotiation.has_offered() {
+            // What came as the answer was none.
+            self.negotiation.rollback();
+        }
         let local = self.local();
         let offer = self.negotiation.offer(&local);
         if self.offered_first.is_none() && self.negotiation.agreed().is_none() {

@@ -1,5 +1,7 @@
 //! What the PBX writes down.
 
+mod order;
+
 use super::bridge::understood;
 use super::cancel::handled;
 use super::log::Sip;
@@ -30,15 +32,22 @@ const LEAVES: Duration = Duration::from_secs(2);
 
 fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ordered: BTreeMap<[&str; 2], usize> = BTreeMap::new();
     for record in evidence.records {
-        // A call that was ordered and that nobody has answered is known by its own name alone.
-        let names = [&record["sip_call_id"], &record["call_id"]];
-        let name = names.into_iter().filter_map(Value::as_str).find(|name| !name.is_empty());
-        *records.entry(name.unwrap_or_default()).or_default() += 1;
+        let text = |key: &str| record[key].as_str().unwrap_or_default();
+        match text("sip_call_id") {
+            // A call that was ordered and that nobody has answered is known by its own name alone, which another one may
+            // have had before it.
+            // What leads nowhere is over at once, and may be ordered again in the same moment.
+            "" if record["started_at"] == record["ended_at"] => {}
+            "" => *ordered.entry([text("call_id"), text("started_at")]).or_default() += 1,
+            call_id => *records.entry(call_id).or_default() += 1,
+        }
     }
     let end = evidence.log.end;
-    for (call_id, count) in &records {
-        if *count > 1 {
+    let named = ordered.iter().map(|([call_id, _], count)| (*call_id, *count));
+    for (call_id, count) in records.iter().map(|(call_id, count)| (*call_id, *count)).chain(named) {
+        if count > 1 {
             findings.add(end, format!("the call {call_id} has {count}"));
         }
     }
@@ -91,6 +100,10 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
         let seen = Seen::of(evidence, &calls, (call_id, record), session);
         // Nobody has called: the PBX has, by order of an application.
         if seen.invited.is_empty() && is_ordered(&calls, call_id, evidence.pbx) {
+            let messages = calls.get(call_id).map_or(&[][..], Vec::as_slice);
+            for what in order::differences(evidence, record, messages) {
+                findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
+            }
             continue;
         }
         for what in seen.differences(evidence, record) {

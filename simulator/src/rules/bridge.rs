@@ -7,7 +7,7 @@ use super::repeat::{PATIENCE, SLACK, T1};
 use super::{Evidence, Findings, Rule};
 use pbx::sip::{Name, NameAddr};
 use pbx::time::{Duration, Instant};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -134,12 +134,18 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn calls_have_ids(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    // Who orders a call may give it the name of one that is over.
+    let mut ids: BTreeMap<&str, Vec<[Instant; 2]>> = BTreeMap::new();
     for record in evidence.run.records.into_iter().flatten() {
         let id = record["call_id"].as_str().unwrap_or_default();
-        if !id.is_empty() && !ids.insert(id) {
+        let moment = |key: &str| evidence.run.moment(&record[key]);
+        let times =
+            [moment("started_at").unwrap_or(Instant::START), moment("ended_at").unwrap_or(evidence.run.end)];
+        let known = ids.entry(id).or_default();
+        if !id.is_empty() && known.iter().any(|other| other[0] < times[1] && times[0] < other[1]) {
             findings.add(evidence.run.end, format!("two calls are {id}"));
         }
+        known.push(times);
     }
     let mut callers: BTreeMap<&str, &str> = BTreeMap::new();
     for bridge in bridges(evidence) {
@@ -162,7 +168,7 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
         if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
             by_caller.entry(from(invite)).or_default().push(bridges.len());
             bridges.push(Bridge { caller, legs: Vec::new(), perhaps: Vec::new() });
-        } else if evidence.is_pbx(invite.from) {
+        } else if evidence.is_pbx(invite.from) && !is_ordered(evidence, invite) {
             let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
             let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
             match *causes.copied().collect::<Vec<usize>>() {
@@ -172,6 +178,24 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
         }
     }
     bridges
+}
+
+/// Whether an application, or a queue, has ordered this call: it has a record of its own, which names its Call-ID if somebody
+/// has answered.
+fn is_ordered(evidence: &Evidence<'_>, invite: &Sip) -> bool {
+    let places = evidence.log.by_call_id.get(&invite.call_id).map_or(&[][..], Vec::as_slice);
+    let mut begins =
+        evidence.log.at(places).filter(|message| message.asks("INVITE") && message.to_tag.is_empty());
+    if begins.any(|begins| evidence.is_pbx(begins.to)) {
+        return false;
+    }
+    evidence.records.iter().any(|record| {
+        let call_id = record["sip_call_id"].as_str().unwrap_or_default();
+        let Some(started) = evidence.run.moment(&record["started_at"]) else { return false };
+        let is_before = started <= invite.meant + SLACK;
+        let is_then = is_before && invite.meant <= started + SLACK;
+        (call_id == invite.call_id && is_before) || (call_id.is_empty() && is_then)
+    })
 }
 
 /// Whether a leg may have been made for a caller: he had asked, and had not been told how it ends.

@@ -21,6 +21,7 @@
 //! | `relay.rs` | R: what goes in on one leg comes out on the other |
 //! | `report.rs` | R: RTCP |
 //! | `application.rs`, `house.rs` | A: what the PBX writes down; the PBX as a program |
+//! | `rwi/` | A: what applications are told, and what comes of what they command |
 //! | `opinion.rs` | O: what others read in the same bytes |
 //! | `log/` | SIP as rules see it, sorted by transaction, dialog and call |
 //! | `flow.rs` | RTP as rules see it, sorted by who sent it |
@@ -49,6 +50,7 @@ mod relay;
 mod repeat;
 mod report;
 mod run;
+mod rwi;
 mod sdp;
 mod seal;
 mod server;
@@ -116,6 +118,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         opinion::RULES,
     ]
     .into_iter()
+    .chain(rwi::RULES.iter().copied())
     .flatten()
 }
 
@@ -201,6 +204,8 @@ pub(crate) struct Evidence<'a> {
     flows: Flows<'a>,
     /// By session: the one it is joined with.
     partners: Vec<Option<usize>>,
+    /// By session: the one it was joined with, and until when, where an application has parted them.
+    split: BTreeMap<usize, (usize, Instant)>,
     calls: BTreeMap<String, usize>,
     wrongs: OnceCell<Vec<Wrong>>,
     /// Where the PBX is.
@@ -238,13 +243,14 @@ impl<'a> Evidence<'a> {
         let flows = Flows::of(&opened.packets, &sessions);
         let calls = sessions.all.iter().enumerate().map(|(at, session)| (session.call_id.clone(), at));
         let mut partners = relay::partners(&sessions.all, run.pbx);
-        relay::part(&mut partners, &sessions.all, run);
+        let split = relay::part(&mut partners, &sessions.all, run);
         Evidence {
             run,
             outages: Evidence::outages(run),
             packets: &opened.packets,
             opened,
             partners,
+            split,
             calls: calls.collect(),
             wrongs: OnceCell::new(),
             pbx: run.pbx,

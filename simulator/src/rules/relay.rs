@@ -2,13 +2,14 @@
 
 use super::flow::{Flow, Rtp};
 use super::media::{key, keys_in};
+use super::sdp::Format;
 use super::session::{End, SLACK, Session, Terms, in_force};
 use super::{Evidence, Findings, Rule, Run};
 use crate::ear;
 use pbx::audio::Law;
 use pbx::rtp::event;
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
@@ -41,6 +42,8 @@ const LOOK: usize = 10;
 const BETWEEN: usize = 100;
 /// The share of the time in which a voice is there that is heard.
 const MOSTLY: f64 = 0.5;
+/// What is said so shortly before the two are parted may come too late.
+const PARTING: Duration = Duration::from_millis(500);
 
 /// Which session of the PBX is joined with which, worked out from when they were answered: the PBX answers a caller in the
 /// moment in which it is answered itself.
@@ -73,17 +76,34 @@ pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> 
 
 /// Who was called by the PBX and has a record of its own was called by order of an application, or came into its hands: whom
 /// it hears is for the application to say, and not to be read from who was answered when.
-pub(super) fn part(partners: &mut [Option<usize>], sessions: &[Session], run: &Run<'_>) {
+///
+/// Those who were joined by the dial plan before are told apart: until when, by session.
+pub(super) fn part(
+    partners: &mut [Option<usize>],
+    sessions: &[Session],
+    run: &Run<'_>,
+) -> BTreeMap<usize, (usize, Instant)> {
     let records = run.records.unwrap_or_default();
-    let own: BTreeSet<&str> = records.iter().filter_map(|record| record["sip_call_id"].as_str()).collect();
+    let named = |record: &'_ serde_json::Value| record["sip_call_id"].as_str().map(str::to_owned);
+    let own: BTreeMap<String, &serde_json::Value> =
+        records.iter().filter_map(|record| Some((named(record)?, record))).collect();
+    let mut split = BTreeMap::new();
     for (at, session) in sessions.iter().enumerate() {
         if session.hosts[0] == run.pbx
-            && own.contains(session.call_id.as_str())
+            && let Some(record) = own.get(&session.call_id)
             && let Some(other) = partners[at].take()
         {
             partners[other] = None;
+            // Its record begins when it became a call of its own.
+            let begins = run.moment(&record["started_at"]);
+            let accepted = session.accepted.and_then(|(_, accepted)| accepted);
+            if let Some((begins, _)) = begins.zip(accepted).filter(|(begins, accepted)| begins > accepted) {
+                split.insert(at, (other, begins));
+                split.insert(other, (at, begins));
+            }
         }
     }
+    split
 }
 
 /// One direction of a call of two: what a telephone sends to the PBX, and what the PBX sends to the other telephone.
@@ -92,16 +112,22 @@ struct Passage {
     speaker: End,
     /// The end of the PBX that speaks to the one who listens.
     relay: End,
+    /// From then on each is for itself.
+    until: Instant,
 }
 
 fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
     // What was held back came later than anybody has written down.
     let sessions = if evidence.run.stood_still { 0 } else { evidence.sessions.all.len() };
     (0..sessions).filter_map(|session| {
-        let partner = evidence.partner_of(session).filter(|_| !evidence.is_misled(session))?;
+        let joined = evidence.partner_of(session).map(|partner| (partner, Instant::from_nanos(u64::MAX)));
+        let joined = joined.or_else(|| evidence.split.get(&session).copied());
+        let (partner, until) =
+            joined.filter(|(partner, _)| !evidence.is_misled(session) && !evidence.is_misled(*partner))?;
         let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
         let speaker = End { session, side: telephone(session), stream: 0 };
-        Some(Passage { speaker, relay: End { session: partner, side: 1 - telephone(partner), stream: 0 } })
+        let relay = End { session: partner, side: 1 - telephone(partner), stream: 0 };
+        Some(Passage { speaker, relay, until })
     })
 }
 
@@ -115,11 +141,12 @@ fn arrivals<'a>(evidence: &'a Evidence<'_>, speaker: End) -> Vec<(Instant, &'a R
 }
 
 fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Passage { speaker, relay } in passages(evidence) {
+    for passage in passages(evidence) {
+        let Passage { speaker, relay, until } = passage;
         let damaged =
             evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
         let is_converted = has_info(evidence, speaker.session) || has_info(evidence, relay.session);
-        if damaged || is_converted || !is_one_codec(evidence, speaker, relay) {
+        if damaged || is_converted || !is_one_codec(evidence, &passage) {
             continue;
         }
         let came = arrivals(evidence, speaker);
@@ -129,6 +156,9 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             // Before they were joined others were heard: early media, a tone.
             if packet.at < accepted {
                 continue;
+            }
+            if packet.at + SLACK >= until {
+                break;
             }
             while came.get(next).is_some_and(|(at, _)| *at + STAY < packet.at) {
                 next += 1;
@@ -140,12 +170,15 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
                 *at <= packet.at && key(source).map(|key| key.event) == key(packet).map(|key| key.event)
             };
             let is_told_later = key(packet).is_some() && came.iter().any(|it| is_before(&it));
-            if !is_told_later && !lately.into_iter().any(|(_, source)| source.payload == packet.payload) {
+            if !is_told_later
+                && !lately.into_iter().any(|(_, source)| is_same(source.payload, packet.payload))
+            {
                 findings.add(packet.at, "what came out had not come in".to_owned());
                 break;
             }
         }
         if evidence.is_calm(speaker.session) {
+            let came: Vec<_> = came.into_iter().filter(|(at, _)| *at + SLACK + STAY < until).collect();
             all_pass(evidence, &came, relay, findings);
         }
     }
@@ -172,9 +205,9 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
         let number = packet.header.payload_type;
         // Whoever may send in this moment, may have been told so in this moment.
         let (holds, held) = (in_force(terms, *at), in_force(terms, *at + SLACK));
-        let may = |terms: &[Terms]| {
-            terms.iter().all(|terms| !terms.forbid() && terms.format(number).is_some()) && !terms.is_empty()
-        };
+        let takes = |terms: &Terms| terms.format(number).is_some() || has_a_law(terms, number);
+        let may =
+            |terms: &[Terms]| terms.iter().all(|terms| !terms.forbid() && takes(terms)) && !terms.is_empty();
         if may(holds) && may(held) {
             let first = sent.partition_point(|sent| sent < at);
             if sent.get(first).is_none_or(|sent| *sent > *at + STAY) {
@@ -184,10 +217,29 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
     }
 }
 
-/// Whether both legs use one codec under one number, so that the payload passes untouched.
-fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
+/// Whether one payload is another one, or the same sound in the other law of G.711.
+fn is_same(source: &[u8], other: &[u8]) -> bool {
+    let converted = |law: Law| {
+        let mut codes = source.to_vec();
+        law.convert_to_other(&mut codes);
+        codes == other
+    };
+    source == other || (source.len() == other.len() && (converted(Law::Mu) || converted(Law::A)))
+}
+
+/// Whether a packet with this payload type is in a law of G.711, and the listener knows one.
+fn has_a_law(terms: &Terms, payload_type: u8) -> bool {
+    let knows = |format: &Format| Law::named(&format.name).is_some();
+    matches!(payload_type, 0 | 8) && terms.formats.iter().any(knows)
+}
+
+/// Whether both legs use one codec under one number, or both laws of G.711, so that it is known what a payload becomes.
+fn is_one_codec(evidence: &Evidence<'_>, passage: &Passage) -> bool {
+    let Passage { speaker, relay, until } = *passage;
     // Who once went on in another codec was told in another one from then on.
-    let epochs = |end: End| evidence.sessions.terms(end).iter().filter(|terms| !terms.over);
+    let epochs = |end: End| {
+        evidence.sessions.terms(end).iter().filter(move |terms| !terms.over && terms.since < until)
+    };
     let voice = |terms: &Terms| {
         terms.formats.iter().find(|format| !format.is_event()).map(|format| format.payload_type)
     };
@@ -198,14 +250,18 @@ fn is_one_codec(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
         return false;
     }
     let names = |end: End| {
-        let terms = evidence.sessions.terms(end).iter().flat_map(|terms| &terms.formats);
+        let terms = epochs(end).flat_map(|terms| &terms.formats);
         terms.map(|format| (format.payload_type, format.name.clone())).collect::<Vec<_>>()
     };
     let (out, into) = (names(relay), names(speaker));
     // Where one of them knows keys as events and the other as tones, the sound is not passed on untouched.
     let knows_events = |formats: &[(u8, String)]| formats.iter().any(|format| format.1 == "telephone-event");
     knows_events(&into) == knows_events(&out)
-        && into.iter().all(|format| out.contains(format) || format.1 == "telephone-event")
+        && into.iter().all(|format| {
+            let is_law = |format: &(u8, String)| Law::named(&format.1).is_some();
+            let converts = is_law(format) && out.iter().any(is_law);
+            out.contains(format) || format.1 == "telephone-event" || converts
+        })
 }
 
 fn has_changed(voices: &[Option<u8>]) -> bool {
@@ -219,14 +275,16 @@ fn has_info(evidence: &Evidence<'_>, session: usize) -> bool {
 }
 
 fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Passage { speaker, relay } in passages(evidence) {
-        let listens = evidence.sessions.terms(relay).iter().all(|terms| {
+    for Passage { speaker, relay, until } in passages(evidence) {
+        let before = |terms: &&Terms| terms.since < until;
+        let listens = evidence.sessions.terms(relay).iter().filter(before).all(|terms| {
             terms.over || (!terms.forbid() && terms.formats.iter().any(|format| format.is_event()))
         });
         let tells = evidence
             .sessions
             .terms(speaker)
             .iter()
+            .filter(before)
             .all(|terms| terms.formats.iter().any(|format| format.is_event()));
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
@@ -237,7 +295,7 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         // With one leg the other is over, even where BYE has to wait for an ACK.
         let own = End { side: 1 - speaker.side, ..speaker };
         let ends = [own, relay].map(|end| evidence.sessions.all[end.session].over[end.side]);
-        let over = ends.into_iter().flatten().min().unwrap_or(Instant::from_nanos(u64::MAX));
+        let over = ends.into_iter().flatten().chain([until]).min().unwrap_or(until);
         // An answer that comes in the ACK may come late.
         let agreed =
             [own, relay].into_iter().filter_map(|end| Some(evidence.sessions.terms(end).first()?.since));
@@ -245,7 +303,7 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let during = |at: &Instant| {
             *at > agreed + SLACK && *at + SLACK < over && evidence.has_kept(speaker.session, *at)
         };
-        let told = text(evidence.flows.from(relay), |_| true);
+        let told = text(evidence.flows.from(relay), |packet| packet.at < until);
         // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
         let certain = pressed(evidence.flows.from(speaker), during);
         let perhaps = text(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
@@ -300,11 +358,13 @@ fn is_within(part: &str, whole: &str) -> bool {
 }
 
 fn voices_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Passage { speaker, relay } in passages(evidence) {
+    for Passage { speaker, relay, until } in passages(evidence) {
         let heard = evidence.flows.from(relay).flat_map(|flow| &flow.packets);
         let heard: Vec<&Rtp<'_>> = heard.filter(|packet| packet.arrived.is_some()).collect();
         for flow in evidence.flows.from(speaker) {
-            for said in flow.packets.chunks(LOOK).step_by(BETWEEN / LOOK) {
+            let is_over = |said: &&[Rtp<'_>]| said.last().is_none_or(|last| last.at + PARTING >= until);
+            let looks = flow.packets.chunks(LOOK).step_by(BETWEEN / LOOK);
+            for said in looks.take_while(|said| !is_over(said)) {
                 look(evidence, said, &heard, (speaker, relay), findings);
             }
         }
@@ -339,7 +399,7 @@ fn look(
     }
 }
 
-fn decode<'a>(
+pub(super) fn decode<'a>(
     evidence: &Evidence<'_>,
     end: End,
     packets: impl Iterator<Item = &'a Rtp<'a>>,
@@ -355,7 +415,7 @@ fn decode<'a>(
 }
 
 /// The frequency of a sine, counted by how often it goes through zero; `None` when it is none.
-fn tone_of(samples: &[i16]) -> Option<f64> {
+pub(super) fn tone_of(samples: &[i16]) -> Option<f64> {
     let rises: Vec<usize> =
         (1..samples.len()).filter(|at| samples[at - 1] < 0 && samples[*at] >= 0).collect();
     let (first, last) = (rises.first()?, rises.last()?);

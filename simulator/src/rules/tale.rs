@@ -1,6 +1,7 @@
 //! Tales of packets that were never sent, to see what rules say of them.
 
 use super::Run;
+use crate::agents::websocket::{Frame, Opcode};
 use crate::network::{Binding, Books, Fate, Kind, Outage, Packet};
 use pbx::rtp::packet::Header;
 use pbx::time::{Duration, Instant, WallClock};
@@ -100,6 +101,44 @@ impl Tale {
         if let Some(packet) = self.packets.last_mut() {
             packet.kind = Kind::Data;
         }
+        self
+    }
+
+    /// An application at 10.0.0.`client` has opened a WebSocket to the PBX.
+    pub(super) fn connects(self, at: u64, client: u8, session: &str) -> Tale {
+        let asks = "GET /rwi/v1 HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
+        let agrees = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nx-rwi-session: {session}\r\n\r\n"
+        );
+        self.segment(at, client, 1, asks.as_bytes()).segment(at, 1, client, agrees.as_bytes())
+    }
+
+    /// A text goes over it.
+    pub(super) fn frame(self, at: u64, from: u8, to: u8, what: &Value) -> Tale {
+        let mask = (from != 1).then_some([1, 2, 3, 4]);
+        self.segment(at, from, to, &Frame::whole(Opcode::Text, what.to_string(), mask).to_bytes())
+    }
+
+    /// An event with its number.
+    pub(super) fn event(self, at: u64, to: u8, seq: u64, name: &str, call: &str, data: Value) -> Tale {
+        let what = json!({ "event": name, "call_id": call, "seq": seq, "data": data });
+        self.frame(at, 1, to, &what)
+    }
+
+    fn segment(mut self, at: u64, from: u8, to: u8, bytes: &[u8]) -> Tale {
+        let port = |host: u8| if host == 1 { 8080 } else { 40_000 };
+        let address = |host: u8| (IpAddr::from([10, 0, 0, host]), port(host)).into();
+        let at = Instant::from_millis(at);
+        self.packets.push(Packet {
+            at,
+            from: address(from),
+            to: address(to),
+            kind: Kind::Data,
+            bytes: bytes.into(),
+            number: 0,
+            fate: Fate::default(),
+            arrives: Some(at),
+        });
         self
     }
 

@@ -9,6 +9,8 @@ use std::fmt;
 pub struct Case {
     /// What everything else follows from: tags, ports, the dice of the weather.
     pub seed: u64,
+    /// Applications that control calls.
+    pub clients: Vec<Client>,
     /// Who has a telephone.
     pub people: Vec<Person>,
     /// What the PBX is told beyond that.
@@ -21,6 +23,24 @@ pub struct Case {
     pub faults: Option<Plan>,
     /// Who does what, in the order of time.
     pub actions: Vec<Action>,
+}
+
+/// An application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Client {
+    /// How it is called: `application`, `second application`.
+    pub name: String,
+    /// What its token is good for; all where nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+}
+
+impl Client {
+    /// What it shows to be let in.
+    pub fn token(&self) -> String {
+        format!("the-secret-of-the-{}", self.name.replace(' ', "-"))
+    }
 }
 
 /// Somebody with a telephone.
@@ -75,6 +95,14 @@ pub enum Setting {
     ForwardBusy(String, String),
     /// Calls to the first go to the second when nobody answers.
     ForwardNoAnswer(String, String),
+    /// Calls to this number are offered to the applications of a context.
+    Offered(String, String),
+    /// Calls to this number wait in the queue.
+    Queued(String),
+    /// A queue with these two agents, who are rung like this.
+    Queue(String, String, String),
+    /// So many seconds applications that are gone may stay away.
+    Orphans(u64),
 }
 
 /// What the link of one telephone does to packets: shares in percent, times in milliseconds.
@@ -167,6 +195,20 @@ pub enum Deed {
     Transfer(String),
     /// Sends a text as it is, lines ended by CR LF, an empty line at the end.
     Send(String),
+    /// An application connects.
+    Connect,
+    /// It says goodbye.
+    Disconnect,
+    /// It asks for something.
+    Ask(String),
+    /// It says something that makes no sense.
+    Say(String),
+    /// It asks to be told what it has missed.
+    Remember,
+    /// It reads no longer what it is sent.
+    StopReading,
+    /// It reads again.
+    ReadOn,
     /// The PBX loses its power.
     Crash,
     /// The PBX starts again.
@@ -182,7 +224,7 @@ pub enum CaseError {
     Toml(String),
     /// Its faults make no sense.
     Faults(faults::ParseError),
-    /// It names somebody who has no telephone.
+    /// It names somebody who has no telephone and is no application.
     Stranger(String),
     /// Actions are not in the order of time.
     Order(u64),
@@ -193,7 +235,7 @@ impl fmt::Display for CaseError {
         match self {
             CaseError::Toml(why) => f.write_str(why.trim_end()),
             CaseError::Faults(why) => why.fmt(f),
-            CaseError::Stranger(name) => write!(f, "{name} has no telephone"),
+            CaseError::Stranger(name) => write!(f, "there is no {name}"),
             CaseError::Order(at) => write!(f, "the action at {at} stands behind a later one"),
         }
     }
@@ -216,17 +258,17 @@ impl Case {
     /// Reads a case.
     pub fn parse(text: &str) -> Result<Case, CaseError> {
         let raw: Raw = toml::from_str(text).map_err(|error| CaseError::Toml(error.to_string()))?;
-        let Raw { seed, whims, office, people, weather, actions, faults } = raw;
+        let Raw { seed, whims, office, clients, people, weather, actions, faults } = raw;
         let faults = faults.map(Plan::from_raw).transpose().map_err(CaseError::Faults)?;
-        let case = Case { seed, people, office, whims, weather, faults, actions };
+        let case = Case { seed, clients, people, office, whims, weather, faults, actions };
         case.check()?;
         Ok(case)
     }
 
     /// The case as a file.
     pub fn write(&self) -> String {
-        let Case { seed, people, office, whims, weather, actions, .. } = self.clone();
-        let raw = Written { seed, whims, office, people, weather, actions };
+        let Case { seed, clients, people, office, whims, weather, actions, .. } = self.clone();
+        let raw = Written { seed, whims, office, clients, people, weather, actions };
         let mut text = toml::to_string(&raw).expect("a case is made of what TOML can say");
         if let Some(plan) = &self.faults {
             text.push_str("\n[faults]\n");
@@ -239,6 +281,7 @@ impl Case {
     pub fn size(&self) -> usize {
         let faults = self.faults.as_ref().map_or(0, |plan| plan.packets.len() + plan.events.len());
         self.people.len()
+            + self.clients.len()
             + self.office.len()
             + self.whims.len()
             + self.weather.len()
@@ -247,7 +290,10 @@ impl Case {
     }
 
     fn check(&self) -> Result<(), CaseError> {
-        let is_known = |name: &str| name == PBX || self.people.iter().any(|person| person.is_at(name));
+        let is_client = |name: &str| self.clients.iter().any(|client| client.name == name);
+        let is_known = |name: &str| {
+            name == PBX || is_client(name) || self.people.iter().any(|person| person.is_at(name))
+        };
         let actors = self.actions.iter().map(|action| action.who.as_str());
         let links = self.weather.iter().map(|gust| gust.who.as_str());
         let faults = self.faults.iter().flat_map(Plan::names);
@@ -271,6 +317,8 @@ struct Raw {
     #[serde(default)]
     office: Vec<Setting>,
     #[serde(default)]
+    clients: Vec<Client>,
+    #[serde(default)]
     people: Vec<Person>,
     #[serde(default)]
     weather: Vec<Gust>,
@@ -284,6 +332,8 @@ struct Written {
     seed: u64,
     whims: Vec<String>,
     office: Vec<Setting>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    clients: Vec<Client>,
     people: Vec<Person>,
     weather: Vec<Gust>,
     actions: Vec<Action>,
@@ -305,6 +355,8 @@ mod tests {
             let mut case = draw(seed, &Wishes::default());
             assert_eq!(Case::parse(&case.write()), Ok(case.clone()), "{}", case.write());
             case.faults = Some(Plan::default());
+            assert_eq!(Case::parse(&case.write()), Ok(case.clone()), "{}", case.write());
+            let case = draw(seed, &Wishes { applications: true, ..Wishes::default() });
             assert_eq!(Case::parse(&case.write()), Ok(case.clone()), "{}", case.write());
         }
     }

@@ -5,6 +5,7 @@
 //! would hardly ever meet in a crowd.
 
 use super::case::{Action, Answers, Case, Deed, Gust, PBX, Person, Setting, Way};
+use super::clients;
 use crate::dice::Dice;
 use pbx::buggify::HARDSHIPS;
 
@@ -15,13 +16,15 @@ pub struct Wishes {
     pub buggify: bool,
     /// Routers are drawn, and connections that break in the middle of a message: not every rule knows them yet.
     pub rough: bool,
+    /// Applications are drawn, which control calls.
+    pub applications: bool,
     /// These bugs are planted in every case.
     pub bugs: Vec<String>,
 }
 
 /// The case of a seed.
 pub fn draw(seed: u64, wishes: &Wishes) -> Case {
-    let mut draws = Draws { dice: Dice::new(seed).named("case"), count: 0 };
+    let mut draws = Draws::new(Dice::new(seed).named("case"));
     let traits = Traits::draw(&mut draws, wishes.rough);
     let people = draw_people(&traits, &mut draws);
     let office = draw_office(&traits, &people, &mut draws);
@@ -43,7 +46,11 @@ pub fn draw(seed: u64, wishes: &Wishes) -> Case {
     let hardships =
         HARDSHIPS.iter().filter(|_| wishes.buggify && draws.is(30)).map(|name| (*name).to_owned());
     let whims = hardships.chain(wishes.bugs.iter().cloned()).collect();
-    Case { seed, people, office, whims, weather, faults: None, actions }
+    let mut case = Case { seed, clients: Vec::new(), people, office, whims, weather, faults: None, actions };
+    if wishes.applications {
+        clients::join(&mut case);
+    }
+    case
 }
 
 /// What there is in a case at all.
@@ -120,28 +127,32 @@ impl Traits {
 }
 
 /// One draw after the other.
-struct Draws {
+pub(super) struct Draws {
     dice: Dice,
     count: u64,
 }
 
 impl Draws {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn new(dice: Dice) -> Draws {
+        Draws { dice, count: 0 }
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.count += 1;
         self.dice.at(self.count).below(bound)
     }
 
     /// True in so many of a hundred draws.
-    fn is(&mut self, percent: u64) -> bool {
+    pub(super) fn is(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]
     }
 
     /// A time as times are: some at once, some in a moment, some after a while.
-    fn moment(&mut self, races: bool) -> u64 {
+    pub(super) fn moment(&mut self, races: bool) -> u64 {
         match self.below(if races { 6 } else { 4 }) {
             0 => self.below(300),
             1 | 2 => self.below(2_000),
@@ -348,7 +359,7 @@ fn draw_trouble(traits: &Traits, people: &[Person], draws: &mut Draws, actions: 
 }
 
 /// Who has no network notices, and waits until it is back.
-fn without_network(actions: &mut Vec<Action>) {
+pub(super) fn without_network(actions: &mut Vec<Action>) {
     let mut gone: Vec<String> = Vec::new();
     actions.retain(|Action { who, does, .. }| match does {
         Deed::LoseNetwork => {
@@ -384,7 +395,7 @@ fn noise(which: u64, number: u64) -> String {
     }
 }
 
-fn act(at: u64, who: &str, does: Deed) -> Action {
+pub(super) fn act(at: u64, who: &str, does: Deed) -> Action {
     Action { at, who: who.to_owned(), does }
 }
 

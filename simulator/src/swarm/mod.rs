@@ -9,18 +9,20 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `case.rs` | the value, and as a file |
+//! | `clients.rs` | applications, and what they ask for |
 //! | `draw.rs` | from a seed to a case |
 //! | `play.rs` | from a case to what became of it |
 //! | `shrink.rs` | from a case to a smaller one |
 //! | `simpler.rs` | what is smaller than a case |
 
 mod case;
+mod clients;
 mod draw;
 mod play;
 mod shrink;
 mod simpler;
 
-pub use case::{Action, Answers, Case, CaseError, Deed, Gust, Person, Setting, Way};
+pub use case::{Action, Answers, Case, CaseError, Client, Deed, Gust, Person, Setting, Way};
 pub use draw::{Wishes, draw};
 pub use play::{Broken, Run, play, play_and};
 pub use shrink::{Shrunk, shrink};

@@ -1,6 +1,7 @@
 //! From a case to what became of it.
 
 use super::case::{Action, Answers, Case, Deed, Gust, PBX as PBX_NAME, Person, Setting, Way};
+use super::clients;
 use crate::faults::Plan;
 use crate::network::{Bursts, Link, Nat, Packet, flipped};
 use crate::phone::{Answering, Habits, Phone, Sound};
@@ -94,6 +95,7 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
     stage.pass(AFTERMATH).await;
     stage.calm();
     stage.plug_all_in();
+    clients::stop(stage);
     stage.pass(SETTLES).await;
     if let Some(what) = stage
         .left_alone()
@@ -145,6 +147,10 @@ async fn prepare(stage: &mut Stage, case: &Case) {
     if let Some(plan) = &case.faults {
         stage.follow(plan);
     }
+    for client in &case.clients {
+        stage.plan.let_in(&client.token(), &client.rights());
+        stage.application(&client.name);
+    }
     // All in one go, so that the PBX reads its configuration once.
     case.office.iter().for_each(|setting| stage.plan.set(setting));
     for person in &case.people {
@@ -174,6 +180,9 @@ async fn perform(stage: &mut Stage, action: &Action) {
             _ => {}
         }
         return;
+    }
+    if let Some(client) = stage.applications().get(&action.who).cloned() {
+        return clients::perform(stage, &client, action);
     }
     let Some(phone) = stage.phones().get(&action.who).cloned() else { return };
     let (network, address) = (&stage.network, phone.address());
@@ -208,6 +217,9 @@ fn perform_on(phone: &Phone, deed: &Deed) {
         // Only a PBX does that, and this happens to lines.
         Deed::Crash | Deed::Start | Deed::ShutDown(_) => {}
         Deed::Cut(_) | Deed::Mend | Deed::BreakConnection(_) => {}
+        // Only an application does that.
+        Deed::Connect | Deed::Disconnect | Deed::Ask(_) | Deed::Say(_) => {}
+        Deed::Remember | Deed::StopReading | Deed::ReadOn => {}
     }
 }
 
@@ -233,6 +245,16 @@ impl crate::office::Plan {
             Setting::Legs(legs) => self.talk("rtp_port_range_end", 20_000 + legs * 2 - 1),
             Setting::ForwardBusy(of, to) => self.extend(of, "forward_busy", to),
             Setting::ForwardNoAnswer(of, to) => self.extend(of, "forward_no_answer", to),
+            Setting::Offered(number, context) => {
+                self.route(number, "application", &format!("context = \"{context}\""));
+            }
+            Setting::Queued(number) => {
+                self.route(number, "queue", &format!("queue = \"{}\"", clients::QUEUE));
+            }
+            Setting::Queue(one, other, strategy) => {
+                self.queue(clients::QUEUE, &[one, other], strategy, Duration::ZERO);
+            }
+            Setting::Orphans(seconds) => self.wait_for_applications(Duration::from_secs(*seconds)),
         }
     }
 }

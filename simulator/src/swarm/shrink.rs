@@ -24,7 +24,8 @@ pub fn shrink(case: &Case, rule: &str, budget: usize) -> Option<Shrunk> {
     let mut search = Search { rule, tries: 0, budget };
     let run = search.run(case)?;
     let mut best = (case.clone(), run);
-    search.reduce(&mut best, &[Cut::People, Cut::Actions, Cut::Weather, Cut::Office, Cut::Whims]);
+    search
+        .reduce(&mut best, &[Cut::Clients, Cut::People, Cut::Actions, Cut::Weather, Cut::Office, Cut::Whims]);
     if let Some(explicit) = without_weather(&best.0, &best.1)
         && let Some(run) = search.run(&explicit)
     {

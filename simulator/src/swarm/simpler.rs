@@ -12,6 +12,8 @@ const ROUND: [u64; 5] = [1_000, 500, 100, 50, 10];
 /// A way to make a case smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
+    /// Without some of the applications, and what they ask for.
+    Clients,
     /// Without some of the people, and what they do.
     People,
     /// Without some of what is done.
@@ -36,9 +38,10 @@ pub(super) enum Cut {
 
 impl Cut {
     /// All, the ones that take most away first.
-    pub(super) const ALL: [Cut; 10] = [
+    pub(super) const ALL: [Cut; 11] = [
         Cut::Packets,
         Cut::Events,
+        Cut::Clients,
         Cut::People,
         Cut::Actions,
         Cut::Weather,
@@ -58,6 +61,7 @@ impl Cut {
     pub(super) fn parts(self, case: &Case) -> usize {
         let plan = |count: fn(&Plan) -> usize| case.faults.as_ref().map_or(0, count);
         match self {
+            Cut::Clients => case.clients.len(),
             Cut::People | Cut::Manners => case.people.len(),
             Cut::Actions | Cut::Times => case.actions.len(),
             Cut::Weather => case.weather.len(),
@@ -73,6 +77,7 @@ impl Cut {
         let end = (from + size).min(self.parts(case));
         let mut smaller = case.clone();
         match self {
+            Cut::Clients => without_clients(&mut smaller, from, end),
             Cut::People => without_people(&mut smaller, from, end),
             Cut::Actions => drop(smaller.actions.drain(from..end)),
             Cut::Weather => drop(smaller.weather.drain(from..end)),
@@ -85,7 +90,11 @@ impl Cut {
             Cut::Times => return simpler_times(case, from),
         }
         // Without something that was sent, packets behind it have smaller numbers.
-        let shifted = if matches!(self, Cut::Actions | Cut::People) { shifted(&smaller) } else { Vec::new() };
+        let shifted = if matches!(self, Cut::Actions | Cut::Clients | Cut::People) {
+            shifted(&smaller)
+        } else {
+            Vec::new()
+        };
         std::iter::once(smaller).chain(shifted).collect()
     }
 }
@@ -98,6 +107,17 @@ pub(super) fn without_weather(case: &Case, run: &Run) -> Option<Case> {
     // What people and the PBX do to machines stands in the case already.
     let plan = Plan { packets: run.faults.packets.clone(), events: Vec::new() };
     Some(Case { weather: Vec::new(), faults: Some(plan), ..case.clone() })
+}
+
+/// Without these applications, and what happens on their links.
+fn without_clients(case: &mut Case, from: usize, end: usize) {
+    let gone: Vec<String> = case.clients.drain(from..end).map(|client| client.name).collect();
+    let is_gone = |name: &str| gone.iter().any(|gone| gone == name);
+    case.actions.retain(|action| !is_gone(&action.who));
+    if let Some(plan) = &mut case.faults {
+        plan.packets.retain(|fault| !is_gone(&fault.from) && !is_gone(&fault.to));
+        plan.events.retain(|event| !event.what.names().any(is_gone));
+    }
 }
 
 /// Without these people, whatever they do, and whatever happens on their links.

@@ -43,6 +43,9 @@ pub(super) struct Arguments {
     /// Routers, and connections that break in the middle of a message: not every rule knows them yet
     #[arg(long)]
     rough: bool,
+    /// Applications that control calls
+    #[arg(long)]
+    applications: bool,
     /// Plant a bug in the PBX (needs --features buggify); --bug list shows what there is
     #[arg(long, value_name = "NAME")]
     bug: Vec<String>,
@@ -92,8 +95,8 @@ fn again(file: &Path, ladder: bool) -> Result<ExitCode, String> {
 }
 
 fn swarm(arguments: &Arguments) -> Result<ExitCode, String> {
-    let Arguments { buggify, rough, .. } = *arguments;
-    let wishes = Wishes { buggify, rough, bugs: arguments.bug.clone() };
+    let Arguments { buggify, rough, applications, .. } = *arguments;
+    let wishes = Wishes { buggify, rough, applications, bugs: arguments.bug.clone() };
     // Whatever cannot be played at all is told once, not for every seed.
     play(&draw(arguments.seeds.0, &wishes))?;
     let swarm = Swarm {

@@ -78,7 +78,8 @@ impl Opcode {
         [Continuation, Text, Binary, Close, Ping, Pong].into_iter().find(|opcode| opcode.number() == number)
     }
 
-    fn is_control(self) -> bool {
+    /// Whether it says something about the connection, and may come between the pieces of a message.
+    pub fn is_control(self) -> bool {
         matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
     }
 }

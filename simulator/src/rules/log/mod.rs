@@ -11,6 +11,7 @@ pub(super) use noise::{Fault, Noise};
 pub(super) use transaction::Transaction;
 
 use super::acknowledgement::AT_ONCE;
+use super::rwi::Talks;
 use crate::network::{Kind, Outage, Packet, box_of};
 use crate::wire::{self, Form};
 use pbx::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub(super) struct Log {
     refused: BTreeMap<(IpAddr, IpAddr), Vec<(Instant, Instant)>>,
     /// When packets were sent that did not arrive once, whole and in their turn, by the hosts at both ends.
     pub(super) faults: BTreeMap<IpAddr, Vec<Instant>>,
+    /// What applications and the PBX have said to each other.
+    pub(super) talks: Talks,
     /// Datagrams that were to arrive, copies made by the network included.
     pub(super) datagrams: u64,
     /// When the last packet was sent.
@@ -56,7 +59,8 @@ impl Log {
         let datagrams = || packets.iter().filter(|packet| packet.kind == Kind::Datagram);
         let written = wire::messages(packets);
         let noise = written.iter().filter_map(Noise::of).collect();
-        let mut messages: Vec<Sip> = written.iter().flat_map(Sip::read).flatten().collect();
+        let is_sip = |written: &&wire::Message<'_>| !matches!(written.form, Form::Frame(_));
+        let mut messages: Vec<Sip> = written.iter().filter(is_sip).flat_map(Sip::read).flatten().collect();
         messages.iter_mut().for_each(|message| message.miss(outages));
         let transactions = transaction::sort(&mut messages);
         let dialogs = dialog::sort(&mut messages, &transactions);
@@ -67,6 +71,7 @@ impl Log {
         Log {
             messages,
             noise,
+            talks: Talks::of(&written),
             opened: opened(packets),
             refused: refused(packets, &written),
             transactions,

@@ -37,7 +37,7 @@ impl Noise {
 fn fault(written: &Message<'_>) -> Option<Fault> {
     let text = &written.bytes;
     match written.form {
-        Form::Foreign => None,
+        Form::Foreign | Form::Frame(_) => None,
         // The end of a stream may have come within a message.
         Form::Broken => (!begins_like_sip(text)).then_some(Fault::Framing),
         Form::Framed if swallows_another(text) => Some(Fault::Framing),
