@@ -3,6 +3,7 @@
 mod application;
 mod calling;
 mod configuration;
+mod crowd;
 mod dispatcher;
 mod faults;
 mod media;
@@ -29,6 +30,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("application.rs"),
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
+    include_str!("crowd.rs"),
     include_str!("dispatcher.rs"),
     include_str!("faults.rs"),
     include_str!("media.rs"),
