@@ -94,6 +94,10 @@ pub(crate) enum Scene {
     LongCall,
     /// alice sends what cannot be read, and what nobody supports.
     Noise,
+    /// bob transfers alice to carol, who answers.
+    Transfer,
+    /// carol takes bob's place in his talk with alice.
+    Replaced,
 }
 
 impl Scene {
@@ -116,6 +120,8 @@ impl Scene {
         Scene::Fork,
         Scene::LongCall,
         Scene::Noise,
+        Scene::Transfer,
+        Scene::Replaced,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -209,6 +215,22 @@ impl Scene {
                 alice.sends(STRANGE.replace('\n', "\r\n").as_bytes());
                 alice.sends(UNREADABLE.replace('\n', "\r\n").as_bytes());
             }
+            Scene::Transfer => {
+                let carol = third(stage, transport).await;
+                carol.habits(|habits| habits.answering = Answering::After(SECOND));
+                talk(stage, &alice, &bob).await;
+                bob.transfer("carol");
+                stage.pass(3 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::Replaced => {
+                let carol = third(stage, transport).await;
+                talk(stage, &alice, &bob).await;
+                let place = bob.place_in_call().unwrap_or_default();
+                carol.call_in_place_of("bob", &place);
+                stage.pass(3 * SECOND).await;
+                alice.hang_up();
+            }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);
                 call(stage, &alice, &bob).await;
@@ -222,6 +244,13 @@ impl Scene {
         }
         stage.pass(SECOND).await;
     }
+}
+
+async fn third(stage: &mut Stage, transport: Transport) -> Phone {
+    let carol = stage.phone_over("carol", transport).await;
+    carol.register();
+    stage.until(40 * SECOND, |_| carol.is_registered()).await;
+    carol
 }
 
 async fn call(stage: &mut Stage, alice: &Phone, bob: &Phone) {

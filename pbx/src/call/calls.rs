@@ -1,7 +1,7 @@
 //! All calls, and which session, stream and request belongs to which.
 
 use super::Context;
-use super::call::{Call, Invitation, Timer};
+use super::call::{Call, Invitation, Stage, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
@@ -59,6 +59,12 @@ impl Calls {
 
     /// A new call begins.
     pub(crate) fn begin(&mut self, incoming: Incoming, context: &mut Context) {
+        let stage = Stage::Preparing(incoming.routed.decision.clone());
+        self.begin_with(incoming, stage, context);
+    }
+
+    /// A new call begins, with what it is to do when its port is open.
+    pub(super) fn begin_with(&mut self, incoming: Incoming, stage: Stage, context: &mut Context) {
         let room = self.new_room();
         context.room = room;
         context.own_session(incoming.session);
@@ -68,9 +74,9 @@ impl Calls {
             Some(offer) => negotiation.receive_offer(offer).map(drop),
             None => Ok(()),
         };
-        let decision = match understood {
-            Ok(()) => incoming.routed.decision,
-            Err(error) => Decision::Reject { status: error.status(), reason: None },
+        let stage = match understood {
+            Ok(()) => stage,
+            Err(error) => Stage::Preparing(Decision::Reject { status: error.status(), reason: None }),
         };
         let facts = Facts {
             call_id: format!("c_{}", context.rng.token(12)),
@@ -91,8 +97,11 @@ impl Calls {
             has_offer: incoming.offer.is_some(),
             caller: incoming.caller,
         };
-        let media_room = context.media_room_of(&decision, room);
-        self.add(Call::new(room, facts, caller, invitation, decision, media_room));
+        let media_room = match &stage {
+            Stage::Preparing(decision) => context.media_room_of(decision, room),
+            _ => room,
+        };
+        self.add(Call::new(room, facts, caller, invitation, stage, media_room));
         self.within(room, context, |call, context| call.begin(context));
     }
 
@@ -117,7 +126,14 @@ impl Calls {
 
     /// News of a media engine.
     pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
+        if let media::Event::FellSilent(recording) = event {
+            if let Some(room) = context.room_of_recording(recording) {
+                self.within(room, context, |call, context| call.on_silence(context));
+            }
+            return;
+        }
         if let media::Event::RecordingEnded { recording, length } = event {
+            context.file_message(recording, length);
             if let Some(room) = context.on_recording_ended(recording, length) {
                 self.within(room, context, |call, context| call.on_recorded(context));
             }
@@ -222,7 +238,9 @@ impl Calls {
         let call = self.calls.get_mut(&room)?;
         context.room = room;
         context.media_room = call.media_room;
+        context.stir(&call.occupied);
         let done = act(call, context);
+        context.stir(&call.occupied);
         if call.is_over()
             && let Some(call) = self.calls.remove(&room)
         {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 /// The sections with a file that has nothing wrong but one key too many in that section.
-const SECTIONS: [(&str, &str); 17] = [
+const SECTIONS: [(&str, &str); 19] = [
     ("[sip]", "[sip]\nnosuchkey = 1"),
     ("[behavior]", "[behavior]\nnosuchkey = 1"),
     ("[media]", "[media]\nnosuchkey = 1"),
@@ -19,6 +19,8 @@ const SECTIONS: [(&str, &str); 17] = [
     ("[[rwi.contexts]]", "[[rwi.contexts]]\nnosuchkey = 1"),
     ("[rwi.webhook]", "[rwi.webhook]\nnosuchkey = 1"),
     ("[cdr]", "[cdr]\nnosuchkey = 1"),
+    ("[voicemail]", "[voicemail]\nnosuchkey = 1"),
+    ("[[mailboxes]]", "[[mailboxes]]\nnosuchkey = 1"),
     ("[[extensions]]", "[[extensions]]\nnosuchkey = 1"),
     ("[[queues]]", "[[queues]]\nnosuchkey = 1"),
     ("[[trunks]]", "[[trunks]]\nnosuchkey = 1"),

@@ -9,6 +9,7 @@ mod reader;
 mod routes;
 mod rwi;
 mod values;
+mod voicemail;
 mod warnings;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use error::ConfigError;
 pub use queues::{Queue, Strategy};
 pub use rwi::{Dialect, Rwi, RwiContext, Scope, Token, Unanswered, Webhook};
 pub use values::Pattern;
+pub use voicemail::{Mailbox, Voicemail};
 
 use crate::sdp::Srtp;
 use crate::sip::Transport;
@@ -48,6 +50,8 @@ pub struct Config {
     pub recording: Recording,
     /// `[rwi]`
     pub rwi: Rwi,
+    /// `[voicemail]` and `[[mailboxes]]`
+    pub voicemail: Voicemail,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[queues]]`
@@ -171,6 +175,8 @@ pub struct Limits {
     pub max_expires: Duration,
     /// A call ends after this at the latest.
     pub call_duration: Duration,
+    /// Subscriptions at a time, of all telephones together.
+    pub subscriptions: usize,
 }
 
 /// `[http]`
@@ -252,6 +258,8 @@ pub struct Trunk {
     pub srtp: Srtp,
     /// How keys travel to and from it.
     pub dtmf: Dtmf,
+    /// Whether who calls from it may transfer calls out over trunks, at our expense.
+    pub transfers_out: bool,
 }
 
 /// One address of a trunk.
@@ -342,6 +350,11 @@ pub enum App {
     Queue {
         /// Its name.
         queue: String,
+    },
+    /// Messages: somebody leaves one in this mailbox, or, where none is named, its owner listens to his.
+    Voicemail {
+        /// Whose mailbox.
+        mailbox: Option<String>,
     },
     /// What the caller says comes back.
     Echo,

@@ -34,7 +34,8 @@ impl Reader<'_> {
         let extensions = self.extensions(raw.extensions, &sip, records)?;
         let trunks = self.trunks(raw.trunks)?;
         let queues = self.queues(raw.queues, &extensions)?;
-        let routes = self.routes(raw.routes, &extensions, &trunks, &queues, records)?;
+        let voicemail = self.voicemail(raw.voicemail, raw.mailboxes, &extensions)?;
+        let routes = self.routes(raw.routes, &extensions, &trunks, &queues, &voicemail, records)?;
         // With nobody and nothing to dial this is the tone server that answers whoever calls.
         let is_tone_server = extensions.is_empty() && trunks.is_empty() && routes.is_empty();
         Ok(Config {
@@ -46,6 +47,7 @@ impl Reader<'_> {
             cdr: self.cdr(raw.cdr)?,
             recording,
             rwi: self.rwi(raw.rwi)?,
+            voicemail,
             sip,
             extensions,
             queues,
@@ -253,6 +255,7 @@ impl Reader<'_> {
             min_expires,
             max_expires,
             call_duration: self.seconds(raw.call_duration_seconds, 12 * HOUR as u64, 1..=30 * DAY)?,
+            subscriptions: self.count(raw.subscriptions, 10_000, 1_000_000)?,
         })
     }
 
@@ -345,7 +348,7 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 16] = [
+    const SECTIONS: [&str; 18] = [
         "[sip]",
         "[behavior]",
         "[media]",
@@ -358,6 +361,8 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[[rwi.tokens]]",
         "[[rwi.contexts]]",
         "[rwi.webhook]",
+        "[voicemail]",
+        "[[mailboxes]]",
         "[[extensions]]",
         "[[queues]]",
         "[[trunks]]",

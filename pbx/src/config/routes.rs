@@ -2,17 +2,28 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk};
+use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk, Voicemail};
 use std::ops::Range;
 
-const APPS: [&str; 9] =
-    ["extension", "trunk", "tone", "echo", "announcement", "conference", "queue", "application", "reject"];
+const APPS: [&str; 10] = [
+    "extension",
+    "trunk",
+    "tone",
+    "echo",
+    "announcement",
+    "conference",
+    "queue",
+    "voicemail",
+    "application",
+    "reject",
+];
 
 /// What there is to route to.
 struct Known<'a> {
     extensions: &'a [Extension],
     trunks: &'a [Trunk],
     queues: &'a [Queue],
+    voicemail: &'a Voicemail,
     /// Whether there is a place for recordings.
     records: bool,
 }
@@ -24,9 +35,10 @@ impl Reader<'_> {
         extensions: &[Extension],
         trunks: &[Trunk],
         queues: &[Queue],
+        voicemail: &Voicemail,
         records: bool,
     ) -> Result<Vec<Route>> {
-        let known = Known { extensions, trunks, queues, records };
+        let known = Known { extensions, trunks, queues, voicemail, records };
         let mut routes: Vec<Route> = Vec::with_capacity(raw.len());
         for raw in raw {
             let span = raw.name.span();
@@ -81,6 +93,7 @@ impl Reader<'_> {
             "announcement" => self.to_announcement(span, params),
             "conference" => self.to_conference(span, params, known),
             "queue" => self.to_queue(span, params, known),
+            "voicemail" => self.to_voicemail(app, params, known),
             "application" => Ok(App::Application {
                 context: match params.context {
                     Some(name) => self.user(&name)?,
@@ -133,6 +146,21 @@ impl Reader<'_> {
         }
     }
 
+    fn to_voicemail(&self, app: &S<String>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        if known.voicemail.directory.is_none() {
+            let error = self.wrong(app.span(), "there is no place for messages");
+            return Err(error.hint("`[voicemail]` with `directory = \"DIRECTORY\"` says where they are kept"));
+        }
+        let owners = || known.voicemail.mailboxes.iter().map(|mailbox| mailbox.extension.as_str());
+        match params.mailbox {
+            Some(wanted) if owners().all(|owner| owner != wanted.as_ref()) => {
+                let message = format!("there is no mailbox `{}`", wanted.as_ref());
+                Err(self.wrong(wanted.span(), message).did_you_mean(wanted.as_ref(), owners()))
+            }
+            wanted => Ok(App::Voicemail { mailbox: wanted.map(S::into_inner) }),
+        }
+    }
+
     fn to_conference(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
         let Some(name) = params.name else {
             return Err(self.wrong(span, "expected `app_params = { name = \"NAME\" }`"));
@@ -176,6 +204,7 @@ impl Reader<'_> {
             ("announcement", "then", params.then.as_ref().map(S::span)),
             ("announcement", "until_key", params.until_key.as_ref().map(S::span)),
             ("queue", "queue", params.queue.as_ref().map(S::span)),
+            ("voicemail", "mailbox", params.mailbox.as_ref().map(S::span)),
             ("application", "context", params.context.as_ref().map(S::span)),
             ("conference", "name", params.name.as_ref().map(S::span)),
             ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),

@@ -85,6 +85,11 @@ pub enum Decision {
         /// Its name.
         queue: String,
     },
+    /// Messages: one is left in this mailbox, or, where none is named, it turns out whose is meant.
+    Voicemail {
+        /// Whose mailbox.
+        mailbox: Option<String>,
+    },
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -96,6 +101,25 @@ pub enum Decision {
     },
     /// There is no such number.
     NotFound,
+}
+
+impl Decision {
+    /// Whether the PBX itself answers, and nobody is rung.
+    pub fn is_application(&self) -> bool {
+        match self {
+            Decision::Extension { .. }
+            | Decision::Trunk { .. }
+            | Decision::Reject { .. }
+            | Decision::NotFound => false,
+            Decision::Tone { .. }
+            | Decision::Announcement(_)
+            | Decision::Conference(_)
+            | Decision::Application { .. }
+            | Decision::Queue { .. }
+            | Decision::Voicemail { .. }
+            | Decision::Echo => true,
+        }
+    }
 }
 
 /// One place of a trunk where a call may go.
@@ -184,6 +208,7 @@ impl Router {
             App::Conference(conference) => Decision::Conference(conference.clone()),
             App::Application { context } => Decision::Application { context: context.clone() },
             App::Queue { queue } => Decision::Queue { queue: queue.clone() },
+            App::Voicemail { mailbox } => Decision::Voicemail { mailbox: mailbox.clone() },
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

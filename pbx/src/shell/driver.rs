@@ -12,7 +12,7 @@ use super::rwi::{Admission, Lines};
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
 use super::webhook::Hook;
-use super::{log, media_loop, sounds};
+use super::{log, media_loop, messages, sounds};
 use crate::boundary::FromClient;
 use crate::cdr;
 use crate::config::{Config, Limits};
@@ -293,6 +293,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 self.recordings.close(recording);
                 self.core.receive(Input::RecordingFailed { recording, reason }, now);
             }
+            Arrival::MessagesListed(messages) => self.core.receive(Input::MessagesListed(messages), now),
             Arrival::Resolved { query, addresses } => {
                 self.resolving -= 1;
                 self.core.receive(Input::Resolved { query, addresses }, now);
@@ -408,6 +409,9 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     self.on_recording(recording, opened, now);
                 }
                 Output::ReadSound { file } => self.read_sound(file),
+                Output::SaveFile { file, bytes } => self.recordings.save(file, bytes),
+                Output::RemoveFiles(files) => self.recordings.remove(files),
+                Output::ListMessages { directory } => self.list_messages(directory),
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
@@ -477,6 +481,18 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         self.host.spawn(async move {
             let sound = sounds::read(&disk, &file).await;
             let _ = arrive.send(Arrival::SoundRead { file, sound }).await;
+        });
+    }
+
+    fn list_messages(&mut self, directory: PathBuf) {
+        let (disk, arrive) = (self.host.disk(), self.arrive.clone());
+        self.host.spawn(async move {
+            match messages::list(&disk, &directory).await {
+                Ok(found) => drop(arrive.send(Arrival::MessagesListed(found)).await),
+                Err(error) => {
+                    tracing::warn!(directory = %directory.display(), %error, "messages: there are none to be read");
+                }
+            }
         });
     }
 

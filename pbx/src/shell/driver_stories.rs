@@ -273,6 +273,7 @@ impl Core for Scripted {
             Input::Media(_)
             | Input::SoundRead { .. }
             | Input::RecordingFailed { .. }
+            | Input::MessagesListed(_)
             | Input::Rwi(_)
             | Input::Reconfigure(_) => {}
         }

@@ -6,6 +6,7 @@
 
 use super::host::Host;
 use crate::audio::Clip;
+use crate::boundary::StoredMessage;
 use crate::buggify::buggify;
 use crate::media::RecordingId;
 use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
@@ -49,6 +50,8 @@ pub(super) enum Arrival<S> {
     Resolved { query: u64, addresses: Vec<SocketAddr> },
     /// A sound that was asked for, or why there is none.
     SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
+    /// The messages that there are.
+    MessagesListed(Vec<StoredMessage>),
     /// The disk does not take a recording.
     RecordingFailed { recording: RecordingId, reason: String },
 }
