@@ -31,7 +31,7 @@ fn the_first_cases_break_no_rule() {
 }
 
 #[test]
-#[ignore = "of ten thousand cases about ten break a rule, each for a reason of its own"]
+#[ignore = "of ten thousand cases about two break a rule, each for a reason of its own"]
 fn fresh_cases_break_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES - 1);
@@ -39,7 +39,7 @@ fn fresh_cases_break_no_rule() {
 }
 
 #[test]
-#[ignore = "of ten thousand cases about ten break a rule, each for a reason of its own"]
+#[ignore = "of ten thousand cases about two break a rule, each for a reason of its own"]
 fn a_pbx_with_a_hard_life_breaks_no_rule() {
     let first = seed();
     println!("cases {first} to {}; SWARM_SEED={first} plays them again", first + CASES - 1);

@@ -36,7 +36,7 @@ impl FromStr for Program {
 
 /// A time with its unit: `2 seconds`, `500 ms`, `1 hour`.
 #[derive(Clone, Copy, Debug, PartialEq, Parameter)]
-#[param(name = "span", regex = r"\d+(?:\.\d+)? (?:ms|seconds?|minutes?|hours?)")]
+#[param(name = "span", regex = r"\d+(?:\.\d+)? (?:ms|s|seconds?|minutes?|hours?)")]
 pub struct Span(pub Duration);
 
 impl FromStr for Span {
@@ -47,7 +47,7 @@ impl FromStr for Span {
         let number: f64 = number.parse().map_err(|_| "a time begins with a number")?;
         let seconds = match unit.trim_end_matches('s') {
             "m" => 0.001,
-            "second" => 1.0,
+            "" | "second" => 1.0,
             "minute" => 60.0,
             "hour" => 3_600.0,
             _ => return Err("a time is in ms, seconds, minutes or hours"),

@@ -458,6 +458,9 @@ impl Office {
 
     /// The recordings on its disk, oldest first.
     pub fn recordings(&self) -> Vec<Vec<u8>> {
+        if let Some(folder) = &self.folder {
+            return folder.recordings();
+        }
         let files = self.events().into_iter().filter_map(|event| match event.what {
             What::RecordingStarted { file, .. } => Some(file),
             _ => None,

@@ -30,6 +30,8 @@ pub struct Message<'a> {
     pub arrived: Option<Instant>,
     /// When a copy arrived that the network made.
     pub again: Option<Instant>,
+    /// The same where it arrived damaged.
+    pub damaged_again: Option<Instant>,
     /// Who sent it.
     pub from: SocketAddr,
     /// Whom it is for.
@@ -180,6 +182,10 @@ impl<'a> Wire<'a> {
             meant: packet.at,
             arrived,
             again: arrived.zip(packet.fate.duplicate).map(|(arrived, later)| arrived + later),
+            damaged_again: packet
+                .arrives
+                .zip(packet.fate.flip.and(packet.fate.duplicate))
+                .map(|(at, later)| at + later),
             from: packet.from,
             to: packet.to,
             over: None,
@@ -195,7 +201,8 @@ impl<'a> Wire<'a> {
         let refused = self.arriving.remove(&(packet.to, packet.from, packet.at)).unwrap_or_default();
         for at in refused {
             let message = &mut self.messages[at];
-            (message.arrived, message.again, message.damaged) = (None, None, None);
+            (message.arrived, message.again) = (None, None);
+            (message.damaged, message.damaged_again) = (None, None);
         }
     }
 
@@ -229,6 +236,7 @@ impl<'a> Stream<'a> {
             meant: Instant::START,
             arrived: None,
             again: None,
+            damaged_again: None,
             from,
             to,
             over,

@@ -417,8 +417,17 @@ impl Engine {
         let is_event = accepted.format.meaning == Meaning::Event;
         // What is left of a key that was told already, or was pressed before a hold, would be another key here.
         let is_rest = is_event && accepted.keys.is_empty() && !stream.outgoing.passes_on(&accepted.header);
-        let Some(translation) = translation.filter(|_| !is_rest && !stream.keys.take_over()) else {
+        // A key that begins while others are being pressed here, or wait for that, is pressed after them.
+        let is_next =
+            is_event && !accepted.keys.is_empty() && !stream.keys.is_empty() && translation.is_some();
+        let Some(translation) = translation.filter(|_| !is_rest && !is_next && !stream.keys.take_over())
+        else {
             stream.outgoing.skip(&accepted.header);
+            if is_next {
+                for key in &accepted.keys {
+                    stream.keys.press(key.digit, key.held.max(CONVERTED));
+                }
+            }
             return None;
         };
         let passing = Passing {

@@ -3,6 +3,7 @@
 mod application;
 mod calling;
 mod configuration;
+mod crowd;
 mod faults;
 mod media;
 mod misbehaving;
@@ -30,6 +31,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("application.rs"),
     include_str!("calling.rs"),
     include_str!("configuration.rs"),
+    include_str!("crowd.rs"),
     include_str!("faults.rs"),
     include_str!("media.rs"),
     include_str!("misbehaving.rs"),

@@ -1,12 +1,14 @@
 //! The PBX as a process of this machine: the program that an operator starts, with a folder of its own.
 
 use crate::network::Unplayable;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The name of its configuration, in its folder.
@@ -28,30 +30,51 @@ const GRACE: u64 = 5;
 static FOLDERS: AtomicU64 = AtomicU64::new(0);
 
 /// A folder that is gone when this is dropped.
-pub(super) struct Folder(PathBuf);
+pub(super) struct Folder {
+    path: PathBuf,
+    /// What was put there, and not by the PBX.
+    put: Mutex<BTreeSet<PathBuf>>,
+}
 
 impl Folder {
     pub(super) fn new() -> io::Result<Folder> {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("tandem-{}-{number}", std::process::id()));
         fs::create_dir_all(&path)?;
-        Ok(Folder(path))
+        Ok(Folder { path, put: Mutex::default() })
     }
 
     /// Puts a file there.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        fs::write(self.0.join(name), bytes)
+        let path = self.path.join(name);
+        fs::write(&path, bytes)?;
+        self.put.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
+        Ok(())
+    }
+
+    /// The sound files that the PBX has written, oldest first.
+    pub(super) fn recordings(&self) -> Vec<Vec<u8>> {
+        let put = self.put.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let mut files: Vec<_> = files
+            .filter(|file| {
+                file.path().extension().is_some_and(|it| it == "wav") && !put.contains(&file.path())
+            })
+            .filter_map(|file| Some((file.metadata().ok()?.created().ok()?, file.path())))
+            .collect();
+        files.sort_unstable();
+        files.into_iter().map(|(_, path)| fs::read(path).unwrap_or_default()).collect()
     }
 
     /// What is in a file; nothing where there is none.
     pub(super) fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.0.join(name)).unwrap_or_default()
+        fs::read(self.path.join(name)).unwrap_or_default()
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
@@ -65,12 +88,12 @@ impl Process {
     /// Starts the program with this configuration and waits until it listens. Panics with what it has printed where it
     /// does not.
     pub(super) fn start(program: &Path, folder: &Folder, configuration: &str, pages: SocketAddr) -> Process {
-        let begun = fs::write(folder.0.join(CONFIGURATION), configuration)
-            .and_then(|()| fs::File::create(folder.0.join(LOG)))
+        let begun = fs::write(folder.path.join(CONFIGURATION), configuration)
+            .and_then(|()| fs::File::create(folder.path.join(LOG)))
             .and_then(|log| {
                 Command::new(program)
                     .args(["--config", CONFIGURATION])
-                    .current_dir(&folder.0)
+                    .current_dir(&folder.path)
                     .stdin(Stdio::null())
                     .stdout(log.try_clone()?)
                     .stderr(log)
@@ -91,7 +114,7 @@ impl Process {
 
     /// Reads its configuration again.
     pub(super) fn reconfigure(&self, folder: &Folder, configuration: &str) {
-        let written = fs::write(folder.0.join(CONFIGURATION), configuration);
+        let written = fs::write(folder.path.join(CONFIGURATION), configuration);
         written.unwrap_or_else(|error| panic!("the configuration cannot be written: {error}"));
         self.signal("HUP");
         // It says so in its log, in words that may change; it does it at once.

@@ -114,6 +114,9 @@ impl Line {
             self.negotiation = first.clone();
         }
         let is_one = self.negotiation.receive_answer(answer).is_ok();
+        if !is_one {
+            self.negotiation.rollback();
+        }
         self.settle(now);
         is_one
     }

@@ -31,7 +31,8 @@ fn nobody_else_hears(evidence: &Evidence<'_>, findings: &mut Findings) {
         let first = flow.packets[0].at;
         let Some(end) = flow.end else {
             // Strangers send what they like; who has a call sends from where he said.
-            if evidence.has_session(flow.from.ip(), first) {
+            if evidence.has_session(flow.from.ip(), first) && !evidence.may_have_agreed(flow.from.ip(), first)
+            {
                 findings.add(first, format!("{} belongs to nobody", flow.from));
             }
             continue;

@@ -1,5 +1,6 @@
 //! What the PBX writes down.
 
+use super::bridge::understood;
 use super::cancel::handled;
 use super::log::Sip;
 use super::session::SLACK;
@@ -171,7 +172,7 @@ impl Seen {
                     seen.gave_up = seen.gave_up.or(message.arrived);
                 }
                 None if message.to.ip() == pbx && message.asks("BYE") => {
-                    seen.left[0] = seen.left[0].or(message.arrived);
+                    seen.left[0] = seen.left[0].or(understood(evidence, message));
                 }
                 None if message.from.ip() == pbx && message.method == "BYE" => {
                     let at = evidence.log.decided(message, ended);
@@ -213,7 +214,7 @@ impl Seen {
                 self.hang_up(at);
                 self.crossed[1].get_or_insert(at);
             } else {
-                self.left[1] = self.left[1].or(bye.arrived);
+                self.left[1] = self.left[1].or(understood(evidence, bye));
             }
         }
     }

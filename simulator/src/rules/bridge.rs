@@ -239,18 +239,17 @@ fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
     let told = evidence.log.at(&evidence.log.dialog(answer)?.messages);
     let gone = told.filter(|it| evidence.is_pbx(it.to) && matches!(it.status, Some(408 | 481)));
     within
-        .filter_map(|bye| {
-            match evidence.is_pbx(bye.from) {
-                true => Some(bye.at),
-                // One that came damaged may have been understood.
-                false => {
-                    let damaged = bye.damaged.filter(|came| is_taken(evidence, bye, *came));
-                    bye.arrived.into_iter().chain(damaged).min()
-                }
-            }
+        .filter_map(|bye| match evidence.is_pbx(bye.from) {
+            true => Some(bye.at),
+            false => understood(evidence, bye),
         })
         .chain(gone.filter_map(|response| response.arrived))
         .min()
+}
+
+/// When a BYE came that was understood, as one that came damaged may have been.
+pub(super) fn understood(evidence: &Evidence<'_>, bye: &Sip) -> Option<Instant> {
+    bye.arrived.into_iter().chain(bye.damaged.filter(|came| is_taken(evidence, bye, *came))).min()
 }
 
 /// Whether a BYE that came then, damaged, was answered 200, by whatever it had become.

@@ -37,12 +37,12 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
         };
         // What came damaged may still have been read.
         let heard = || evidence.log.at(&invite.responses).chain(evidence.log.at(&invite.ghosts));
-        let by_then = |response: &Sip| response.arrivals().any(|arrived| arrived <= cancel.at);
+        let by_then = |response: &Sip| response.perhaps().any(|arrived| arrived <= cancel.at);
         if !heard().any(|response| response.is_provisional() && by_then(response)) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
         let ended = evidence.log.at(&invite.responses).filter(|response| response.is_final());
-        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.at) {
+        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.meant) {
             findings.blame(cancel.from, cancel.at, format!("a final one had come at {end}"));
         }
     }

@@ -223,7 +223,8 @@ fn nothing_after_bye(evidence: &Evidence<'_>, findings: &mut Findings) {
             let is_caller = dialog.is_from_caller(message);
             let is_new = message.is_request() && message.transaction.is_some_and(|at| seen.insert(at));
             let asks = is_new && !["ACK", "CANCEL", "BYE"].contains(&message.method.as_str());
-            if let Some(end) = over.get(&is_caller).filter(|_| asks) {
+            // What waited for its stream was asked before.
+            if let Some(end) = over.get(&is_caller).filter(|end| asks && message.meant > end.at) {
                 findings.blame(
                     message.from,
                     message.at,

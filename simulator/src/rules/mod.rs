@@ -293,6 +293,15 @@ impl<'a> Evidence<'a> {
         self.sessions.all.iter().any(has)
     }
 
+    /// Whether a host may be in a session that nobody knows of: an INVITE or the answer to one came damaged, to it or from it,
+    /// or there was no stream for its own.
+    fn may_have_agreed(&self, host: IpAddr, at: Instant) -> bool {
+        let mut said = self.log.sent().filter(|message| message.method == "INVITE" && message.at <= at);
+        let is_blurred = said
+            .any(|message| message.damaged.is_some() && [message.from.ip(), message.to.ip()].contains(&host));
+        is_blurred || self.log.is_refused(host, self.pbx, at)
+    }
+
     /// Whether the network has done nothing to those who talk in a session, nor to those it is joined with, from its first
     /// INVITE to its end; where nobody knows which it is joined with, to nobody at all.
     fn is_calm(&self, session: usize) -> bool {

@@ -34,6 +34,8 @@ pub(super) const RULES: &[Rule] = &[
 
 /// How long a packet stays in a relay.
 const STAY: Duration = Duration::from_millis(3);
+/// A key of which nothing has come until then has been overtaken by what was said after it.
+const LATE: Duration = Duration::from_millis(200);
 /// Packets of one look at a voice, and how many go by between two looks.
 const LOOK: usize = 10;
 const BETWEEN: usize = 100;
@@ -46,7 +48,10 @@ pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> 
     let mut partners = vec![None; sessions.len()];
     let mut answered: Vec<(Instant, usize)> = (0..sessions.len())
         .filter(|at| sessions[*at].hosts[0] == pbx)
-        .filter_map(|at| Some((sessions[at].accepted?.1?, at)))
+        .flat_map(|at| {
+            let accepted = sessions[at].accepted.and_then(|(_, came)| came);
+            accepted.into_iter().chain(sessions[at].accepted_damaged).map(move |came| (came, at))
+        })
         .collect();
     answered.sort_unstable();
     for (at, session) in sessions.iter().enumerate().filter(|(_, session)| session.hosts[1] == pbx) {
@@ -129,12 +134,12 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
                 next += 1;
             }
             let lately = came[next..].iter().take_while(|(at, _)| *at <= packet.at);
-            // A key that was pressed before the other side had said what it knows is told when it has.
-            let agreed = evidence.sessions.terms(relay).first().map_or(Instant::START, |terms| terms.since);
-            let is_early = |(at, source): &&(Instant, &Rtp<'_>)| {
-                *at <= agreed && key(source).map(|key| key.event) == key(packet).map(|key| key.event)
+            // A key that was pressed before the other side had said what it knows is told when it has, and so is the next
+            // one, if the first is still being told: R14 counts them.
+            let is_before = |(at, source): &&(Instant, &Rtp<'_>)| {
+                *at <= packet.at && key(source).map(|key| key.event) == key(packet).map(|key| key.event)
             };
-            let is_told_later = key(packet).is_some() && came.iter().any(|it| is_early(&it));
+            let is_told_later = key(packet).is_some() && came.iter().any(|it| is_before(&it));
             if !is_told_later && !lately.into_iter().any(|(_, source)| source.payload == packet.payload) {
                 findings.add(packet.at, "what came out had not come in".to_owned());
                 break;
@@ -267,8 +272,10 @@ fn pressed<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, during: impl Fn(&Insta
     let mut text = String::new();
     for flow in flows {
         let keys = keys_in(flow);
+        // What is overtaken by so much is told no more.
         let came = |packets: &[usize]| {
-            let arrivals = packets.iter().flat_map(|at| flow.packets[*at].arrivals());
+            let packets = packets.iter().map(|at| &flow.packets[*at]);
+            let arrivals = packets.flat_map(|it| it.arrivals().filter(|came| *came < it.at + LATE));
             arrivals.collect::<Vec<_>>()
         };
         let begins: Vec<Option<Instant>> =

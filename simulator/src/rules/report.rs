@@ -368,6 +368,9 @@ fn reports_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
             (Some(name), _) => names = Some(name),
         }
         let Some(end) = report.end(evidence) else {
+            if evidence.may_have_agreed(from.ip(), at) {
+                continue;
+            }
             findings.add(at, format!("{from} reports and is in no session"));
             continue;
         };

@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) invited_at: Instant,
     /// When the first 2xx to the first INVITE was sent, and when one arrived.
     pub(super) accepted: Option<(Instant, Option<Instant>)>,
+    /// When a 2xx to it came damaged, which may have been understood.
+    pub(super) accepted_damaged: Option<Instant>,
     /// When each side knew that it was over.
     pub(super) over: [Option<Instant>; 2],
     pub(super) exchanges: Vec<Exchange>,
@@ -256,6 +258,7 @@ impl Reading {
             caller: user_of_from(&invite.bytes),
             invited_at: invite.at,
             accepted: None,
+            accepted_damaged: None,
             over: [None; 2],
             exchanges: Vec::new(),
             refused: Vec::new(),
@@ -354,6 +357,8 @@ impl Reading {
         if response.method == "INVITE" && transaction.initial && (200..300).contains(&status) {
             let accepted = self.sessions[session].accepted.get_or_insert((response.at, response.arrived));
             accepted.1 = accepted.1.or(response.arrived);
+            let damaged = &mut self.sessions[session].accepted_damaged;
+            *damaged = damaged.or(response.damaged);
         }
         let sdp = response.sdp.as_deref().map(Described::read);
         match sdp {

@@ -146,6 +146,29 @@ fn a_key_in_the_audio_is_heard_unless_it_comes_as_event_too() {
 }
 
 #[test]
+fn a_key_that_comes_while_another_is_being_pressed_is_pressed_after_it() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    world.order(Command::Press { stream: bob, digit: '4', duration: Duration::from_millis(100) });
+    let length = Duration::from_millis(100);
+    let mut sender = event::Sender::new('2', length, Duration::from_millis(20), 8000).unwrap();
+    world.pass(60);
+    for n in 0..7 {
+        let report = sender.poll().unwrap();
+        let header = Header { payload_type: 101, timestamp: 1600, ..header(alice, 10 + n) };
+        world.sends(alice, header, &report.payload.to_bytes());
+        world.pass(20);
+    }
+    world.pass(300);
+    let heard = world.heard(bob);
+    let mut receiver = event::Receiver::default();
+    let told = heard.iter().filter(|packet| packet.header.payload_type == 101).filter_map(|packet| {
+        receiver.receive(packet.header.timestamp, event::Payload::of(&packet.payload).unwrap())
+    });
+    assert_eq!(told.collect::<String>(), "42");
+}
+
+#[test]
 fn pressed_keys_go_out_as_events_and_nothing_else_meanwhile() {
     let mut world = World::new();
     let (alice, bob) = world.call();

@@ -1,6 +1,7 @@
 //! Everything else within a dialog, and its end (RFC 3261 sections 12.2 and 15).
 
 use super::call::{Call, Early, Stage};
+use super::dialog::Dialog;
 use super::transactions::ServerId;
 use super::{Agent, Event, Misbehaviour, Purpose, SessionId};
 use pbx::sip::{Method, Request, StatusCode};
@@ -73,8 +74,14 @@ impl Agent {
 
     /// Nobody is there any more: the dialog ends here, and with BYE for whom may hear it.
     pub(super) fn is_lost(&mut self, session: SessionId, now: Instant) {
-        self.accepted.retain(|accepted| accepted.session != session);
-        if self.call(session).is_some_and(|call| call.is_up()) {
+        let waits = self.accepted.iter().any(|accepted| accepted.session == session && accepted.until > now);
+        let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
+        // Who was called waits for the ACK before it says BYE, or for as long as its 2xx is repeated (section 15).
+        if waits {
+            call.stage = Stage::Up { hangs_up: true };
+            self.tell(Event::Ended { session });
+        } else {
+            self.accepted.retain(|accepted| accepted.session != session);
             self.tell(Event::Ended { session });
             self.bye(session, now);
         }
@@ -105,11 +112,12 @@ impl Agent {
         };
         let session = call.id;
         let number = request.cseq().ok().map(|cseq| cseq.number);
+        let dialog = call.dialog_of(request);
         // What comes late has been overtaken (section 12.2.2).
-        if number < call.dialog.remote_cseq {
+        if number < dialog.remote_cseq {
             return self.respond(server, StatusCode::SERVER_INTERNAL_ERROR, now);
         }
-        call.dialog.remote_cseq = number;
+        dialog.remote_cseq = number;
         let is_leaving = matches!(call.stage, Stage::Leaving);
         match request.method() {
             Method::Bye => self.on_bye(session, server, now),
@@ -159,6 +167,17 @@ impl Agent {
 }
 
 impl Call {
+    /// The dialog of a request that belongs to it: before the answer there may be several.
+    fn dialog_of(&mut self, request: &Request) -> &mut Dialog {
+        match &mut self.stage {
+            Stage::Calling { early, .. } => {
+                let known = early.iter_mut().find(|early| early.dialog.has(request));
+                known.map_or(&mut self.dialog, |early| &mut early.dialog)
+            }
+            _ => &mut self.dialog,
+        }
+    }
+
     /// Whether a request of the other side belongs to it.
     pub(super) fn has(&self, request: &Request) -> bool {
         let is_early = |early: &Early| early.dialog.has(request);

@@ -19,6 +19,8 @@ pub(in crate::rules) struct Sip {
     pub(in crate::rules) arrived: Option<Instant>,
     /// When a copy arrived that the network made.
     pub(in crate::rules) again: Option<Instant>,
+    /// When a copy of one that was damaged arrived.
+    pub(in crate::rules) damaged_again: Option<Instant>,
     /// When it arrived damaged: its ghost came then.
     pub(in crate::rules) damaged: Option<Instant>,
     pub(in crate::rules) over_udp: bool,
@@ -76,6 +78,7 @@ impl Sip {
             to: written.to,
             arrived: written.arrived,
             again: written.again,
+            damaged_again: written.damaged_again,
             damaged: written.damaged.as_ref().map(|(at, _)| *at),
             over_udp: written.form == Form::Datagram,
             over: written.over,
@@ -136,7 +139,7 @@ impl Sip {
 
     /// Each time it arrived, if perhaps not as it was sent: its receiver may have understood it or not.
     pub(in crate::rules) fn perhaps(&self) -> impl Iterator<Item = Instant> {
-        self.arrivals().chain(self.damaged)
+        self.arrivals().chain(self.damaged).chain(self.damaged_again)
     }
 
     /// How people call it.
