@@ -147,6 +147,25 @@ Feature: An application transfers calls
       | an announcement | 8100   | 1500 Hz |
       | the tone        | 9197   | 440 Hz  |
 
+  @RWI-06 @CORE-08
+  Scenario Outline: Transferred to the mailbox of the agent, <how>
+    Given bob has a mailbox
+    When the application commands "<command> call_id=leg_a target=sip:voicemail@local"
+    Then the command has succeeded
+    When the application commands "<then>"
+    And 8 seconds pass
+    Then bob's call is over
+    And the application is told "call.transferred leg_a target=sip:voicemail@local"
+    When alice hangs up
+    And 1 second passes
+    Then there is 1 message for bob
+    And alice is heard in the recording
+
+    Examples:
+      | how         | command                | then                                                                                 |
+      | at once     | call.transfer          | session.list_calls                                                                   |
+      | in two steps | call.transfer.attended | call.transfer.complete call_id=leg_a consultation_call_id=$consultation_call_id |
+
   @RWI-23
   Scenario Outline: Somebody who <does> does not get the customer, who talks on
     Given carol's telephone <does>

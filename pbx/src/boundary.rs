@@ -53,6 +53,8 @@ pub enum Input {
         /// Why.
         reason: String,
     },
+    /// The answer to [`Output::ListMessages`].
+    MessagesListed(Vec<StoredMessage>),
     /// A client of RWI has come, said something, gone.
     Rwi(FromClient),
     /// Another configuration holds from now on; running calls go on as they are.
@@ -113,6 +115,20 @@ pub enum Output {
         /// How many channels it has.
         channels: u16,
     },
+    /// A file with these bytes in the place of the old one, behind what was recorded before.
+    SaveFile {
+        /// The file.
+        file: PathBuf,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// These files are not needed any longer, behind what was recorded before.
+    RemoveFiles(Vec<PathBuf>),
+    /// What messages there are.
+    ListMessages {
+        /// Where.
+        directory: PathBuf,
+    },
     /// A call is over (exactly one record a call).
     Record(Box<cdr::Record>),
     /// A call was answered or changed: what to leave behind if we are killed now.
@@ -130,6 +146,17 @@ pub enum Output {
     },
     /// All calls have ended after [`Input::Drain`].
     Drained,
+}
+
+/// A message that was left, as the disk has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The name of its files, without what follows the dot.
+    pub name: String,
+    /// What stands in the JSON file.
+    pub about: String,
+    /// Bytes of the WAV file; 0 where there is none.
+    pub wav_bytes: u64,
 }
 
 /// A connection of a client of RWI. Never used twice in a run.
@@ -469,6 +496,17 @@ pub enum What {
         file: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// A message was left in a mailbox.
+    MessageLeft {
+        /// Whose.
+        mailbox: String,
+        /// Who has left it.
+        caller: String,
+        /// Its file.
+        file: PathBuf,
+        /// How long it is.
+        length: Duration,
     },
     /// A key was pressed.
     Dtmf {

@@ -17,6 +17,7 @@
 //! | [`media`] | a port pair per leg: relay, play, collect DTMF |
 //! | [`cdr`], [`boundary`] | the call record; what comes into the core and goes out of it |
 //! | [`call`] | leg, bridge, call: the only room that knows two legs |
+//! | [`watch`] | who wants to know of messages and of others' calls |
 //! | [`rwi`] | applications that control calls by JSON |
 //! | [`pbx`] | all of it as one state machine |
 //! | [`shell`] | the seam to the world: sockets, HTTP, files, threads |
@@ -49,6 +50,8 @@ pub mod boundary;
 pub mod cdr;
 
 pub mod call;
+
+pub mod watch;
 
 pub mod rwi;
 

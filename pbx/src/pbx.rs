@@ -14,6 +14,7 @@ use crate::rng::{Rng, Seed};
 use crate::rwi::Desk;
 use crate::sip::{self, Message, Method, ParseError, Path, StatusCode};
 use crate::time::{Duration, Instant, WallClock};
+use crate::watch::Watchers;
 use reception::{Reception, Visitor};
 
 /// The whole PBX.
@@ -22,6 +23,7 @@ pub struct Pbx {
     calls: Calls,
     auth: Authenticator,
     reception: Reception,
+    watchers: Watchers,
     desk: Desk,
     drain: Option<Drain>,
     limits: sip::Limits,
@@ -59,11 +61,13 @@ impl Pbx {
         let limits = sip::Limits { message: config.limits.message_bytes, ..sip::Limits::default() };
         let mut context = Context::new(config, clock, rng, agent, registrar);
         context.counters.ports_total = context.ports.total() as u64;
+        context.list_messages();
         Pbx {
             context,
             calls: Calls::default(),
             auth,
             reception: Reception::default(),
+            watchers: Watchers::default(),
             desk: Desk::default(),
             drain: None,
             limits,
@@ -82,6 +86,7 @@ impl Pbx {
             }
             Input::Routed { query, answer } => self.calls.on_routed(query, answer, &mut self.context),
             Input::SoundRead { file, sound } => self.calls.on_sound(&file, &sound, &mut self.context),
+            Input::MessagesListed(messages) => self.context.on_messages_listed(messages),
             Input::RecordingFailed { recording, reason } => {
                 self.context.on_recording_failed(recording, reason);
             }
@@ -151,6 +156,7 @@ impl Pbx {
             && self.context.ports.in_use() == 0
             && self.context.agent.is_idle()
             && self.reception.is_empty()
+            && self.watchers.is_empty()
             && self.desk.is_idle()
     }
 
@@ -196,6 +202,8 @@ impl Pbx {
             (context.config.sip.listen.clone(), context.config.sip.external_address);
         let external_address = config.sip.external_address.or(external_address);
         context.config = Config { sip: config::Sip { listen, external_address, ..config.sip }, ..config };
+        context.list_messages();
+        self.watchers.reconfigured(&self.calls, context);
     }
 
     /// Hands on what has been produced within, until nothing is left.
@@ -213,7 +221,10 @@ impl Pbx {
             self.tell_of_registrations();
             self.calls.fulfil_wishes(&mut self.context);
             if !self.tell_news() {
-                break;
+                self.watchers.tell(&self.calls, &mut self.context);
+                if !self.context.agent.has_output() {
+                    break;
+                }
             }
         }
         self.go_on_draining();
@@ -228,7 +239,8 @@ impl Pbx {
                 self.reception.admit(visitor, draining, &mut self.auth, &mut self.calls, context);
             }
             dialog::Event::Request { id, session: None, request, path } => {
-                self.reception.answer(id, &request, path, &mut self.auth, context);
+                let watching = (&mut self.watchers, &self.calls);
+                self.reception.answer(id, &request, path, &mut self.auth, watching, context);
             }
             dialog::Event::Request { id, session: Some(session), .. } => {
                 if !self.calls.on_session(session, event, context) {
@@ -255,6 +267,15 @@ impl Pbx {
             | dialog::Event::OfferRefused { session, .. } => {
                 self.calls.on_session(session, event, context);
             }
+            dialog::Event::Renewal { subscription, id, request } => {
+                self.watchers.renew(subscription, id, &request, &self.calls, context);
+            }
+            dialog::Event::SubscriptionExpired { subscription } => {
+                self.watchers.end(subscription, "timeout", &self.calls, context);
+            }
+            dialog::Event::SubscriptionEnded { subscription } => {
+                self.watchers.forget_gone(subscription, context);
+            }
             dialog::Event::Ended { session, .. } => {
                 self.reception.forget(session);
                 self.calls.on_session(session, event, context);
@@ -280,6 +301,9 @@ impl Pbx {
     fn tell_of_registrations(&mut self) {
         while let Some(change) = self.context.registrar.poll_change() {
             let Change { aor: extension, contact, what } = change;
+            if what == Becomes::Registered {
+                self.watchers.on_registered(&extension, &mut self.context);
+            }
             let what = match what {
                 Becomes::Registered | Becomes::Renewed => What::Registered { extension, contact },
                 Becomes::Unregistered | Becomes::Expired | Becomes::Lost => {

@@ -88,6 +88,16 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    async fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let files = self.files();
+        let within = files.keys().filter(|path| path.parent() == Some(directory));
+        Ok(within.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        self.files().remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     async fn sync(&self, path: &Path) -> io::Result<()> {
         let mut files = self.files();
         let file = files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;

@@ -560,6 +560,16 @@ impl Office {
         files.map(|file| self.file(&file.to_string_lossy())).collect()
     }
 
+    /// What the JSON files beside recordings say, oldest first: the messages that were left.
+    pub fn messages(&self) -> Vec<serde_json::Value> {
+        let files = self.events().into_iter().filter_map(|event| match event.what {
+            What::RecordingStarted { file, .. } => Some(file.with_extension("json")),
+            _ => None,
+        });
+        let about = files.map(|file| self.file(&file.to_string_lossy()));
+        about.filter_map(|bytes| serde_json::from_slice(&bytes).ok()).collect()
+    }
+
     /// Puts a file on its disk.
     pub async fn put(&mut self, name: &str, bytes: Vec<u8>) {
         let written = match self.host.network().program() {

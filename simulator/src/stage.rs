@@ -345,6 +345,7 @@ impl Stage {
             while phone.is_in_call() {
                 phone.hang_up();
             }
+            phone.unsubscribe();
         }
         self.agents.rest();
         let end = self.now() + if self.is_real() { REAL_REST } else { REST };

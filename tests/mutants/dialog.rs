@@ -102,6 +102,18 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "D16",
+        wrong: "the PBX takes a transfer and says nothing of it",
+        scene: Scene::Transfer,
+        plant: |stage| forge(stage, PBX, "NOTIFY ", |_| Vec::new()),
+    },
+    Mutant {
+        rule: "D17",
+        wrong: "the PBX puts somebody in the place of another one and leaves that one there",
+        scene: Scene::Replaced,
+        plant: |stage| forge(stage, PBX, "BYE ", |_| Vec::new()),
+    },
+    Mutant {
         rule: "D14",
         wrong: "nobody hangs up",
         scene: Scene::Call,

@@ -107,6 +107,10 @@ pub(crate) enum Scene {
     Queued,
     /// An application loses its connection while alice is called, and comes back.
     Resumed,
+    /// bob transfers alice to carol, who answers.
+    Transfer,
+    /// carol takes bob's place in his talk with alice.
+    Replaced,
 }
 
 impl Scene {
@@ -133,6 +137,8 @@ impl Scene {
         Scene::Supervised,
         Scene::Queued,
         Scene::Resumed,
+        Scene::Transfer,
+        Scene::Replaced,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -271,6 +277,22 @@ impl Scene {
                 orders.0.catch_up();
                 stage.pass(SECOND).await;
             }
+            Scene::Transfer => {
+                let carol = third(stage, transport).await;
+                carol.habits(|habits| habits.answering = Answering::After(SECOND));
+                talk(stage, &alice, &bob).await;
+                bob.transfer("carol");
+                stage.pass(3 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::Replaced => {
+                let carol = third(stage, transport).await;
+                talk(stage, &alice, &bob).await;
+                let place = bob.place_in_call().unwrap_or_default();
+                carol.call_in_place_of("bob", &place);
+                stage.pass(3 * SECOND).await;
+                alice.hang_up();
+            }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);
                 call(stage, &alice, &bob).await;
@@ -316,6 +338,13 @@ impl Orders {
         let id = self.0.ask(text).expect("a command");
         stage.until(SECOND, |_| self.0.reply(&id).is_some()).await;
     }
+}
+
+async fn third(stage: &mut Stage, transport: Transport) -> Phone {
+    let carol = stage.phone_over("carol", transport).await;
+    carol.register();
+    stage.until(40 * SECOND, |_| carol.is_registered()).await;
+    carol
 }
 
 async fn call(stage: &mut Stage, alice: &Phone, bob: &Phone) {

@@ -30,9 +30,10 @@ impl Call {
 
     /// A file was read, or cannot be.
     pub(super) fn on_sound(&mut self, file: &Path, sound: &Result<Arc<Clip>, String>, context: &mut Context) {
-        match self.controlled() {
-            Some(_) => self.on_sound_in_hand(file, sound, context),
-            None => self.on_announcement(sound, context),
+        match &self.stage {
+            Stage::Controlled(_) => self.on_sound_in_hand(file, sound, context),
+            Stage::Served(Application::Voicemail(_)) => self.on_sound_for_visit(file, sound, context),
+            _ => self.on_announcement(sound, context),
         }
     }
 
@@ -69,6 +70,7 @@ impl Call {
             self.on_key_in_hand(context);
             return self.collect_key(key, context);
         }
+        self.on_visit_key(key, context);
         let until_key = match &self.stage {
             Stage::Served(Application::Announcement { until_key, .. }) => *until_key,
             Stage::Announcing(announcement) => announcement.until_key,
@@ -85,6 +87,7 @@ impl Call {
     pub(super) fn on_played(&mut self, interrupted: bool, context: &mut Context) {
         match &self.stage {
             Stage::Controlled(_) => self.on_played_in_hand(interrupted, context),
+            Stage::Served(Application::Voicemail(_)) => self.on_visit_played(context),
             Stage::Served(application) => {
                 let why = format!("the {} has ended", application.name());
                 self.end(EndedBy::Pbx, &why, None, context);

@@ -3,6 +3,7 @@
 use super::Context;
 use super::call::{Call, Stage, Timer};
 use super::leg::Carries;
+use super::voicemail::Visit;
 use crate::audio::Clip;
 use crate::config;
 use crate::media::{Command, Source};
@@ -37,6 +38,8 @@ pub(super) enum Application {
     },
     /// Many who hear each other.
     Conference(config::Conference),
+    /// A message is left, or listened to.
+    Voicemail(Visit),
     /// What the caller says comes back.
     Echo,
 }
@@ -48,6 +51,7 @@ impl Application {
             Application::Tone { .. } => "tone",
             Application::Announcement { .. } => "announcement",
             Application::Conference(_) => "conference",
+            Application::Voicemail(_) => "voicemail",
             Application::Echo => "echo",
         }
     }
@@ -55,7 +59,10 @@ impl Application {
     /// What its media are for.
     pub(super) fn carries(&self) -> Carries {
         match self {
-            Application::Tone { .. } | Application::Announcement { .. } => Carries::Tone,
+            // Whoever leaves a message or listens to one may be silent for long.
+            Application::Tone { .. } | Application::Announcement { .. } | Application::Voicemail(_) => {
+                Carries::Tone
+            }
             Application::Conference(_) => Carries::Talk,
             Application::Echo => Carries::Echo,
         }
@@ -64,9 +71,10 @@ impl Application {
     fn answer_delay(&self) -> Duration {
         match self {
             Application::Tone { answer_delay, .. } => *answer_delay,
-            Application::Announcement { .. } | Application::Conference(_) | Application::Echo => {
-                Duration::ZERO
-            }
+            Application::Announcement { .. }
+            | Application::Conference(_)
+            | Application::Voicemail(_)
+            | Application::Echo => Duration::ZERO,
         }
     }
 }
@@ -134,6 +142,7 @@ impl Call {
                 let conference = conference.clone();
                 self.enter_conference(&conference, context);
             }
+            Application::Voicemail(_) => self.start_visit(context),
             Application::Echo => context.media(Command::Echo(stream)),
         }
     }

@@ -47,6 +47,10 @@ pub(super) enum Timer {
     Collect,
     /// A recording is as long as it may be.
     Recording,
+    /// Its telephone has had time to leave by itself.
+    Leave,
+    /// A message is as long as it may be, or no key comes.
+    Visit,
     /// The call has lasted as long as any may.
     Limit,
     /// What would be left behind if the PBX were killed is written down anew.
@@ -85,7 +89,7 @@ pub(crate) struct Call {
     farewell: Option<What>,
     timers: BTreeMap<Timer, Instant>,
     /// Extensions that this call keeps busy.
-    occupied: Vec<String>,
+    pub(super) occupied: Vec<String>,
     /// Legs that are over but whose figures belong into the record or whose ports are not yet closed.
     pub(super) leaving: Vec<Leg>,
 }
@@ -131,6 +135,8 @@ pub(super) enum Stage {
     Dialling(Dial),
     /// An application has answered.
     Served(Application),
+    /// The caller's port is being opened; then it takes the place of this session.
+    Replacing(SessionId),
     /// Applications of this context have been told, and none has answered yet.
     Waiting(String),
     /// It does what it is told.
@@ -154,7 +160,7 @@ impl Call {
         facts: Facts,
         caller: Leg,
         invitation: Invitation,
-        decision: Decision,
+        stage: Stage,
         media_room: RoomId,
     ) -> Call {
         Call {
@@ -166,7 +172,7 @@ impl Call {
             caller,
             invitation,
             answer: None,
-            stage: Stage::Preparing(decision),
+            stage,
             reoffer: None,
             media_room,
             recording: None,
@@ -203,7 +209,9 @@ impl Call {
                 self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
             }
             Stage::Preparing(Decision::NotFound) => self.proceed(Decision::NotFound, context),
-            Stage::Preparing(_) if !self.caller.open(context, 0) => self.refuse_for_lack_of_ports(context),
+            Stage::Preparing(_) | Stage::Replacing(_) if !self.caller.open(context, 0) => {
+                self.refuse_for_lack_of_ports(context);
+            }
             _ => {}
         }
     }
@@ -241,7 +249,10 @@ impl Call {
             }
             Event::Request { id, request, .. } => self.on_request(session, id, &request, context),
             Event::Response { id, response, .. } => self.on_response(id, response, context),
-            Event::Incoming { .. } => {}
+            Event::Incoming { .. }
+            | Event::Renewal { .. }
+            | Event::SubscriptionExpired { .. }
+            | Event::SubscriptionEnded { .. } => {}
         }
     }
 
@@ -274,9 +285,11 @@ impl Call {
                 let by = if as_event { "rfc4733" } else { "inband" };
                 context.tell(&self.facts.call_id, What::Dtmf { digit, by });
                 self.collect_key(digit, context);
+                self.on_visit_key(digit, context);
             }
             media::Event::Finished(_)
             | media::Event::Recorded { .. }
+            | media::Event::FellSilent(_)
             | media::Event::RecordingEnded { .. }
             | media::Event::Interrupted { .. }
             | media::Event::FirstPacket(_)
@@ -294,6 +307,8 @@ impl Call {
             Timer::Wait | Timer::Look | Timer::Announce => self.on_queue_timer(timer, context),
             Timer::Collect => self.finish_collecting(context),
             Timer::Recording => self.on_recording_long_enough(context),
+            Timer::Leave => self.on_leave(context),
+            Timer::Visit => self.on_visit_timeout(context),
             Timer::Limit => self.end(EndedBy::Pbx, "the call has lasted as long as any may", None, context),
             Timer::Journal => self.write_journal(context),
             Timer::Closing => self.give_up_ports(context),
@@ -368,6 +383,9 @@ impl Call {
         if self.facts.ringing.is_none() {
             self.facts.ringing = Some(context.now);
             context.tell(&self.facts.call_id, What::CallRinging);
+            if matches!(self.origin, Origin::Application(_)) {
+                context.wish(Wish::Rings(self.room));
+            }
         }
     }
 
@@ -382,6 +400,16 @@ impl Call {
         if let Some(at) = self.timers.remove(&timer) {
             context.cancel_timer(timer, at);
         }
+    }
+
+    /// Whether it has only been given time to leave by itself.
+    pub(super) fn is_about_to_leave(&self) -> bool {
+        self.timers.contains_key(&Timer::Leave)
+    }
+
+    /// Whether a change of its session is under way.
+    pub(super) fn is_changing(&self) -> bool {
+        self.reoffer.is_some() || !self.passages.is_empty() || !self.caller.negotiation.is_stable()
     }
 
     /// Which of the two who talk has this session.
@@ -406,21 +434,23 @@ impl Call {
 
     /// This extension is busy with this call.
     pub(super) fn occupy(&mut self, number: String, context: &mut Context) {
-        context.books.occupy(&number);
+        context.books.occupy(&number, self.room);
         self.occupied.push(number);
     }
 
     /// This extension is no longer busy with this call.
     pub(super) fn vacate(&mut self, number: &str, context: &mut Context) {
         if let Some(index) = self.occupied.iter().rposition(|occupied| occupied == number) {
-            context.books.vacate(&self.occupied.remove(index));
+            context.books.vacate(&self.occupied.remove(index), self.room);
         }
     }
 
     /// The extension of the callee is busy with the other half from now on.
-    pub(super) fn hand_over_occupied(&mut self, half: &mut Call) {
+    pub(super) fn hand_over_occupied(&mut self, half: &mut Call, context: &mut Context) {
         let number = half.caller.name.clone();
         if let Some(index) = self.occupied.iter().rposition(|occupied| *occupied == number) {
+            context.books.vacate(&number, self.room);
+            context.books.occupy(&number, half.room);
             half.occupied.push(self.occupied.remove(index));
         }
     }
@@ -447,18 +477,31 @@ impl Call {
         if !self.caller.has_stream(stream) {
             return self.on_branch_opened(stream, context);
         }
-        if let Stage::Preparing(decision) = &self.stage {
-            let decision = decision.clone();
-            self.proceed(decision, context);
+        match &self.stage {
+            Stage::Preparing(decision) => {
+                let decision = decision.clone();
+                self.proceed(decision, context);
+            }
+            Stage::Replacing(session) => context.wish(Wish::TakePlace(self.room, *session)),
+            _ => {}
         }
     }
 
     /// The caller's port is open: now for what was decided.
     pub(super) fn proceed(&mut self, decision: Decision, context: &mut Context) {
+        let is_ordered = matches!(self.origin, Origin::Application(_));
+        if is_ordered && decision.is_application() {
+            let decision = self.to_its_mailbox(decision);
+            return context.wish(Wish::LedElsewhere(self.room, decision));
+        }
         match decision {
             Decision::Tone { frequency, duration, answer_delay } => {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
+            Decision::Voicemail { mailbox } => match self.visit(mailbox, context) {
+                Ok(visit) => self.alert(Application::Voicemail(visit), context),
+                Err(status) => self.refuse_with(status, context),
+            },
             Decision::Echo => self.alert(Application::Echo, context),
             Decision::Queue { queue } => self.answer_into_queue(&queue, context),
             Decision::Application { context: name } => self.wait_for_application(&name, context),
@@ -495,7 +538,7 @@ impl Call {
             return;
         }
         match &self.stage {
-            Stage::Preparing(_) => self.refuse_for_lack_of_ports(context),
+            Stage::Preparing(_) | Stage::Replacing(_) => self.refuse_for_lack_of_ports(context),
             _ => self.on_branch_failed(stream, StatusCode::SERVICE_UNAVAILABLE, context),
         }
     }
@@ -550,6 +593,7 @@ impl Call {
             .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
         self.passages.close(context);
         self.quit_conference(context);
+        self.leave_mailbox(context);
         self.leave_hand(context);
         self.caller.hang_up(reason.clone(), context);
         self.caller.close_port(context);
@@ -564,6 +608,7 @@ impl Call {
             | Stage::Alerting(_)
             | Stage::Announcing(_)
             | Stage::Served(_)
+            | Stage::Replacing(_)
             | Stage::Waiting(_)
             | Stage::Controlled(_)
             | Stage::Over => {}
@@ -575,7 +620,8 @@ impl Call {
         if is_ordered && self.facts.answered.is_none() && end.by != EndedBy::Pbx {
             context.tell(&self.facts.call_id, What::CallUnanswered { status: end.status });
         }
-        context.wish(Wish::Changed(self.room));
+        let seen = if self.facts.answered.is_some() { 200 } else { end.status };
+        context.wish(Wish::Over(self.room, seen));
         let (by, status, reason) = (end.by, end.status, end.reason.clone());
         let is_recorded = self.recording.is_some() || self.ordered_recording.is_some();
         self.stop_recording(context);
@@ -583,7 +629,7 @@ impl Call {
         self.facts.end = Some(end);
         self.count_end(context);
         for number in std::mem::take(&mut self.occupied) {
-            context.books.vacate(&number);
+            context.books.vacate(&number, self.room);
         }
         self.farewell = Some(What::CallEnded { by, status, reason });
         if !is_recorded {

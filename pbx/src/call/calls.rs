@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::asking::facts_of;
-use super::call::{Call, Invitation, Timer};
+use super::call::{Call, Invitation, Stage, Timer};
 use super::facts::Facts;
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
@@ -60,6 +60,12 @@ impl Calls {
 
     /// A new call begins.
     pub(crate) fn begin(&mut self, incoming: Incoming, context: &mut Context) {
+        let stage = Stage::Preparing(incoming.routed.decision.clone());
+        self.begin_with(incoming, stage, context);
+    }
+
+    /// A new call begins, with what it is to do when its port is open.
+    pub(super) fn begin_with(&mut self, incoming: Incoming, stage: Stage, context: &mut Context) {
         let room = self.new_room();
         context.room = room;
         context.own_session(incoming.session);
@@ -69,12 +75,12 @@ impl Calls {
             Some(offer) => negotiation.receive_offer(offer).map(drop),
             None => Ok(()),
         };
-        let decision = match understood {
-            Ok(()) => match incoming.routed.decision {
-                Decision::Ask(ask) => Decision::Ask(Ask { facts: Some(facts_of(&incoming.invite)), ..ask }),
-                decision => decision,
-            },
-            Err(error) => Decision::Reject { status: error.status(), reason: None },
+        let stage = match (understood, stage) {
+            (Ok(()), Stage::Preparing(Decision::Ask(ask))) => {
+                Stage::Preparing(Decision::Ask(Ask { facts: Some(facts_of(&incoming.invite)), ..ask }))
+            }
+            (Ok(()), stage) => stage,
+            (Err(error), _) => Stage::Preparing(Decision::Reject { status: error.status(), reason: None }),
         };
         let facts = Facts {
             call_id: format!("c_{}", context.rng.token(12)),
@@ -95,8 +101,11 @@ impl Calls {
             has_offer: incoming.offer.is_some(),
             caller: incoming.caller,
         };
-        let media_room = context.media_room_of(&decision, room);
-        self.add(Call::new(room, facts, caller, invitation, decision, media_room));
+        let media_room = match &stage {
+            Stage::Preparing(decision) => context.media_room_of(decision, room),
+            _ => room,
+        };
+        self.add(Call::new(room, facts, caller, invitation, stage, media_room));
         self.within(room, context, |call, context| call.begin(context));
     }
 
@@ -121,7 +130,14 @@ impl Calls {
 
     /// News of a media engine.
     pub(crate) fn on_media(&mut self, event: media::Event, context: &mut Context) {
+        if let media::Event::FellSilent(recording) = event {
+            if let Some(room) = context.room_of_recording(recording) {
+                self.within(room, context, |call, context| call.on_silence(context));
+            }
+            return;
+        }
         if let media::Event::RecordingEnded { recording, length } = event {
+            context.file_message(recording, length);
             if let Some(room) = context.on_recording_ended(recording, length) {
                 self.within(room, context, |call, context| call.on_recorded(context));
             }
@@ -233,7 +249,9 @@ impl Calls {
         let call = self.calls.get_mut(&room)?;
         context.room = room;
         context.media_room = call.media_room;
+        context.stir(&call.occupied);
         let done = act(call, context);
+        context.stir(&call.occupied);
         if call.is_over()
             && let Some(call) = self.calls.remove(&room)
         {

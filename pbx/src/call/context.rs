@@ -5,6 +5,7 @@ use super::call::Timer;
 use super::command::{Answer, Ticket};
 use super::conference::Conferences;
 use super::controlled::Wish;
+use super::mailboxes::Mailboxes;
 use super::mixes::Mixes;
 use super::recording::Recordings;
 use super::sounds::Sounds;
@@ -43,6 +44,10 @@ pub(crate) struct Context {
     pub(super) conferences: Conferences,
     pub(super) mixes: Mixes,
     pub(super) recordings: Recordings,
+    pub(super) mailboxes: Mailboxes,
+    /// Extensions whose dialogs somebody watches, and those of them in which something may have changed.
+    pub(crate) watched: BTreeSet<String>,
+    pub(super) stirred: BTreeSet<String>,
     /// What calls have to say to others.
     pub(super) wishes: VecDeque<Wish>,
     /// Answers to commands.
@@ -59,24 +64,31 @@ pub(super) struct Books {
     pub(super) requests: BTreeMap<RequestId, RoomId>,
     pub(super) queries: BTreeMap<u64, RoomId>,
     pub(super) timers: BTreeSet<(Instant, RoomId, Timer)>,
-    /// Calls per extension.
-    busy: BTreeMap<String, usize>,
+    /// Calls per extension; one may be there twice.
+    busy: BTreeMap<String, Vec<RoomId>>,
     last_stream: u64,
     last_query: u64,
 }
 
 impl Books {
-    pub(super) fn occupy(&mut self, number: &str) {
-        *self.busy.entry(number.to_owned()).or_default() += 1;
+    pub(super) fn occupy(&mut self, number: &str, room: RoomId) {
+        self.busy.entry(number.to_owned()).or_default().push(room);
     }
 
-    pub(super) fn vacate(&mut self, number: &str) {
+    pub(super) fn vacate(&mut self, number: &str, room: RoomId) {
         if let Some(calls) = self.busy.get_mut(number) {
-            *calls -= 1;
-            if *calls == 0 {
+            if let Some(at) = calls.iter().position(|call| *call == room) {
+                calls.swap_remove(at);
+            }
+            if calls.is_empty() {
                 self.busy.remove(number);
             }
         }
+    }
+
+    /// The calls that keep an extension busy.
+    pub(super) fn calls_of(&self, number: &str) -> &[RoomId] {
+        self.busy.get(number).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -109,6 +121,9 @@ impl Context {
             conferences: Conferences::default(),
             mixes: Mixes::default(),
             recordings: Recordings::default(),
+            mailboxes: Mailboxes::default(),
+            watched: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             wishes: VecDeque::new(),
             answers: VecDeque::new(),
             news: VecDeque::new(),
@@ -196,7 +211,20 @@ impl Context {
 
     /// How many calls an extension has, ringing ones among them.
     pub(super) fn busy_with(&self, number: &str) -> usize {
-        self.books.busy.get(number).copied().unwrap_or(0)
+        self.books.calls_of(number).len()
+    }
+
+    /// Something may have changed in the dialogs of these.
+    pub(super) fn stir(&mut self, numbers: &[String]) {
+        if !self.watched.is_empty() {
+            let watched = numbers.iter().filter(|number| self.watched.contains(*number));
+            self.stirred.extend(watched.cloned());
+        }
+    }
+
+    /// Those in whose dialogs something may have changed since it was asked last.
+    pub(crate) fn changed_dialogs(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.stirred)
     }
 
     /// Whether no call owns anything any more.

@@ -53,9 +53,25 @@ impl Calls {
             let message = format!("destination: {number:?} is an application, nobody can be rung there");
             return Err(Refusal::new(Code::InvalidParams, message));
         }
+        let on_behalf_of = Caller::Extension(order.caller_id.clone().unwrap_or_else(|| "anonymous".into()));
+        let order = Originate { call_id: Some(call_id.clone()), ..order };
+        self.originate_to(order, number, decision, on_behalf_of, context)?;
+        done_with([("call_id", call_id.into())])
+    }
+
+    /// Makes a call to where the dial plan leads.
+    pub(super) fn originate_to(
+        &mut self,
+        order: Originate,
+        number: String,
+        decision: Decision,
+        on_behalf_of: Caller,
+        context: &mut Context,
+    ) -> Result<RoomId, Refusal> {
         if self.len() >= context.config.limits.calls {
             return Err(Refusal::new(Code::RateLimited, "the PBX has as many calls as it may"));
         }
+        let call_id = self.new_name(order.call_id.as_deref(), context)?;
         let room = self.new_room();
         context.room = room;
         let caller = order.caller_id.clone().unwrap_or_else(|| "anonymous".into());
@@ -76,18 +92,18 @@ impl Calls {
             max_forwards: 70,
             headers: order.headers.clone(),
             has_offer: false,
-            caller: Caller::Extension(caller),
+            caller: on_behalf_of,
         };
         let negotiation = context.new_negotiation(Default::default());
         let nobody = Leg {
             port: Port::Closed,
             ..Leg::new("application".into(), None, nowhere(context), negotiation, Default::default())
         };
-        let mut call = Call::new(room, facts, nobody, invitation, decision, room);
+        let mut call = Call::new(room, facts, nobody, invitation, Stage::Preparing(decision), room);
         call.origin = Origin::Application(Box::new(order));
         self.add(call);
         self.with(room, context, |call, context| call.begin_to_originate(context));
-        done_with([("call_id", call_id.into())])
+        Ok(room)
     }
 
     /// A call is over because nobody looks after it.
@@ -143,10 +159,30 @@ impl Calls {
     /// one. `None`: the call is one already.
     pub(crate) fn split(&mut self, call_id: &str, context: &mut Context) -> Result<Option<String>, Refusal> {
         let room = self.room_of(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
+        self.part_talk(room, false, context)
+    }
+
+    /// Two who talk become two calls in hand, if they are not yet; applications hear that there is another one.
+    pub(super) fn take_apart(&mut self, room: RoomId, context: &mut Context) -> Result<(), Refusal> {
+        self.part_talk(room, true, context).map(drop)
+    }
+
+    fn part_talk(
+        &mut self,
+        room: RoomId,
+        is_told: bool,
+        context: &mut Context,
+    ) -> Result<Option<String>, Refusal> {
         let other = self.new_room();
         let name = format!("c_{}", context.rng.token(12));
         let half = self.with(room, context, |call, context| call.split(other, name.clone(), context));
         let Some(half) = half.transpose()?.flatten() else { return Ok(None) };
+        if is_told {
+            let (caller, dialled) = (half.facts.caller.clone(), half.facts.dialled.clone());
+            let (of_context, by) = (half.of_context.clone(), half.caller.name.clone());
+            context.tell(&name, What::CallCreated { caller, dialled, context: of_context });
+            context.tell(&name, What::CallAnswered { by });
+        }
         self.add(half);
         for room in [room, other] {
             self.with(room, context, |call, context| {
@@ -275,10 +311,18 @@ impl Calls {
                     self.with(room, context, |call, context| call.beep(context));
                 }
                 Wish::LeaveMix(mix, room) => self.leave_mix(mix, room, context),
+                Wish::Rings(room) => self.on_rings(room, context),
                 Wish::Changed(room) => {
-                    self.on_changed(room, context);
+                    self.on_changed(room, None, context);
                     self.on_queue_changed(room, context);
                 }
+                Wish::Over(room, status) => {
+                    self.on_changed(room, Some(status), context);
+                    self.on_queue_changed(room, context);
+                }
+                Wish::LedElsewhere(room, decision) => self.on_led_elsewhere(room, decision, context),
+                Wish::Refer(refer) => self.refer(&refer, context),
+                Wish::TakePlace(room, session) => self.take_place(room, session, context),
                 Wish::Waited(room) => self.on_waited(room, context),
                 Wish::Look(room) => self.look_for_agents(room, context),
                 Wish::Announce(room) => self.announce_position(room, context),
@@ -391,11 +435,10 @@ impl Call {
         context.counters.calls_total += 1;
         context.counters.calls_active += 1;
         let mut half =
-            Call::new(room, facts, callee, self.invitation.clone(), Decision::NotFound, self.media_room);
-        half.stage = in_hand(self.room);
+            Call::new(room, facts, callee, self.invitation.clone(), in_hand(self.room), self.media_room);
         half.is_callee = true;
         half.of_context.clone_from(&self.of_context);
-        self.hand_over_occupied(&mut half);
+        self.hand_over_occupied(&mut half, context);
         Ok(Some(half))
     }
 

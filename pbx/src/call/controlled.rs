@@ -13,12 +13,14 @@ use super::command::{Answer, Refusal, Ticket, done, done_with};
 use super::holding::Hold;
 use super::leg::Carries;
 use super::playing::{Playing, Waits};
+use super::referral::{Promise, Refer};
 use super::sending::Sent;
 use super::transfer::Referral;
 use crate::audio::Clip;
 use crate::boundary::What;
 use crate::cdr::EndedBy;
 use crate::config;
+use crate::dialog::SessionId;
 use crate::media::{Command, MixId, RoomId, Source, StreamId, Tap};
 use crate::route::Decision;
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ pub(super) struct Controlled {
     pub(super) collecting: Option<Collecting>,
     pub(super) sent: Sent,
     pub(super) referral: Option<Referral>,
+    /// Its telephone has asked for a transfer and waits to hear what becomes of it.
+    pub(super) promise: Option<Promise>,
     /// It waits in a queue.
     pub(super) waits: Option<Waits>,
     /// An application of the dial plan that takes the call over as soon as its file is read.
@@ -100,7 +104,7 @@ enum Manner {
 }
 
 /// What one call has to say to others when it has done its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Wish {
     /// What this one and those who hear it hear is to be settled anew.
     Tune(RoomId),
@@ -118,8 +122,18 @@ pub(super) enum Wish {
     Look(RoomId),
     /// It is told how long it may take.
     Announce(RoomId),
-    /// What was ordered was answered, or is over: who waits for it goes on.
+    /// What was ordered rings.
+    Rings(RoomId),
+    /// What was ordered was answered: who waits for it goes on.
     Changed(RoomId),
+    /// It is over, and how: 200 where it had been answered.
+    Over(RoomId, u16),
+    /// What was ordered leads to an application of the dial plan.
+    LedElsewhere(RoomId, Decision),
+    /// Its telephone has asked for a transfer.
+    Refer(Box<Refer>),
+    /// It takes the place of this session.
+    TakePlace(RoomId, SessionId),
 }
 
 /// Notes that are kept with a call, and how long they may be.
@@ -168,6 +182,7 @@ impl Call {
         Err(Refusal::state(match &mut self.stage {
             Stage::Controlled(controlled) => return Ok(controlled),
             Stage::Waiting(_)
+            | Stage::Replacing(_)
             | Stage::Preparing(_)
             | Stage::Alerting(_)
             | Stage::Announcing(_)
@@ -211,6 +226,10 @@ impl Call {
             Decision::Tone { frequency, duration, answer_delay } => {
                 Application::Tone { frequency, duration, answer_delay }
             }
+            Decision::Voicemail { mailbox } => match self.visit(mailbox, context) {
+                Ok(visit) => Application::Voicemail(visit),
+                Err(_) => return self.end(EndedBy::Pbx, "there is no such mailbox", None, context),
+            },
             Decision::Echo => Application::Echo,
             Decision::Conference(conference) => Application::Conference(conference),
             Decision::Announcement(announcement) => {
@@ -343,6 +362,7 @@ impl Call {
         self.stop_playing(context);
         self.stop_holding(context);
         self.stop_collecting(context);
+        self.break_promise(context);
         let room = self.room;
         let Some(controlled) = self.controlled() else { return };
         let doing = std::mem::take(&mut controlled.doing);

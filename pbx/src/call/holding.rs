@@ -222,6 +222,12 @@ impl Call {
         }
     }
 
+    /// Its telephone is asked to talk again that was put on hold by the one it talked to.
+    pub(super) fn offer_to_talk(&mut self, context: &mut Context) {
+        self.reoffer = Some(Reoffer::Hold);
+        self.offer_in_hand(Direction::SendRecv, context);
+    }
+
     /// Whether an offer is under way, ours or theirs.
     fn is_being_changed(&self) -> bool {
         self.reoffer.is_some() || !self.caller.negotiation.is_stable()

@@ -6,7 +6,8 @@ use crate::route::Caller;
 use crate::sip::{Method, Name, NameAddr, Request, Response, StatusCode, Uri, escape_user};
 
 /// The methods that this PBX understands.
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY";
 
 /// What OPTIONS is answered: what we understand (RFC 3261 section 11.2).
 pub(crate) fn options_reply() -> Reply {
@@ -16,7 +17,7 @@ pub(crate) fn options_reply() -> Reply {
         ("Accept".into(), "application/sdp".into()),
         ("Accept-Encoding".into(), "identity".into()),
         ("Accept-Language".into(), "en".into()),
-        ("Supported".into(), "100rel, timer".into()),
+        ("Supported".into(), "100rel, timer, replaces, norefersub".into()),
     ];
     reply
 }

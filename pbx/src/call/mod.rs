@@ -14,6 +14,7 @@
 //! | `application.rs`, `announcement.rs` | tone, echo, what is in a file |
 //! | `conference.rs` | many who hear each other |
 //! | `recording.rs` | what is recorded, and where |
+//! | `voicemail.rs`, `mailboxes.rs` | messages that are left and listened to |
 //! | `sounds.rs` | files that are read or played |
 //! | `codecs.rs` | what a leg is offered in view of the other one |
 //! | `reoffer.rs` | changes of a session in mid-call: hold, codec, address |
@@ -28,9 +29,10 @@
 //! | `away.rs` | its telephone puts the one it talks to on hold |
 //! | `collecting.rs`, `sending.rs` | keys that are gathered or pressed, requests by command |
 //! | `transfer.rs` | a call goes to somebody else, blindly or after a talk |
+//! | `referral.rs`, `replacing.rs` | a telephone asks for a transfer (REFER), or takes the place of another one (Replaces) |
 //! | `queue.rs` | callers who wait for agents |
 //! | `mixes.rs`, `supervision.rs` | who hears whom where more than two do |
-//! | `survey.rs` | calls as people see them who look |
+//! | `survey.rs`, `watched.rs` | calls as people see them who look; the dialogs of an extension for who watches it |
 
 mod announcement;
 mod application;
@@ -51,6 +53,7 @@ mod forward;
 mod holding;
 mod join;
 mod leg;
+mod mailboxes;
 mod mapping;
 mod mixes;
 mod passage;
@@ -58,14 +61,18 @@ mod playing;
 mod ports;
 mod queue;
 mod recording;
+mod referral;
 mod reoffer;
+mod replacing;
 mod ring;
 mod sending;
 mod sounds;
 mod supervision;
 mod survey;
 mod transfer;
+mod voicemail;
 mod waiting;
+mod watched;
 
 pub(crate) use calls::{Calls, Incoming};
 pub(crate) use command::{
@@ -74,3 +81,4 @@ pub(crate) use command::{
 pub(crate) use context::Context;
 pub(crate) use mapping::{from_user, not_allowed_reply, options_reply, passed_back, passed_on};
 pub(crate) use ports::Ports;
+pub(crate) use watched::{DialogNow, DialogState};

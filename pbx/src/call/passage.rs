@@ -87,6 +87,7 @@ impl Call {
                 self.tell_of_message(request, context);
                 context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
             }
+            (Method::Refer, _) => self.on_refer(session, id, request, context),
             (Method::Notify, _) if self.on_notify(request, context) => {
                 context.agent.reply(id, Reply::new(StatusCode::OK), context.now);
             }
@@ -105,6 +106,10 @@ impl Call {
         context: &mut Context,
     ) {
         context.books.requests.remove(&id);
+        let is_heard = response.as_ref().is_ok_and(|response| response.status().is_success());
+        if self.on_report_heard(id, is_heard, context) {
+            return;
+        }
         if self.on_response_to_sent(id, &response, context) {
             return;
         }

@@ -58,6 +58,11 @@ impl Call {
         None
     }
 
+    /// Lets it hear something that nobody else is told of.
+    pub(super) fn play_for_us(&mut self, play: Play, context: &mut Context) {
+        self.begin_to_play(play, None, false, context);
+    }
+
     /// Something is heard as soon as it is known what. Events tell only of what an application has asked for.
     fn begin_to_play(&mut self, play: Play, asked: Option<Ticket>, is_told: bool, context: &mut Context) {
         self.stop_playing(context);

@@ -49,6 +49,16 @@ impl Context {
         call_id: &str,
     ) -> Option<RecordingId> {
         let file = self.config.recording.directory.as_ref()?.join(format!("{name}.wav"));
+        Some(self.record_into(file, channels, call_id))
+    }
+
+    /// Records this into a file.
+    pub(super) fn record_into(
+        &mut self,
+        file: PathBuf,
+        channels: Vec<Vec<Tap>>,
+        call_id: &str,
+    ) -> RecordingId {
         self.recordings.last += 1;
         let recording = RecordingId(self.recordings.last);
         let (room, call_id) = (self.media_room, call_id.to_owned());
@@ -57,7 +67,20 @@ impl Context {
         self.out.push_back(Output::OpenRecording { recording, file: file.clone(), channels: count });
         self.media(Command::Record { recording, channels });
         self.recordings.made.insert(recording, Made { file, call_id, room, of: self.room });
-        Some(recording)
+        recording
+    }
+
+    /// This call goes on with it.
+    pub(super) fn adopt_recording(&mut self, recording: RecordingId, channels: Vec<Vec<Tap>>) {
+        if let Some(made) = self.recordings.made.get_mut(&recording) {
+            made.of = self.room;
+        }
+        self.media(Command::Tap { recording, channels });
+    }
+
+    /// The call that has begun it.
+    pub(super) fn room_of_recording(&self, recording: RecordingId) -> Option<RoomId> {
+        self.recordings.made.get(&recording).map(|made| made.of)
     }
 
     /// The media engine has handed over the last of it.
@@ -69,6 +92,7 @@ impl Context {
 
     /// The disk does not take it: the call goes on without.
     pub(crate) fn on_recording_failed(&mut self, recording: RecordingId, reason: String) {
+        self.lose_message(recording);
         if let Some(Made { file, call_id, room, .. }) = self.recordings.made.remove(&recording) {
             self.out.push_back(Output::Media { room, command: Command::StopRecording(recording) });
             self.tell(&call_id, What::RecordingFailed { recording: name_of(recording), file, reason });

@@ -14,6 +14,7 @@ impl Call {
             Stage::Dialling(_) => ("ringing", None),
             Stage::Served(_) => ("served", None),
             Stage::Talking(callee) => ("talking", Some(callee)),
+            Stage::Replacing(_) => ("replacing", None),
             Stage::Waiting(_) => ("waiting", None),
             Stage::Controlled(controlled) => (controlled.name(), None),
             Stage::Over => ("over", None),

@@ -12,9 +12,9 @@ use super::controlled::Doing;
 use crate::boundary::What;
 use crate::cdr::EndedBy;
 use crate::dialog::RequestId;
-use crate::media::RoomId;
-use crate::route::Decision;
-use crate::sip::{Method, Name, Request};
+use crate::media::{RoomId, Tap};
+use crate::route::{Caller, Decision};
+use crate::sip::{Method, Name, Request, StatusCode};
 use crate::time::Duration;
 use std::collections::BTreeMap;
 
@@ -29,6 +29,20 @@ struct Transfer {
     consultation: Consultation,
     /// It is completed as soon as the target answers.
     blind: bool,
+    /// The transferor's telephone has asked for it and is told how it comes along.
+    asked: bool,
+}
+
+/// What is done for a telephone that has asked for a transfer to a number.
+pub(super) struct Errand {
+    pub(super) transferee: RoomId,
+    pub(super) transferor: RoomId,
+    pub(super) number: String,
+    pub(super) decision: Decision,
+    /// On whose behalf it is called there.
+    pub(super) party: Caller,
+    /// The value of Referred-By (RFC 3892).
+    pub(super) by: String,
 }
 
 /// With whom is talked before.
@@ -37,6 +51,8 @@ enum Consultation {
     Call(RoomId, bool),
     /// An application of the dial plan: it answers at once, and nobody talks to it before.
     Application(Decision),
+    /// One to which who was rung has forwarded.
+    Elsewhere(Decision),
 }
 
 /// A REFER that is under way.
@@ -50,6 +66,22 @@ pub(super) struct Referral {
 impl Transfers {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a call takes part in one.
+    pub(super) fn concern(&self, room: RoomId) -> bool {
+        self.0.values().any(|transfer| {
+            let is_rung = matches!(transfer.consultation, Consultation::Call(rung, _) if rung == room);
+            transfer.transferee == room || transfer.transferor == Some(room) || is_rung
+        })
+    }
+
+    /// The call of the telephone that has asked for this one to be rung, if it is still there.
+    pub(super) fn asked_by(&self, rung: RoomId) -> Option<RoomId> {
+        let is_its = |transfer: &&Transfer| {
+            transfer.asked && matches!(transfer.consultation, Consultation::Call(room, _) if room == rung)
+        };
+        self.0.values().find(is_its)?.transferor
     }
 }
 
@@ -83,6 +115,79 @@ impl Calls {
             self.complete(&consultation, context);
         }
         done_with([("call_id", call_id.into()), ("transfer_call_id", consultation.into())])
+    }
+
+    /// The target is rung, or serves the transferee at once; the telephone that has asked for it is told.
+    pub(super) fn run_errand(&mut self, errand: Errand, context: &mut Context) {
+        let Errand { transferee, transferor, number, decision, party, by } = errand;
+        let Some(call) = self.call(transferee) else {
+            return self.reported(transferor, StatusCode::REQUEST_TERMINATED, context);
+        };
+        let (call_id, caller, of_context) =
+            (call.facts.call_id.clone(), call.number(), call.context().to_owned());
+        let name = format!("consult-{call_id}-{}", context.rng.token(4));
+        let with = match decision {
+            Decision::Extension { .. } | Decision::Trunk { .. } => {
+                let order = Originate {
+                    call_id: Some(name.clone()),
+                    destination: number.clone(),
+                    caller_id: Some(caller),
+                    patience: super::referral::PATIENCE,
+                    context: of_context,
+                    headers: vec![("Referred-By".to_owned(), by)],
+                    record: None,
+                    music: None,
+                };
+                match self.originate_to(order, number.clone(), decision, party, context) {
+                    Ok(room) => Consultation::Call(room, false),
+                    Err(_) => return self.reported(transferor, StatusCode::SERVICE_UNAVAILABLE, context),
+                }
+            }
+            // Who is asked where a call goes is told of its caller, and here there is none.
+            Decision::Ask(_) | Decision::Group(_) => {
+                return self.reported(transferor, StatusCode::NOT_FOUND, context);
+            }
+            application => {
+                let owner = self.call(transferor).map(|call| call.number()).unwrap_or_default();
+                Consultation::Application(context.to_mailbox_of(&owner, application))
+            }
+        };
+        context.tell(&call_id, What::TransferAccepted { target: number.clone() });
+        let is_application = matches!(with, Consultation::Application(_));
+        let transfer = Transfer {
+            transferee,
+            transferor: Some(transferor),
+            target: number,
+            consultation: with,
+            blind: true,
+            asked: true,
+        };
+        self.transfers.0.insert(name.clone(), transfer);
+        match is_application {
+            true => self.complete(&name, context),
+            false => {
+                self.with(transferee, context, |call, context| call.hear_ringing(context));
+                self.tune(transferee, context);
+            }
+        }
+    }
+
+    /// A call that was ordered leads to an application of the dial plan, as who was called forwards there: whoever waits to
+    /// be put through gets that application; nobody else can.
+    pub(super) fn on_led_elsewhere(&mut self, room: RoomId, decision: Decision, context: &mut Context) {
+        let is_its = |transfer: &Transfer| matches!(transfer.consultation, Consultation::Call(rung, _) if rung == room);
+        let found = self.transfers.0.iter_mut().find(|(_, transfer)| transfer.blind && is_its(transfer));
+        let name = found.map(|(name, transfer)| {
+            transfer.consultation = Consultation::Elsewhere(decision);
+            name.clone()
+        });
+        self.with(room, context, |call, context| {
+            let status = Some(StatusCode::TEMPORARILY_UNAVAILABLE);
+            call.end(EndedBy::Pbx, "it was forwarded to where nobody can be rung", status, context);
+        });
+        if let Some(name) = name {
+            self.complete(&name, context);
+        }
     }
 
     /// Transferee and target talk, and the transferor is hung up.
@@ -155,14 +260,23 @@ impl Calls {
                     self.room_of(&consultation).ok_or_else(|| Refusal::state("the target cannot be rung"))?;
                 Consultation::Call(room, false)
             }
-            Decision::NotFound | Decision::Reject { .. } => {
+            Decision::NotFound | Decision::Reject { .. } | Decision::Ask(_) | Decision::Group(_) => {
                 return Err(Refusal::new(Code::InvalidParams, format!("target: {target:?} leads nowhere")));
             }
-            application => Consultation::Application(application),
+            application => {
+                let owner = transferor.and_then(|room| self.call(room)).map(|call| call.number());
+                Consultation::Application(context.to_mailbox_of(&owner.unwrap_or_default(), application))
+            }
         };
         let is_application = matches!(with, Consultation::Application(_));
-        let transfer =
-            Transfer { transferee, transferor, target: target.to_owned(), consultation: with, blind };
+        let transfer = Transfer {
+            transferee,
+            transferor,
+            target: target.to_owned(),
+            consultation: with,
+            blind,
+            asked: false,
+        };
         self.transfers.0.insert(consultation.clone(), transfer);
         context.tell(call_id, What::TransferAccepted { target: target.to_owned() });
         if is_application && !blind {
@@ -171,8 +285,8 @@ impl Calls {
         Ok((transferee, consultation))
     }
 
-    /// A call was answered or is over: whoever waits for it goes on.
-    pub(super) fn on_changed(&mut self, room: RoomId, context: &mut Context) {
+    /// A call was answered or is over, how: whoever waits for it goes on.
+    pub(super) fn on_changed(&mut self, room: RoomId, ended: Option<u16>, context: &mut Context) {
         let is_up = self.call(room).is_some_and(|call| call.controlled().is_some());
         let names: Vec<String> = self.transfers.0.keys().cloned().collect();
         for name in names {
@@ -187,11 +301,9 @@ impl Calls {
                         None => {}
                     }
                 }
-                Consultation::Call(target, answered) if *target == room && !is_up => {
-                    let status = if *answered { 200 } else { 0 };
+                Consultation::Call(target, _) if *target == room && !is_up => {
                     if let Some(transfer) = self.transfers.0.remove(&name) {
-                        let status = self.call(room).and_then(|call| call.final_status()).unwrap_or(status);
-                        self.fail(transfer, status, "the target is gone", context);
+                        self.fail(transfer, ended.unwrap_or(0), "the target is gone", context);
                     }
                 }
                 _ if transfer.transferee == room && !is_up => {
@@ -208,12 +320,16 @@ impl Calls {
     fn complete(&mut self, consultation: &str, context: &mut Context) {
         let consultation_name = consultation.to_owned();
         let Some(transfer) = self.transfers.0.remove(consultation) else { return };
-        let Transfer { transferee, transferor, target, consultation, .. } = transfer;
+        let Transfer { transferee, transferor, target, consultation, asked, .. } = transfer;
         self.release(transferee, context);
+        self.with(transferee, context, |call, context| call.listen_again(context));
         match consultation {
             Consultation::Call(room, _) => {
                 if self.bridge(transferee, room, context).is_err() {
                     return;
+                }
+                if let Some(transferor) = transferor.filter(|_| asked) {
+                    self.hand_on_recording(transferor, transferee, room, context);
                 }
             }
             Consultation::Application(decision) => {
@@ -221,20 +337,46 @@ impl Calls {
                 self.with(transferee, context, |call, context| call.be_served(decision, context));
                 end_of(&consultation_name, "the call was transferred", context);
             }
+            Consultation::Elsewhere(decision) => {
+                self.part(transferee, None, context);
+                self.with(transferee, context, |call, context| call.be_served(decision, context));
+            }
         }
         if let Some(name) = self.live_name(transferee) {
             context.tell(&name, What::Transferred { target });
         }
-        if let Some(transferor) = transferor {
-            self.with(transferor, context, |call, context| {
-                call.end(EndedBy::Pbx, "the call was transferred", None, context);
-            });
+        match transferor {
+            Some(transferor) if asked => self.reported(transferor, StatusCode::OK, context),
+            Some(transferor) => {
+                self.with(transferor, context, |call, context| {
+                    call.end(EndedBy::Pbx, "the call was transferred", None, context);
+                });
+            }
+            None => {}
         }
+    }
+
+    /// What is recorded of a talk goes on with whoever comes in the place of the one who leaves it.
+    pub(super) fn hand_on_recording(
+        &mut self,
+        leaves: RoomId,
+        stays: RoomId,
+        comes: RoomId,
+        context: &mut Context,
+    ) {
+        let mut taken = [leaves, stays].into_iter().filter_map(|room| self.call(room)?.recording.take());
+        let Some(recording) = taken.next() else { return };
+        let mut stream = |room| self.call(room).and_then(|call| call.caller.stream());
+        let (Some(one), Some(other)) = (stream(stays), stream(comes)) else { return };
+        self.with(stays, context, |call, context| {
+            context.adopt_recording(recording, vec![vec![Tap::Leg(one)], vec![Tap::Leg(other)]]);
+            call.recording = Some(recording);
+        });
     }
 
     /// As it was before, if both are still there.
     fn fail(&mut self, transfer: Transfer, status: u16, reason: &str, context: &mut Context) {
-        let Transfer { transferee, transferor, target: _, consultation, .. } = transfer;
+        let Transfer { transferee, transferor, target: _, consultation, asked, .. } = transfer;
         if let Consultation::Call(room, _) = consultation {
             self.with(room, context, |call, context| {
                 if !call.has_ended() {
@@ -249,14 +391,51 @@ impl Calls {
             // Who is gone in between is told of by its own end.
             drop(self.bridge(transferee, transferor, context));
         }
+        if asked {
+            self.with(transferee, context, |call, context| {
+                call.stop_playing(context);
+                call.listen_again(context);
+            });
+        }
         self.tune(transferee, context);
         if let Some(name) = self.live_name(transferee) {
             context.tell(&name, What::TransferFailed { status, reason: reason.to_owned() });
+        }
+        if asked {
+            self.give_back(transferee, transferor, status, context);
+        }
+    }
+
+    /// The transferor hears why nothing came of it; where it is gone, the transferee hears that nothing did.
+    fn give_back(
+        &mut self,
+        transferee: RoomId,
+        transferor: Option<RoomId>,
+        status: u16,
+        context: &mut Context,
+    ) {
+        let status = StatusCode::new(status).filter(|status| status.code() >= 300);
+        match transferor {
+            Some(transferor) => {
+                self.reported(transferor, status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE), context);
+            }
+            None => {
+                let (frequency, duration) = super::referral::SORRY;
+                let sorry = Decision::Tone { frequency, duration, answer_delay: Duration::ZERO };
+                self.with(transferee, context, |call, context| {
+                    if call.controlled().is_some() {
+                        call.be_served(sorry, context);
+                    }
+                });
+            }
         }
     }
 
     /// Nobody is left to be transferred: a target that still rings is not to, one that talks to the transferor may go on.
     fn on_transferee_gone(&mut self, name: &str, transfer: &Transfer, context: &mut Context) {
+        if let Some(transferor) = transfer.transferor.filter(|_| transfer.asked) {
+            self.reported(transferor, StatusCode::REQUEST_TERMINATED, context);
+        }
         if let Consultation::Application(_) = transfer.consultation {
             end_of(name, "the transferee has hung up", context);
         }
@@ -365,11 +544,6 @@ impl Call {
             Origin::Application(order) => &order.context,
             Origin::Caller => &self.of_context,
         }
-    }
-
-    /// What the other side was told, or said, when it ended unanswered.
-    fn final_status(&self) -> Option<u16> {
-        self.facts.end.as_ref().filter(|_| self.facts.answered.is_none()).map(|end| end.status)
     }
 }
 

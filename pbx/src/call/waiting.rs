@@ -24,6 +24,11 @@ impl Call {
     /// The caller is answered.
     pub(super) fn answer_by_command(&mut self, context: &mut Context) -> Answer {
         self.is_waiting()?;
+        self.answer_in_hand("application", context)
+    }
+
+    /// The caller is answered, and the call does what it is told from then on.
+    pub(super) fn answer_in_hand(&mut self, by: &str, context: &mut Context) -> Answer {
         let session = self.caller.session.ok_or_else(|| Refusal::state("the caller is gone"))?;
         let local = self.caller.local_audio(context.own_codecs(), Direction::SendRecv, context.advertised());
         let description = match (&self.answer, self.invitation.has_offer) {
@@ -37,7 +42,7 @@ impl Call {
         self.cancel_timer(Timer::Patience, context);
         context.agent.accept(session, description, Vec::new(), context.now);
         self.come_in_hand(context);
-        self.was_answered("application".into(), context);
+        self.was_answered(by.to_owned(), context);
         done()
     }
 

@@ -89,6 +89,7 @@ impl Reader<'_> {
             max_calls: self.maybe_count(raw.max_calls, 1_000_000)?,
             srtp: self.srtp(raw.srtp)?,
             dtmf: self.dtmf(raw.dtmf)?,
+            transfers_out: raw.transfers_out.is_some_and(S::into_inner),
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const DOCUMENT: &str = include_str!("../../../docs/configuration.md");
 
 /// The sections with a file that has nothing wrong but one key too many in that section.
-const SECTIONS: [(&str, &str); 21] = [
+const SECTIONS: [(&str, &str); 23] = [
     ("[sip]", "[sip]\nnosuchkey = 1"),
     ("[tls]", "[tls]\nnosuchkey = 1"),
     ("[behavior]", "[behavior]\nnosuchkey = 1"),
@@ -22,6 +22,8 @@ const SECTIONS: [(&str, &str); 21] = [
     ("[cdr]", "[cdr]\nnosuchkey = 1"),
     ("[router]", "[router]\nnosuchkey = 1"),
     ("[calendar]", "[calendar]\nnosuchkey = 1"),
+    ("[voicemail]", "[voicemail]\nnosuchkey = 1"),
+    ("[[mailboxes]]", "[[mailboxes]]\nnosuchkey = 1"),
     ("[[extensions]]", "[[extensions]]\nnosuchkey = 1"),
     ("[[queues]]", "[[queues]]\nnosuchkey = 1"),
     ("[[trunks]]", "[[trunks]]\nnosuchkey = 1"),

@@ -12,6 +12,7 @@ mod routes;
 mod rwi;
 mod tls;
 mod values;
+mod voicemail;
 mod warnings;
 mod zone;
 
@@ -27,6 +28,7 @@ pub use router::Router;
 pub use rwi::{Dialect, Rwi, RwiContext, Scope, Token, Unanswered, Webhook};
 pub use tls::{Clients, Identity, Tls};
 pub use values::Pattern;
+pub use voicemail::{Mailbox, Voicemail};
 pub use zone::Zone;
 
 use crate::sdp::Srtp;
@@ -62,6 +64,8 @@ pub struct Config {
     pub router: Option<Router>,
     /// `[calendar]`
     pub calendar: Calendar,
+    /// `[voicemail]` and `[[mailboxes]]`
+    pub voicemail: Voicemail,
     /// `[[extensions]]`
     pub extensions: Vec<Extension>,
     /// `[[queues]]`
@@ -185,6 +189,8 @@ pub struct Limits {
     pub max_expires: Duration,
     /// A call ends after this at the latest.
     pub call_duration: Duration,
+    /// Subscriptions at a time, of all telephones together.
+    pub subscriptions: usize,
 }
 
 /// `[http]`
@@ -266,6 +272,8 @@ pub struct Trunk {
     pub srtp: Srtp,
     /// How keys travel to and from it.
     pub dtmf: Dtmf,
+    /// Whether who calls from it may transfer calls out over trunks, at our expense.
+    pub transfers_out: bool,
 }
 
 /// One address of a trunk.
@@ -363,6 +371,11 @@ pub enum App {
     Router {
         /// The number that is rung where it says nothing.
         fallback: Option<String>,
+    },
+    /// Messages: somebody leaves one in this mailbox, or, where none is named, its owner listens to his.
+    Voicemail {
+        /// Whose mailbox.
+        mailbox: Option<String>,
     },
     /// What the caller says comes back.
     Echo,

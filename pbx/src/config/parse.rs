@@ -47,11 +47,13 @@ impl Reader<'_> {
         let extensions = self.extensions(raw.extensions, &sip, records)?;
         let trunks = self.trunks(raw.trunks)?;
         let queues = self.queues(raw.queues, &extensions)?;
+        let voicemail = self.voicemail(raw.voicemail, raw.mailboxes, &extensions)?;
         let router = raw.router.map(|raw| self.router(raw)).transpose()?;
         let known = Known {
             extensions: &extensions,
             trunks: &trunks,
             queues: &queues,
+            voicemail: &voicemail,
             records,
             router: router.is_some(),
         };
@@ -69,6 +71,7 @@ impl Reader<'_> {
             rwi: self.rwi(raw.rwi)?,
             router,
             calendar: self.calendar(raw.calendar)?,
+            voicemail,
             sip,
             tls,
             extensions,
@@ -278,6 +281,7 @@ impl Reader<'_> {
             min_expires,
             max_expires,
             call_duration: self.seconds(raw.call_duration_seconds, 12 * HOUR as u64, 1..=30 * DAY)?,
+            subscriptions: self.count(raw.subscriptions, 10_000, 1_000_000)?,
         })
     }
 
@@ -370,7 +374,7 @@ impl Reader<'_> {
 
 /// The section that has such a key: one where the parser does not call it unknown.
 fn section_that_knows(key: &str) -> Option<&'static str> {
-    const SECTIONS: [&str; 19] = [
+    const SECTIONS: [&str; 21] = [
         "[sip]",
         "[tls]",
         "[behavior]",
@@ -386,6 +390,8 @@ fn section_that_knows(key: &str) -> Option<&'static str> {
         "[rwi.webhook]",
         "[router]",
         "[calendar]",
+        "[voicemail]",
+        "[[mailboxes]]",
         "[[extensions]]",
         "[[queues]]",
         "[[trunks]]",

@@ -21,6 +21,8 @@ pub(super) struct File {
     pub(super) rwi: Rwi,
     pub(super) router: Option<Router>,
     pub(super) calendar: Calendar,
+    pub(super) voicemail: Voicemail,
+    pub(super) mailboxes: Vec<Mailbox>,
     pub(super) extensions: Vec<Extension>,
     pub(super) queues: Vec<Queue>,
     pub(super) trunks: Vec<Trunk>,
@@ -123,6 +125,7 @@ pub(super) struct Limits {
     pub(super) min_expires_seconds: Option<S<i64>>,
     pub(super) max_expires_seconds: Option<S<i64>>,
     pub(super) call_duration_seconds: Option<S<i64>>,
+    pub(super) subscriptions: Option<S<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -141,6 +144,27 @@ pub(super) struct Cdr {
 #[serde(expecting = "a table", deny_unknown_fields, default)]
 pub(super) struct Recording {
     pub(super) directory: Option<S<String>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(expecting = "a table", deny_unknown_fields, default)]
+pub(super) struct Voicemail {
+    pub(super) directory: Option<S<String>>,
+    pub(super) greeting: Option<S<String>>,
+    pub(super) max_message_seconds: Option<S<i64>>,
+    pub(super) min_message_seconds: Option<S<f64>>,
+    pub(super) silence_seconds: Option<S<i64>>,
+    pub(super) max_messages: Option<S<i64>>,
+    pub(super) max_total_seconds: Option<S<i64>>,
+    pub(super) unsolicited_notify: Option<S<bool>>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "a table", deny_unknown_fields)]
+pub(super) struct Mailbox {
+    pub(super) extension: S<String>,
+    pub(super) pin: Option<S<String>>,
+    pub(super) greeting: Option<S<String>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -229,6 +253,7 @@ pub(super) struct Trunk {
     pub(super) max_calls: Option<S<i64>>,
     pub(super) srtp: Option<S<String>>,
     pub(super) dtmf: Option<S<String>>,
+    pub(super) transfers_out: Option<S<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +296,7 @@ pub(super) struct AppParams {
     pub(super) name: Option<S<String>>,
     pub(super) context: Option<S<String>>,
     pub(super) queue: Option<S<String>>,
+    pub(super) mailbox: Option<S<String>>,
     pub(super) heard_by: Option<S<Vec<S<String>>>>,
     pub(super) record: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,

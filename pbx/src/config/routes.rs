@@ -2,10 +2,10 @@
 
 use super::raw::{self, S};
 use super::reader::{Reader, Result};
-use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk};
+use super::{Announcement, App, Conference, Extension, Pattern, Queue, Route, Trunk, Voicemail};
 use std::ops::Range;
 
-const APPS: [&str; 10] = [
+const APPS: [&str; 11] = [
     "extension",
     "trunk",
     "tone",
@@ -13,6 +13,7 @@ const APPS: [&str; 10] = [
     "announcement",
     "conference",
     "queue",
+    "voicemail",
     "application",
     "router",
     "reject",
@@ -23,6 +24,7 @@ pub(super) struct Known<'a> {
     pub(super) extensions: &'a [Extension],
     pub(super) trunks: &'a [Trunk],
     pub(super) queues: &'a [Queue],
+    pub(super) voicemail: &'a Voicemail,
     /// Whether there is a place for recordings.
     pub(super) records: bool,
     /// Whether there is a web service to ask.
@@ -86,6 +88,7 @@ impl Reader<'_> {
             "announcement" => self.to_announcement(span, params),
             "conference" => self.to_conference(span, params, known),
             "queue" => self.to_queue(span, params, known),
+            "voicemail" => self.to_voicemail(app, params, known),
             "application" => Ok(App::Application {
                 context: match params.context {
                     Some(name) => self.user(&name)?,
@@ -145,6 +148,21 @@ impl Reader<'_> {
         }
     }
 
+    fn to_voicemail(&self, app: &S<String>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
+        if known.voicemail.directory.is_none() {
+            let error = self.wrong(app.span(), "there is no place for messages");
+            return Err(error.hint("`[voicemail]` with `directory = \"DIRECTORY\"` says where they are kept"));
+        }
+        let owners = || known.voicemail.mailboxes.iter().map(|mailbox| mailbox.extension.as_str());
+        match params.mailbox {
+            Some(wanted) if owners().all(|owner| owner != wanted.as_ref()) => {
+                let message = format!("there is no mailbox `{}`", wanted.as_ref());
+                Err(self.wrong(wanted.span(), message).did_you_mean(wanted.as_ref(), owners()))
+            }
+            wanted => Ok(App::Voicemail { mailbox: wanted.map(S::into_inner) }),
+        }
+    }
+
     fn to_conference(&self, span: Range<usize>, params: raw::AppParams, known: &Known<'_>) -> Result<App> {
         let Some(name) = params.name else {
             return Err(self.wrong(span, "expected `app_params = { name = \"NAME\" }`"));
@@ -189,6 +207,7 @@ impl Reader<'_> {
             ("announcement", "then", params.then.as_ref().map(S::span)),
             ("announcement", "until_key", params.until_key.as_ref().map(S::span)),
             ("queue", "queue", params.queue.as_ref().map(S::span)),
+            ("voicemail", "mailbox", params.mailbox.as_ref().map(S::span)),
             ("application", "context", params.context.as_ref().map(S::span)),
             ("conference", "name", params.name.as_ref().map(S::span)),
             ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),

@@ -41,6 +41,9 @@ impl UserAgent {
 
     fn on_request(&mut self, server: ServerId, request: Request, path: Path, now: Instant) {
         let has_tag = request.to_header().is_ok_and(|to| to.tag().is_some());
+        if let Some(subscription) = self.subscriptions.of(&request) {
+            return self.on_request_of_subscriber(subscription, server, request, path, now);
+        }
         match self.session_of(&request) {
             Some(session) => {
                 self.within(session, |session, shared| {
@@ -134,6 +137,7 @@ impl UserAgent {
                     self.shared.emit(Event::Response { id, session: None, response: outcome });
                 }
             }
+            Owner::Subscription(id) => self.on_notified(id, &outcome, now),
             Owner::Nobody => {}
         }
     }
@@ -158,7 +162,7 @@ impl UserAgent {
         true
     }
 
-    fn refuse(&mut self, server: ServerId, request: &Request, status: StatusCode, now: Instant) {
+    pub(super) fn refuse(&mut self, server: ServerId, request: &Request, status: StatusCode, now: Instant) {
         let tag = self.shared.rng.token(12);
         let mut response = compose::response(request, status, &tag, &self.shared.settings.user_agent);
         if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -4,10 +4,11 @@ use super::{Body, ExtraHeaders, Reply};
 use crate::sip::{Headers, Name, Request, Response, StatusCode};
 
 /// The methods we invite others to use. Others are passed on all the same, to be answered by whoever is above.
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE";
+pub(super) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, REFER, SUBSCRIBE, NOTIFY";
 
 /// The extensions we know.
-pub(super) const SUPPORTED: [&str; 2] = ["100rel", "timer"];
+pub(super) const SUPPORTED: [&str; 4] = ["100rel", "timer", "replaces", "norefersub"];
 
 /// The only description we look at.
 pub(super) const SDP: &str = "application/sdp";

@@ -4,7 +4,7 @@
 //! from a target to a [`Path`] stands in `target.rs`.
 
 use super::target;
-use crate::sip::{ConnectionId, Method, Name, NameAddr, Path, Request, Response, Uri};
+use crate::sip::{ConnectionId, Method, Name, NameAddr, Path, Replaces, Request, Response, Uri};
 use std::net::IpAddr;
 
 /// What an INVITE of ours fixes for every dialog that may come of it.
@@ -112,6 +112,17 @@ impl Dialog {
     pub(super) fn matches(&self, request: &Request) -> bool {
         let tag = request.from().ok().and_then(|from| from.tag()).unwrap_or_default();
         self.remote_tag == tag && self.call_id == request.call_id()
+    }
+
+    /// Whether Replaces means this dialog; our own tag led here already (RFC 3891 section 3).
+    pub(super) fn is_named_by(&self, replaces: &Replaces<'_>) -> bool {
+        let knows_no_tags = self.remote_tag.is_empty() && replaces.from_tag == "0";
+        self.call_id == replaces.call_id && (self.remote_tag == replaces.from_tag || knows_no_tags)
+    }
+
+    /// Call-ID and the tag of the other side.
+    pub(super) fn names(&self) -> (&str, &str) {
+        (&self.call_id, &self.remote_tag)
     }
 
     /// The tag of the other side; empty for one that knows no tags (RFC 2543).

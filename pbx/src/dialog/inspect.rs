@@ -1,7 +1,7 @@
 //! Whether a request can be taken at all (RFC 3261 section 8.2), before anybody asks what it means.
 
 use super::compose::{self, ALLOW, SDP, SUPPORTED};
-use crate::sip::{Headers, Method, Name, Request, Response, StatusCode, Uri};
+use crate::sip::{Headers, Method, Name, Replaces, Request, Response, StatusCode, Uri};
 
 /// Why a request is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub(super) fn outside(request: &Request) -> Result<(), Refusal> {
     if !scheme.is_sip() && !scheme.scheme.eq_ignore_ascii_case("tel") {
         return Err(Refusal::Scheme);
     }
+    replaces(request)?;
     if *request.method() != Method::Invite {
         return Ok(());
     }
@@ -95,6 +96,18 @@ pub(super) fn within(request: &Request) -> Result<(), Refusal> {
     match request.method() {
         Method::Invite | Method::Update | Method::Prack => body(request),
         _ => Ok(()),
+    }
+}
+
+/// Replaces stands once, in an INVITE, and can be read (RFC 3891 section 3).
+fn replaces(request: &Request) -> Result<(), Refusal> {
+    let mut lines = request.headers().all(Name::Replaces);
+    match (lines.next(), lines.next(), request.method()) {
+        (None, ..) => Ok(()),
+        (Some(line), None, Method::Invite) if Replaces::parse(line).is_ok() => Ok(()),
+        (Some(_), None, Method::Invite) => Err(Refusal::Malformed("Replaces cannot be read")),
+        (Some(_), Some(_), _) => Err(Refusal::Malformed("there is one Replaces")),
+        (Some(_), None, _) => Err(Refusal::Malformed("Replaces is for INVITE")),
     }
 }
 
@@ -170,6 +183,17 @@ mod tests {
     fn no_hop_is_left() {
         assert_eq!(outside(&invite(&[(Name::MaxForwards, "0")])), Err(Refusal::Hops));
         assert_eq!(outside(&invite(&[(Name::MaxForwards, "1")])), Ok(()));
+    }
+
+    #[test]
+    fn replaces_stands_once_and_in_an_invite() {
+        let line = (Name::Replaces, "a;to-tag=b;from-tag=c");
+        assert_eq!(outside(&invite(&[line])), Ok(()));
+        assert!(matches!(outside(&invite(&[line, line])), Err(Refusal::Malformed(_))));
+        assert!(matches!(outside(&invite(&[(Name::Replaces, "a")])), Err(Refusal::Malformed(_))));
+        let mut options = Request::new(Method::Options, "sip:100@10.0.0.1");
+        options.headers_mut().push(line.0, line.1);
+        assert!(matches!(outside(&options), Err(Refusal::Malformed(_))));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! session (`session.rs`), which is in one of four stages (`stage.rs`): we ring (`uas.rs`), we call (`uac.rs`), it is
 //! answered (`established.rs`), it ends (`leaving.rs`). What the stages have in common is the other end of a dialog
 //! (`peer.rs`): the dialog itself (`dialog.rs`, `target.rs`), the offer/answer gate (`offer.rs`), the session timer
-//! (`session_timer.rs`).
+//! (`session_timer.rs`). Beside sessions there are subscriptions of others at us (`subscription.rs`).
 
 mod acks;
 mod arrivals;
@@ -31,6 +31,7 @@ mod session;
 mod session_timer;
 mod shared;
 mod stage;
+mod subscription;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,10 @@ pub struct SessionId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
+/// A subscription of somebody at us (RFC 6665). Never used twice in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub u64);
+
 /// What the user agent is told once.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -67,6 +72,19 @@ pub struct Settings {
     pub external_address: Option<std::net::IpAddr>,
     /// Transactions and sessions at a time; over it requests are answered 503 without state.
     pub max_transactions: usize,
+}
+
+/// How a dialog stands that somebody has named (RFC 3891 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It rings, and we have called.
+    EarlyByUs,
+    /// It rings, and we were called.
+    EarlyByThem,
+    /// It is answered.
+    Confirmed,
+    /// It has ended.
+    Over,
 }
 
 /// A body with its type.
@@ -276,6 +294,25 @@ pub enum Event {
         session: Option<SessionId>,
         /// The response.
         response: Result<Response, StatusCode>,
+    },
+    /// A subscriber wants to know for longer, or, with `Expires: 0`, no more: [`UserAgent::renew_subscription`] or a reply.
+    Renewal {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// To answer it.
+        id: RequestId,
+        /// The SUBSCRIBE.
+        request: Request,
+    },
+    /// Nobody has renewed it in time: [`UserAgent::end_subscription`].
+    SubscriptionExpired {
+        /// The subscription.
+        subscription: SubscriptionId,
+    },
+    /// The subscriber does not want to know, or is not there any more.
+    SubscriptionEnded {
+        /// The subscription, which is gone.
+        subscription: SubscriptionId,
     },
     /// The session is over and not by our doing.
     Ended {

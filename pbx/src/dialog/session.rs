@@ -10,8 +10,8 @@ use super::shared::{Asked, Credentials, Cx, Inbound, Outcome, Owner, Purpose, Sh
 use super::stage::Stage;
 use super::uac::Calling;
 use super::uas::Ringing;
-use super::{Body, Event, ExtraHeaders, Invite, Reply, RequestId, SessionId, challenge, compose};
-use crate::sip::{ConnectionId, Method, Name, Path, Request, Response, StatusCode};
+use super::{Body, Event, ExtraHeaders, Invite, Reply, RequestId, SessionId, Standing, challenge, compose};
+use crate::sip::{ConnectionId, Method, Name, Path, Replaces, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
 
@@ -60,6 +60,31 @@ impl Session {
     /// Whether nothing is left of it.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
+    }
+
+    /// How the dialog stands that Replaces means, if it is one of this session.
+    pub(super) fn standing(&self, replaces: &Replaces<'_>) -> Option<Standing> {
+        let is_it = |dialog: &Dialog| dialog.is_named_by(replaces);
+        let (is_it, standing) = match &self.stage {
+            Stage::Calling(calling) => (calling.dialogs().any(is_it), Standing::EarlyByUs),
+            Stage::Ringing(ringing) => (is_it(&ringing.peer.dialog), Standing::EarlyByThem),
+            Stage::Established(established) => (is_it(&established.peer.dialog), Standing::Confirmed),
+            Stage::Leaving(leaving) => (is_it(&leaving.peer.dialog), Standing::Over),
+            Stage::Cancelling(_) | Stage::Over => (false, Standing::Over),
+        };
+        is_it.then_some(standing)
+    }
+
+    /// Call-ID, our tag and theirs, of the dialog that is the session now.
+    pub(super) fn names(&self) -> Option<[&str; 3]> {
+        let dialog = match &self.stage {
+            Stage::Calling(calling) => calling.dialogs().last()?,
+            Stage::Ringing(ringing) => &ringing.peer.dialog,
+            Stage::Established(established) => &established.peer.dialog,
+            Stage::Leaving(_) | Stage::Cancelling(_) | Stage::Over => return None,
+        };
+        let (call_id, theirs) = dialog.names();
+        Some([call_id, &self.tag, theirs])
     }
 
     /// The earliest deadline.

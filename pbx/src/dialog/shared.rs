@@ -2,7 +2,7 @@
 
 use super::acks::Acks;
 use super::dialog::Dialog;
-use super::{Event, Output, RequestId, SessionId, Settings, compose};
+use super::{Event, Output, RequestId, SessionId, Settings, SubscriptionId, compose};
 use crate::rng::Rng;
 use crate::sip::{Method, Name, Path, Request, Response, StatusCode};
 use crate::time::{Duration, Instant};
@@ -55,6 +55,8 @@ pub(super) enum Owner {
     Session(SessionId, Purpose),
     /// Whoever sent a request outside any session.
     Outside(RequestId),
+    /// A subscription that was told something.
+    Subscription(SubscriptionId),
     /// Nobody: the BYE to a branch that was too late.
     Nobody,
 }

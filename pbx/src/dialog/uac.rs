@@ -99,6 +99,11 @@ impl Calling {
         self.branches.iter_mut().map(|branch| &mut branch.peer).find(|peer| peer.dialog.matches(request))
     }
 
+    /// The early dialogs, the last one heard of at the end.
+    pub(super) fn dialogs(&self) -> impl Iterator<Item = &Dialog> {
+        self.branches.iter().map(|branch| &branch.peer.dialog)
+    }
+
     /// The early dialog that requests of ours go to: that of the last branch heard of.
     pub(super) fn last_peer(&mut self) -> Option<&mut Peer> {
         self.branches.last_mut().map(|branch| &mut branch.peer)

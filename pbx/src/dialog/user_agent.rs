@@ -4,12 +4,13 @@
 use super::prack::Provisional;
 use super::session::Session;
 use super::shared::{Inbound, Owner, Shared};
+use super::subscription::Subscriptions;
 use super::{
-    Body, Event, ExtraHeaders, Invite, Outgoing, Output, Reply, RequestId, SessionId, Settings, compose,
-    target,
+    Body, Event, ExtraHeaders, Invite, Outgoing, Output, Reply, RequestId, SessionId, Settings, Standing,
+    compose, target,
 };
 use crate::rng::Rng;
-use crate::sip::{ConnectionId, Message, Method, Name, Path, Refusal, Request, StatusCode};
+use crate::sip::{ConnectionId, Message, Method, Name, Path, Refusal, Replaces, Request, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{self, ServerId, Transactions};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub struct UserAgent {
     /// Sessions by the stream their requests go over.
     by_connection: BTreeSet<(ConnectionId, SessionId)>,
     deadlines: BTreeSet<(Instant, SessionId)>,
+    pub(super) subscriptions: Subscriptions,
     ids: u64,
 }
 
@@ -54,6 +56,7 @@ impl UserAgent {
             by_invite: BTreeMap::new(),
             by_connection: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            subscriptions: Subscriptions::default(),
             ids: 0,
         }
     }
@@ -88,21 +91,25 @@ impl UserAgent {
         while let Some((_, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.within(id, |session, shared| session.handle_timeout(shared, now));
         }
+        self.expire_subscriptions(now);
         self.drain(now);
     }
 
     /// The earliest deadline.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let session = self.deadlines.first().map(|(at, _)| *at);
-        [session, self.shared.transactions.poll_timeout(), self.shared.acks.deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let rest = [self.shared.acks.deadline(), self.subscriptions.deadline()];
+        [session, self.shared.transactions.poll_timeout()].into_iter().chain(rest).flatten().min()
     }
 
     /// What is to be done next; ask until there is nothing.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.shared.output.pop_front()
+    }
+
+    /// Whether [`UserAgent::poll_output`] has something.
+    pub fn has_output(&self) -> bool {
+        !self.shared.output.is_empty()
     }
 
     /// Sends an INVITE.
@@ -232,7 +239,25 @@ impl UserAgent {
             && self.shared.asked.is_empty()
             && self.shared.inbound.is_empty()
             && self.shared.acks.is_empty()
+            && self.subscriptions.is_empty()
             && self.shared.transactions.is_idle()
+    }
+
+    /// The session with the dialog that Replaces means, and how that stands (RFC 3891 section 3).
+    pub fn named(&self, replaces: &Replaces<'_>) -> Option<(SessionId, Standing)> {
+        let find = |replaces: &Replaces<'_>| {
+            let session = *self.by_tag.get(replaces.to_tag)?;
+            let standing = self.sessions.get(&session)?.session.standing(replaces)?;
+            Some((session, standing))
+        };
+        // Who was told of a dialog of a telephone names it as the telephone would, for which we stand.
+        let other_way = Replaces { to_tag: replaces.from_tag, from_tag: replaces.to_tag, ..*replaces };
+        find(replaces).or_else(|| find(&other_way))
+    }
+
+    /// Call-ID, our tag and theirs, of the dialog that a session is now; none before there is one.
+    pub fn names(&self, session: SessionId) -> Option<[&str; 3]> {
+        self.sessions.get(&session)?.session.names()
     }
 
     /// Whether there is anything left of a session, if only that its INVITE or its BYE has not ended.
@@ -246,7 +271,7 @@ impl UserAgent {
     }
 
     /// Hands over what the transactions have to say, until they are silent.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         while let Some(output) = self.shared.transactions.poll_output() {
             match output {
                 transaction::Output::Transmit { path, bytes } => {

@@ -78,6 +78,7 @@ impl Engine {
             Command::Tap { recording, channels } => self.tap(recording, &channels),
             Command::PauseRecording(recording) => self.set_recording(recording, false),
             Command::ResumeRecording(recording) => self.set_recording(recording, true),
+            Command::WatchSilence { recording, length } => self.watch_silence(recording, length),
             Command::StopRecording(recording) => self.stop_recording(recording),
             Command::Echo(stream) => self.echo(stream),
             Command::Stop(stream) => self.stop(stream),

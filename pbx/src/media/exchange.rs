@@ -8,7 +8,7 @@ use super::recorder::{CHANNELS, Channels, Place, Recorder, Studio};
 use super::stream::{Activity, Stream};
 use super::{MixId, RecordingId, StreamId, Tap};
 use crate::audio::{FRAME, Gain};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 /// Turns that are made up for when the program was kept from working: ten seconds. Longer pauses are left out.
@@ -158,6 +158,13 @@ impl Engine {
     pub(super) fn set_recording(&mut self, id: RecordingId, runs: bool) {
         if let Some(recorder) = self.exchange.recorders.iter_mut().find(|recorder| recorder.id == id) {
             recorder.set(runs);
+        }
+    }
+
+    /// It is told when nothing was said in a recording for so long.
+    pub(super) fn watch_silence(&mut self, id: RecordingId, length: Duration) {
+        if let Some(recorder) = self.exchange.recorders.iter_mut().find(|recorder| recorder.id == id) {
+            recorder.watch_silence(length);
         }
     }
 

@@ -66,7 +66,9 @@ impl Homes {
                 });
                 self.together(engine, &legs.collect::<Vec<_>>())
             }
-            Command::PauseRecording(recording) | Command::ResumeRecording(recording) => {
+            Command::PauseRecording(recording)
+            | Command::ResumeRecording(recording)
+            | Command::WatchSilence { recording, .. } => {
                 self.alone(self.recordings.get(recording).copied().unwrap_or(usual))
             }
             Command::StopRecording(recording) => {

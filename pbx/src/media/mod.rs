@@ -260,6 +260,13 @@ pub enum Command {
     PauseRecording(RecordingId),
     /// It goes on.
     ResumeRecording(RecordingId),
+    /// As soon as nothing was said in it for so long, that is told by [`Event::FellSilent`], once.
+    WatchSilence {
+        /// The recording.
+        recording: RecordingId,
+        /// How long.
+        length: Duration,
+    },
     /// It ends; answered by [`Event::RecordingEnded`].
     StopRecording(RecordingId),
     /// What arrives goes back.
@@ -348,6 +355,8 @@ pub enum Event {
         /// Samples of 16 bits, the lower byte first, one of each channel after the other.
         samples: Vec<u8>,
     },
+    /// Nothing was said in a recording for as long as was asked for ([`Command::WatchSilence`]).
+    FellSilent(RecordingId),
     /// A recording has ended; nothing more comes of it.
     RecordingEnded {
         /// The recording.
@@ -377,7 +386,7 @@ impl Event {
             | Event::TimedOut(stream)
             | Event::Statistics(stream, _)
             | Event::Closed(stream, _) => Some(*stream),
-            Event::Recorded { .. } | Event::RecordingEnded { .. } => None,
+            Event::Recorded { .. } | Event::FellSilent(_) | Event::RecordingEnded { .. } => None,
         }
     }
 }

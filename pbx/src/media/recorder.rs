@@ -9,6 +9,7 @@ use super::outbox::Outbox;
 use super::stream::Stream;
 use super::{Event, RecordingId};
 use crate::audio::{FRAME, Gain, Narrowband, Sum};
+use crate::time::Duration;
 use smallvec::SmallVec;
 
 /// Frames that are handed over at a time: two seconds. So much is lost at most when the program is killed.
@@ -17,6 +18,8 @@ const PORTION: usize = 100;
 pub(super) const CHANNELS: usize = 8;
 /// Bytes of a sample.
 const WIDTH: usize = 2;
+/// The mean size of samples below which nobody says anything: some -45 dBm0.
+const QUIET: u64 = 120;
 
 /// Who is heard in each channel.
 pub(super) type Channels = SmallVec<[SmallVec<[Place; 2]>; 2]>;
@@ -31,6 +34,9 @@ pub(super) struct Recorder {
     changes: SmallVec<[(u64, bool); 4]>,
     turns: u64,
     frames: u64,
+    /// For how many frames nobody has said anything, and after how many that is told.
+    quiet: u32,
+    patience: Option<u32>,
     buffer: Vec<u8>,
 }
 
@@ -54,7 +60,8 @@ impl Recorder {
     pub(super) fn new(id: RecordingId, channels: Channels) -> Recorder {
         let buffer = Vec::with_capacity(PORTION * channels.len() * Narrowband::SILENT.0.len() * WIDTH);
         let changes = SmallVec::from_slice(&[(u64::from(LATE_BY), true)]);
-        Recorder { id, channels, runs: false, changes, turns: 0, frames: 0, buffer }
+        let (turns, frames, quiet, patience) = (0, 0, 0, None);
+        Recorder { id, channels, runs: false, changes, turns, frames, quiet, patience, buffer }
     }
 
     /// Others are heard in it from now on; a channel more or less than before there is not.
@@ -99,6 +106,12 @@ impl Recorder {
         self.changes.push((at, runs));
     }
 
+    /// It is told as soon as nobody has said anything for so long.
+    pub(super) fn watch_silence(&mut self, length: Duration) {
+        self.quiet = 0;
+        self.patience = u32::try_from(length.as_millis() / FRAME.as_millis()).ok();
+    }
+
     /// 20 ms, which were said [`LATE_BY`] frames ago.
     pub(super) fn turn(&mut self, studio: Studio<'_>, out: &mut Outbox) {
         self.take(studio, 0, out);
@@ -137,8 +150,23 @@ impl Recorder {
                 bytes[..WIDTH].copy_from_slice(&sample.to_le_bytes());
             }
         }
+        self.notice_silence(start, out);
         if self.buffer.len() >= self.buffer.capacity() {
             self.hand_over(out);
+        }
+    }
+
+    /// Looks at the frame that begins here.
+    fn notice_silence(&mut self, start: usize, out: &mut Outbox) {
+        let Some(patience) = self.patience else { return };
+        let samples = self.buffer[start..].chunks_exact(WIDTH);
+        let count = samples.len().max(1) as u64;
+        let sum: u64 =
+            samples.map(|bytes| u64::from(i16::from_le_bytes([bytes[0], bytes[1]]).unsigned_abs())).sum();
+        self.quiet = if sum / count < QUIET { self.quiet + 1 } else { 0 };
+        if self.quiet >= patience {
+            self.patience = None;
+            out.tell(Event::FellSilent(self.id));
         }
     }
 

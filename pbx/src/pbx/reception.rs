@@ -7,6 +7,7 @@ use crate::pbx::{Event, Output, What};
 use crate::route::{self, Access, Caller, Decision};
 use crate::sip::{Method, Name, Path, Request, Response, StatusCode};
 use crate::time::Instant;
+use crate::watch::Watchers;
 use std::collections::BTreeMap;
 
 /// Replies that may be held back at a time, and requests that may be passed on at a time.
@@ -64,6 +65,10 @@ impl Reception {
             return context.agent.reject(session, come_back_later(), context.now);
         }
         let (source, dialled) = (path.remote.ip(), route::dialled(invite.uri()));
+        if let Some(replaces) = invite.headers().get(Name::Replaces).map(str::to_owned) {
+            let visitor = Visitor { session, invite, path, offer };
+            return self.admit_in_place(visitor, dialled, &replaces, auth, calls, context);
+        }
         let mut caller = route::caller(&context.config, source);
         let mut routed = context.route(&dialled, &caller, source);
         match route::access(&routed, &caller) {
@@ -96,6 +101,37 @@ impl Reception {
         calls.begin(Incoming { session, invite, path, offer, caller, dialled, routed }, context);
     }
 
+    /// Lets an INVITE in that takes the place of somebody in a talk: whoever sends it shows a password, but for trunks.
+    fn admit_in_place(
+        &mut self,
+        visitor: Visitor,
+        dialled: String,
+        replaces: &str,
+        auth: &mut Authenticator,
+        calls: &mut Calls,
+        context: &mut Context,
+    ) {
+        let Visitor { session, invite, path, offer } = visitor;
+        let caller = match route::caller(&context.config, path.remote.ip()) {
+            Caller::Anonymous => match authenticate(auth, &invite, path, Role::Proxy, context) {
+                Admission::Granted(number) => Caller::Extension(number),
+                Admission::Refused { reply, at: None } => {
+                    return context.agent.reject(session, reply, context.now);
+                }
+                Admission::Refused { reply, at: Some(at) } => {
+                    return self.hold(at, Held::ToInvite(session, reply), context);
+                }
+                Admission::Ignored => {
+                    return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
+                }
+            },
+            known => known,
+        };
+        let routed = route::Routed { decision: Decision::NotFound, route: None, open: false };
+        let incoming = Incoming { session, invite, path, offer, caller, dialled, routed };
+        calls.begin_in_place(incoming, replaces, context);
+    }
+
     /// Answers a request that belongs to no session.
     pub(super) fn answer(
         &mut self,
@@ -103,6 +139,7 @@ impl Reception {
         request: &Request,
         path: Path,
         auth: &mut Authenticator,
+        watching: (&mut Watchers, &Calls),
         context: &mut Context,
     ) {
         match request.method() {
@@ -112,14 +149,17 @@ impl Reception {
                 context.agent.reply(id, reply, context.now);
             }
             Method::Message => self.pass_on(id, request, path, auth, context),
-            Method::Subscribe | Method::Publish => {
+            Method::Subscribe => self.subscribe(id, request, path, auth, watching, context),
+            Method::Publish => {
                 context.agent.reply(id, Reply::new(StatusCode::BAD_EVENT), context.now);
             }
             Method::Info | Method::Notify | Method::Update | Method::Prack | Method::Bye => {
                 let reply = Reply::new(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
                 context.agent.reply(id, reply, context.now);
             }
-            Method::Refer | Method::Invite | Method::Ack | Method::Cancel | Method::Other(_) => {
+            // Nobody is sent anywhere who is not in a call.
+            Method::Refer => context.agent.reply(id, Reply::new(StatusCode::DECLINE), context.now),
+            Method::Invite | Method::Ack | Method::Cancel | Method::Other(_) => {
                 context.agent.reply(id, call::not_allowed_reply(), context.now);
             }
         }
@@ -162,6 +202,24 @@ impl Reception {
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty() && self.passed_on.is_empty()
+    }
+
+    /// Who wants to know of something shows a password, as who calls does.
+    fn subscribe(
+        &mut self,
+        id: RequestId,
+        request: &Request,
+        path: Path,
+        auth: &mut Authenticator,
+        (watchers, calls): (&mut Watchers, &Calls),
+        context: &mut Context,
+    ) {
+        match authenticate(auth, request, path, Role::Server, context) {
+            Admission::Granted(number) => watchers.subscribe(id, &number, request, path, calls, context),
+            Admission::Refused { reply, at: None } => context.agent.reply(id, reply, context.now),
+            Admission::Refused { reply, at: Some(at) } => self.hold(at, Held::ToRequest(id, reply), context),
+            Admission::Ignored => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
+        }
     }
 
     fn register(

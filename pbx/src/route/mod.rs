@@ -91,6 +91,11 @@ pub enum Decision {
     Ask(Ask),
     /// Extensions ring, some at once.
     Group(Group),
+    /// Messages: one is left in this mailbox, or, where none is named, it turns out whose is meant.
+    Voicemail {
+        /// Whose mailbox.
+        mailbox: Option<String>,
+    },
     /// What the caller says comes back.
     Echo,
     /// No.
@@ -120,6 +125,27 @@ pub struct Group {
     pub rounds: Vec<Vec<String>>,
     /// How long each round rings.
     pub rings: Duration,
+}
+
+impl Decision {
+    /// Whether the PBX itself answers, and nobody is rung.
+    pub fn is_application(&self) -> bool {
+        match self {
+            Decision::Extension { .. }
+            | Decision::Trunk { .. }
+            | Decision::Reject { .. }
+            | Decision::Ask(_)
+            | Decision::Group(_)
+            | Decision::NotFound => false,
+            Decision::Tone { .. }
+            | Decision::Announcement(_)
+            | Decision::Conference(_)
+            | Decision::Application { .. }
+            | Decision::Queue { .. }
+            | Decision::Voicemail { .. }
+            | Decision::Echo => true,
+        }
+    }
 }
 
 /// One place of a trunk where a call may go.
@@ -209,6 +235,7 @@ impl Router {
             App::Application { context } => Decision::Application { context: context.clone() },
             App::Queue { queue } => Decision::Queue { queue: queue.clone() },
             App::Router { fallback } => Decision::Ask(Ask { fallback: fallback.clone(), facts: None }),
+            App::Voicemail { mailbox } => Decision::Voicemail { mailbox: mailbox.clone() },
             App::Echo => Decision::Echo,
             App::Reject { status, reason } => Decision::Reject {
                 status: StatusCode::new(*status).unwrap_or(StatusCode::FORBIDDEN),

@@ -595,7 +595,7 @@ impl Desk {
 
     /// A call that hears nobody any longer and that nobody holds is over: there is nobody who would do anything with it.
     fn look_after(&mut self, call_id: &str, calls: &mut Calls, context: &mut Context) {
-        if self.calls.get(call_id).is_some_and(|held| held.owner.is_none()) {
+        if self.calls.get(call_id).is_some_and(|held| held.owner.is_none()) && calls.is_left_alone(call_id) {
             calls.let_go(call_id, "the other side has hung up", context);
         }
     }

@@ -59,7 +59,7 @@ impl Told {
 }
 
 /// The names of all events, each with the facts it has and when it comes.
-pub(super) const STORIES: [(&str, &str, &str); 47] = [
+pub(super) const STORIES: [(&str, &str, &str); 48] = [
     ("call.incoming", "caller, dialled", "somebody has called a number of the context"),
     ("call.created", "caller, dialled", "a call was originated"),
     ("call.ringing", "", "the other side rings (180)"),
@@ -91,6 +91,7 @@ pub(super) const STORIES: [(&str, &str, &str); 47] = [
     ("record.resumed", "recording_id", "it goes on"),
     ("record.stopped", "recording_id, duration_secs, file", "it is complete"),
     ("record.failed", "recording_id, reason, file", "it ended too early; what is in the file is whole"),
+    ("voicemail.left", "mailbox, caller, file, duration_secs", "a message was left in a mailbox"),
     ("supervisor.listen.started", "supervisor_call_id, target_call_id", "a supervisor hears a talk"),
     ("supervisor.whisper.started", "supervisor_call_id, target_call_id", "it is heard by the target"),
     ("supervisor.barge.started", "supervisor_call_id, target_call_id", "it is heard by both"),
@@ -164,6 +165,15 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
         What::PlayFinished { track, interrupted } => {
             ("media.play.finished", json!({ "track_id": track, "interrupted": interrupted }))
         }
+        What::MessageLeft { mailbox, caller, file, length } => (
+            "voicemail.left",
+            json!({
+                "mailbox": mailbox,
+                "caller": caller,
+                "file": file,
+                "duration_secs": length.as_secs_f64(),
+            }),
+        ),
         What::NotPlayed { file, reason } => ("media.play.failed", json!({ "file": file, "reason": reason })),
         What::HoldStarted { by } => ("media.hold.started", json!({ "by": by })),
         What::HoldStopped { by } => ("media.hold.stopped", json!({ "by": by })),
@@ -324,6 +334,7 @@ mod tests {
             What::KeysMissing { keys: text() },
             What::PlayStarted { track: text() },
             What::PlayFinished { track: text(), interrupted: true },
+            What::MessageLeft { mailbox: text(), caller: text(), file: "x".into(), length: Duration::ZERO },
             What::NotPlayed { file: "x".into(), reason: text() },
             What::HoldStarted { by: "telephone" },
             What::HoldStopped { by: "telephone" },

@@ -14,7 +14,7 @@ use super::streams::{Arrival, Bounds, Ending, Streams};
 use super::tls::Tls;
 use super::web_client::{Question, WebClient};
 use super::webhook::Hook;
-use super::{log, media_loop, sounds};
+use super::{log, media_loop, messages, sounds};
 use crate::boundary::FromClient;
 use crate::cdr;
 use crate::config::{self, Config, Limits};
@@ -313,6 +313,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                 self.asking -= 1;
                 self.core.receive(Input::Routed { query, answer }, now);
             }
+            Arrival::MessagesListed(messages) => self.core.receive(Input::MessagesListed(messages), now),
             Arrival::Resolved { query, name, addresses } => {
                 self.streams.know_by_name(&addresses, &name);
                 self.resolving -= 1;
@@ -431,6 +432,9 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     self.on_recording(recording, opened, now);
                 }
                 Output::ReadSound { file } => self.read_sound(file),
+                Output::SaveFile { file, bytes } => self.recordings.save(file, bytes),
+                Output::RemoveFiles(files) => self.recordings.remove(files),
+                Output::ListMessages { directory } => self.list_messages(directory),
                 Output::Record(record) => self.keep(Arc::from(record)),
                 Output::Journal(record) => self.records.journal(record),
                 Output::Event(event) => log::event(&event),
@@ -528,6 +532,18 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         self.host.spawn(async move {
             let sound = sounds::read(&disk, &file).await;
             let _ = arrive.send(Arrival::SoundRead { file, sound }).await;
+        });
+    }
+
+    fn list_messages(&mut self, directory: PathBuf) {
+        let (disk, arrive) = (self.host.disk(), self.arrive.clone());
+        self.host.spawn(async move {
+            match messages::list(&disk, &directory).await {
+                Ok(found) => drop(arrive.send(Arrival::MessagesListed(found)).await),
+                Err(error) => {
+                    tracing::warn!(directory = %directory.display(), %error, "messages: there are none to be read");
+                }
+            }
         });
     }
 

@@ -274,6 +274,7 @@ impl Core for Scripted {
             | Input::SoundRead { .. }
             | Input::RecordingFailed { .. }
             | Input::Routed { .. }
+            | Input::MessagesListed(_)
             | Input::Rwi(_)
             | Input::Reconfigure(_) => {}
         }

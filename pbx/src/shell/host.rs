@@ -113,6 +113,12 @@ pub trait Disk: Clone + Send + Sync + 'static {
     /// Puts a file with these bytes in the place of the old one: after a crash there is the one or the other.
     fn replace(&self, path: &Path, bytes: Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
 
+    /// The names of the files in a directory, in the order of their bytes. `NotFound` where there is no such directory.
+    fn list(&self, directory: &Path) -> impl Future<Output = io::Result<Vec<String>>> + Send;
+
+    /// There is no such file any longer; `NotFound` where there was none.
+    fn remove(&self, path: &Path) -> impl Future<Output = io::Result<()>> + Send;
+
     /// Returns when what was appended outlasts a crash of the machine.
     fn sync(&self, path: &Path) -> impl Future<Output = io::Result<()>> + Send;
 }

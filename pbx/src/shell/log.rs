@@ -174,6 +174,9 @@ pub(super) fn event(event: &Event) {
         What::RecordingFailed { file, reason, .. } => {
             tracing::error!(call_id, file = %file.display(), reason, "a recording has ended too early");
         }
+        What::MessageLeft { mailbox, caller, length, .. } => {
+            tracing::info!(call_id, %mailbox, %caller, length_secs = length.as_secs_f64(), "message left");
+        }
         What::Dtmf { digit, by } => tracing::info!(call_id, %digit, by, "key pressed"),
         What::Registered { extension, contact } => tracing::info!(%extension, %contact, "registered"),
         What::Unregistered { extension, contact } => tracing::info!(%extension, %contact, "unregistered"),

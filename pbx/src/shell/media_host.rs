@@ -145,6 +145,7 @@ fn last_word_on(event: &Event) -> Option<StreamId> {
         | Event::Dtmf { .. }
         | Event::Finished(_)
         | Event::Recorded { .. }
+        | Event::FellSilent(_)
         | Event::RecordingEnded { .. }
         | Event::Interrupted { .. }
         | Event::TimedOut(_)

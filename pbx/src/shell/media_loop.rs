@@ -319,9 +319,9 @@ where
         let (streams, recordings) = (household.streams(), household.recordings());
         let (streams, recordings): (Vec<_>, Vec<_>) = (streams.collect(), recordings.collect());
         let is_theirs = |event: &Event| match event {
-            Event::Recorded { recording, .. } | Event::RecordingEnded { recording, .. } => {
-                recordings.contains(recording)
-            }
+            Event::Recorded { recording, .. }
+            | Event::FellSilent(recording)
+            | Event::RecordingEnded { recording, .. } => recordings.contains(recording),
             other => other.stream().is_some_and(|stream| streams.contains(&stream)),
         };
         let (untold, kept) = std::mem::take(&mut self.untold).into_iter().partition(is_theirs);
@@ -367,6 +367,7 @@ fn is_answer(event: &Event) -> bool {
         | Event::OpenFailed { .. }
         | Event::Finished(_)
         | Event::Recorded { .. }
+        | Event::FellSilent(_)
         | Event::RecordingEnded { .. }
         | Event::Interrupted { .. }
         | Event::Statistics(..)

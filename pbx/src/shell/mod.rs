@@ -12,6 +12,7 @@
 //! | `tls`, `validity` | certificates, handshakes |
 //! | [`media_loop`] | media on threads of its own |
 //! | [`media_host`] | media on the sockets of a host, in one thread |
+//! | `messages` | the messages that were left, as the disk has them |
 //! | `recordings` | what is recorded, into WAV files |
 //! | `sounds` | what calls play, from files |
 //! | `records`, `journal` | call records, crash-safe |
@@ -30,6 +31,7 @@ pub mod log;
 pub mod media_host;
 pub mod media_loop;
 mod media_socket;
+mod messages;
 mod metrics;
 pub mod notify;
 pub mod program;

@@ -307,6 +307,27 @@ impl Disk for RealDisk {
         .await
     }
 
+    async fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let directory = directory.to_owned();
+        self.perform(move || {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(directory)? {
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    names.extend(entry.file_name().into_string());
+                }
+            }
+            names.sort_unstable();
+            Ok(names)
+        })
+        .await
+    }
+
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        self.perform(move || std::fs::remove_file(path)).await
+    }
+
     async fn sync(&self, path: &Path) -> io::Result<()> {
         let path = path.to_owned();
         self.perform(move || std::fs::File::open(path)?.sync_data()).await
@@ -410,9 +431,12 @@ mod tests {
         assert_eq!(disk.length(&file).await.expect("it is there"), 4);
         disk.replace(&file, b"new\n".to_vec()).await.expect("replaced");
         assert_eq!(disk.read(&file, 0).await.expect("read"), b"new\n");
+        assert_eq!(disk.list(&directory).await.expect("it is there"), ["file"]);
         let left: Vec<_> = std::fs::read_dir(&directory).expect("ours").collect();
         assert_eq!(left.len(), 1, "nothing lies beside it: {left:?}");
 
+        disk.remove(&file).await.expect("it was there");
+        assert!(disk.list(&directory).await.expect("it is there").is_empty());
         std::fs::remove_dir_all(&directory).expect("ours");
     }
 

@@ -37,6 +37,8 @@ enum Entry {
     Open { recording: RecordingId, file: PathBuf, channels: u16 },
     Samples { recording: RecordingId, samples: Vec<u8> },
     Close(RecordingId),
+    Save { file: PathBuf, bytes: Vec<u8> },
+    Remove(Vec<PathBuf>),
 }
 
 impl Recordings {
@@ -81,6 +83,16 @@ impl Recordings {
         let _ = self.put(Entry::Close(recording));
     }
 
+    /// A file in the place of the old one, behind what was recorded before.
+    pub(super) fn save(&self, file: PathBuf, bytes: Vec<u8>) {
+        self.put_or_complain(Entry::Save { file, bytes });
+    }
+
+    /// These files go, behind what was recorded before.
+    pub(super) fn remove(&self, files: Vec<PathBuf>) {
+        self.put_or_complain(Entry::Remove(files));
+    }
+
     /// Waits until everything is on disk, or the disk has had its time.
     pub(super) async fn finish(mut self) {
         self.entries = None;
@@ -88,6 +100,12 @@ impl Recordings {
             && tokio::time::timeout(FINISH_LIMIT, done).await.is_err()
         {
             tracing::error!("recordings: the disk did not take the last ones in time");
+        }
+    }
+
+    fn put_or_complain(&self, entry: Entry) {
+        if let Err(reason) = self.put(entry) {
+            tracing::error!(reason, "messages: the disk does not take what is known of one");
         }
     }
 
@@ -120,6 +138,19 @@ async fn write_all<D: Disk, S>(disk: D, mut queued: mpsc::Receiver<Entry>, arriv
             },
             Entry::Close(recording) => {
                 open.remove(&recording);
+                continue;
+            }
+            Entry::Save { file, bytes } => {
+                if let Err(error) = disk.replace(&file, bytes).await {
+                    tracing::error!(file = %file.display(), %error, "messages: the disk refuses a file");
+                }
+                continue;
+            }
+            Entry::Remove(files) => {
+                for file in files {
+                    // What is not there need not be removed.
+                    let _ = disk.remove(&file).await;
+                }
                 continue;
             }
         };

@@ -142,6 +142,7 @@ impl Statistics {
             | media::Event::Dtmf { .. }
             | media::Event::Finished(_)
             | media::Event::Recorded { .. }
+            | media::Event::FellSilent(_)
             | media::Event::RecordingEnded { .. }
             | media::Event::Interrupted { .. }
             | media::Event::Statistics(..) => {}

@@ -8,6 +8,7 @@ use super::host::Host;
 use super::tls::Tls;
 use super::web_socket;
 use crate::audio::Clip;
+use crate::boundary::StoredMessage;
 use crate::buggify::buggify;
 use crate::media::RecordingId;
 use crate::sip::{ConnectionId, Frame, FrameError, Framer, PONG, Path, Transport};
@@ -55,6 +56,8 @@ pub(super) enum Arrival<S> {
     Routed { query: u64, answer: Result<String, String> },
     /// A sound that was asked for, or why there is none.
     SoundRead { file: PathBuf, sound: Result<Arc<Clip>, String> },
+    /// The messages that there are.
+    MessagesListed(Vec<StoredMessage>),
     /// The disk does not take a recording.
     RecordingFailed { recording: RecordingId, reason: String },
 }

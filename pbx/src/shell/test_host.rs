@@ -322,6 +322,16 @@ impl Disk for TestDisk {
         Ok(())
     }
 
+    async fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let files = lock(&self.0);
+        let within = files.files.keys().filter(|path| path.parent() == Some(directory));
+        Ok(within.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        lock(&self.0).files.remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     async fn sync(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -340,7 +340,10 @@ impl World {
             }
             Output::OpenRecording { file, .. } => self.recordings.push(file),
             Output::Record(record) => self.records.push(*record),
-            Output::Journal(_) => {}
+            Output::Journal(_)
+            | Output::SaveFile { .. }
+            | Output::RemoveFiles(_)
+            | Output::ListMessages { .. } => {}
             Output::Event(event) => self.events.push(event.what),
             // No web service is there.
             Output::Ask { .. } => {}
@@ -402,6 +405,7 @@ impl Phone {
                     }
                 }
             }
+            Event::Renewal { .. } | Event::SubscriptionExpired { .. } | Event::SubscriptionEnded { .. } => {}
             Event::Provisional { response, .. } => self.seen.push(response.status().to_string()),
             Event::Answered { response, description, .. } => {
                 self.seen.push(response.status().to_string());

@@ -23,7 +23,10 @@ mod talking;
 mod telephones;
 mod time;
 mod tones;
+mod transfer;
 mod trunk;
+mod voicemail;
+mod watching;
 
 /// The text of every file of sentences, for the dictionary.
 pub(crate) const SOURCES: &[&str] = &[
@@ -50,5 +53,8 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("telephones.rs"),
     include_str!("time.rs"),
     include_str!("tones.rs"),
+    include_str!("transfer.rs"),
     include_str!("trunk.rs"),
+    include_str!("voicemail.rs"),
+    include_str!("watching.rs"),
 ];

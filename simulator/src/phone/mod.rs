@@ -13,6 +13,7 @@
 //! | `registration.rs` | REGISTER, refreshed |
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
+//! | `news.rs` | what it is told of messages and of the calls of others |
 //! | `wire.rs` | sockets and time |
 //! | `state.rs` | what it says of itself, for people who look |
 
@@ -20,6 +21,7 @@ mod agent;
 mod hearing;
 mod line;
 mod misbehaviour;
+mod news;
 mod reactions;
 mod registration;
 mod seal;
@@ -34,6 +36,7 @@ mod wire;
 pub use hearing::Hearing;
 pub use line::Facts;
 pub use misbehaviour::{Misbehaviour, Ways};
+pub use news::{News, Watched};
 pub use sound::{NoSound, Sound};
 
 use crate::network::SimHost;
@@ -74,6 +77,8 @@ pub struct Habits {
     pub updates: bool,
     /// Whether it rings while its owner talks.
     pub takes_second_call: bool,
+    /// Whether it is to be told what becomes of a transfer that it has asked for (RFC 4488).
+    pub hears_of_transfers: bool,
     /// Whether it sends nothing while nothing is said.
     pub pauses: bool,
     /// Which extensions of SIP it knows.
@@ -164,6 +169,7 @@ impl Default for Habits {
             holding: Holding::SendOnly,
             updates: false,
             takes_second_call: true,
+            hears_of_transfers: true,
             pauses: false,
             abilities: Abilities::default(),
             ways: Ways::default(),
@@ -284,6 +290,44 @@ impl Phone {
     /// Sends the other side to a number.
     pub fn transfer(&self, number: &str) {
         self.shared.act(|telephone, now| telephone.transfer(number, now));
+    }
+
+    /// Calls a number, in the place that somebody has in a call: the value of Replaces (RFC 3891).
+    pub fn call_in_place_of(&self, number: &str, replaces: &str) {
+        self.shared.act(|telephone, now| telephone.call_in_place_of(number, replaces, now));
+    }
+
+    /// Its place in its call, as Replaces names it to the other side.
+    pub fn place_in_call(&self) -> Option<String> {
+        self.shared.look(|telephone, _| telephone.place_in_call())
+    }
+
+    /// How the last transfer that it has asked for came along.
+    pub fn transfers(&self) -> Vec<StatusCode> {
+        self.shared.look(|telephone, _| {
+            let mut lines = telephone.lines.iter().rev().map(|line| &line.facts.transfer);
+            lines.find(|told| !told.is_empty()).cloned().unwrap_or_default()
+        })
+    }
+
+    /// Wants to be told of something of a number for so many seconds; 0: only how it is now.
+    pub fn subscribe(&self, number: &str, event: &str, expires: u32) {
+        self.shared.act(|telephone, now| telephone.subscribe(number, event, expires, now));
+    }
+
+    /// Does not want to be told of anything any longer.
+    pub fn unsubscribe(&self) {
+        self.shared.act(Telephone::unsubscribe);
+    }
+
+    /// Has forgotten that it ever wanted to be told, as one that was switched off and on.
+    pub fn forgets_what_it_wanted(&self) {
+        self.shared.act(|telephone, _| telephone.agent.forget_subscriptions());
+    }
+
+    /// What it was told of messages and of the calls of others.
+    pub fn news(&self) -> News {
+        self.shared.look(|telephone, _| telephone.news.clone())
     }
 
     /// Connects the other sides of its two calls.

@@ -48,6 +48,8 @@ impl Telephone {
             Event::Text(text) => self.texts.push(String::from_utf8_lossy(&text).into_owned()),
             Event::Referred { session, to, replaces } => self.on_referred(session, &to, replaces, now),
             Event::Transferred { session, status } => self.on_transferred(session, status, now),
+            Event::SubscriptionAnswered { status } => self.news.answers.push(status),
+            Event::News { event, state, body } => self.news.hear(&event, state, body),
             Event::Told { session, status } => {
                 if let Some(line) = self.line(session) {
                     line.facts.answers.push(status);

@@ -3,6 +3,7 @@
 
 use super::agent::{Agent, Identity, Means, Output as AgentOutput, SessionId};
 use super::line::{Line, State};
+use super::news::News;
 use super::registration::{Account, Registration};
 use super::sound::Sound;
 use super::voice::Voice;
@@ -42,6 +43,7 @@ pub(super) struct Telephone {
     /// Text messages that came.
     pub(super) texts: Vec<String>,
     pub(super) keys_told: String,
+    pub(super) news: News,
     pub(super) agent: Agent,
     /// Which of the lines its owner talks on.
     pub(super) focus: usize,
@@ -64,6 +66,7 @@ impl Telephone {
             lines: Vec::new(),
             texts: Vec::new(),
             keys_told: String::new(),
+            news: News::default(),
             focus: 0,
             path,
             next_port: FIRST_PORT,
@@ -78,6 +81,7 @@ impl Telephone {
         self.has_misbehaved |= self.habits.answering == Answering::IsDead;
         self.agent.abilities = self.habits.abilities.clone();
         self.agent.ways = self.habits.ways.clone();
+        self.agent.hears_of_transfers = self.habits.hears_of_transfers;
         self.registration.ways = self.habits.ways.clone();
         for line in self.lines.iter_mut().filter(|line| !line.is_over()) {
             line.ways = self.habits.ways.clone();
@@ -103,6 +107,29 @@ impl Telephone {
     /// Calls a number of the PBX.
     pub(super) fn call(&mut self, number: &str, now: Instant) {
         self.place_call(number, None, now);
+        self.settle(now);
+    }
+
+    /// Calls a number, in the place that somebody has in a call.
+    pub(super) fn call_in_place_of(&mut self, number: &str, replaces: &str, now: Instant) {
+        self.place_call(number, Some(replaces), now);
+        self.settle(now);
+    }
+
+    /// Its place in its call, as Replaces names it to the other side.
+    pub(super) fn place_in_call(&self) -> Option<String> {
+        self.agent.place_in(self.shown()?.session)
+    }
+
+    /// Wants to be told of something of a number.
+    pub(super) fn subscribe(&mut self, number: &str, event: &str, expires: u32, now: Instant) {
+        self.agent.subscribe(number, event, expires, now);
+        self.settle(now);
+    }
+
+    /// Does not want to be told any longer.
+    pub(super) fn unsubscribe(&mut self, now: Instant) {
+        self.agent.unsubscribe(now);
         self.settle(now);
     }
 

@@ -83,7 +83,15 @@ fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
+    let parted = super::transfer::parted(evidence);
+    let is_parted = |bridge: &Bridge<'_>| {
+        let legs = bridge.legs.iter().map(|(_, leg)| leg);
+        [&bridge.caller.1].into_iter().chain(legs).any(|invite| parted.contains(&invite.call_id))
+    };
     for bridge in bridges(evidence).into_iter().filter(|bridge| !bridge.legs.is_empty()) {
+        if is_parted(&bridge) {
+            continue;
+        }
         let (transaction, invite) = bridge.caller;
         let is_answer = |response: &&Sip| response.answers("INVITE", |status| (200..300).contains(&status));
         let answered = evidence.log.at(&transaction.responses).find(is_answer);
@@ -92,8 +100,12 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
         let told = legs.flat_map(|leg| evidence.log.at(&leg.responses).chain(evidence.log.at(&leg.ghosts)));
         let mut answers =
             told.filter(|response| response.status.is_some_and(|status| (200..300).contains(&status)));
+        // Where nobody rings any longer the PBX may answer itself: with a mailbox, an announcement.
+        let answers_itself =
+            |answer: &Sip| bridge.legs.iter().all(|leg| is_at_rest(evidence, *leg, answer.at));
         if let Some(answer) = answered
             && !answers.any(|it| it.perhaps().any(|came| came <= answer.at))
+            && !answers_itself(answer)
         {
             findings.blame(answer.from, answer.at, "nobody had answered");
         }
@@ -165,7 +177,9 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
     let mut by_caller: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for caller in evidence.log.transactions_of("INVITE").filter(begins) {
         let (transaction, invite) = caller;
-        if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
+        if super::transfer::replaces(invite).is_some() {
+            // It comes to where somebody is already.
+        } else if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
             by_caller.entry(from(invite)).or_default().push(bridges.len());
             bridges.push(Bridge { caller, legs: Vec::new(), perhaps: Vec::new() });
         } else if evidence.is_pbx(invite.from) && !is_ordered(evidence, invite) {
@@ -222,6 +236,17 @@ fn gives_up(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), s
         Some((end, _)) if end <= due => true,
         Some(_) | None => is_cancelled,
     }
+}
+
+/// Whether a leg was refused, cancelled, or given up for want of any response, by then.
+fn is_at_rest(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), by: Instant) -> bool {
+    let is_refused =
+        first_final(evidence, transaction).is_some_and(|(at, answer)| at <= by && answer.status >= Some(300));
+    let cancel = transaction.cancelled_by.and_then(|at| evidence.log.transactions[at].requests.first());
+    let is_cancelled = cancel.is_some_and(|cancel| evidence.log.messages[*cancel].at <= by);
+    let mut heard = evidence.log.at(&transaction.responses).flat_map(Sip::perhaps);
+    let is_dead = !heard.any(|came| came <= by) && leg.at + SOON * 2 <= by;
+    is_refused || is_cancelled || is_dead
 }
 
 /// When the first final response came.
@@ -297,6 +322,8 @@ mod tests {
         let answered = |tale: Tale| tale.response(20, 1, 2, 200, "INVITE", "a", 1);
         assert!(breaks("D23", &answered(rung())));
         assert!(!breaks("D23", &answered(rung().response(9, 3, 1, 200, "INVITE", "c", 1))));
+        // It was refused, and the PBX answers itself.
+        assert!(!breaks("D23", &answered(rung().response(9, 3, 1, 486, "INVITE", "c", 1))));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | `extension.rs` | D: reliable responses, session timers, OPTIONS |
 //! | `registration.rs` | D: registrations and passwords |
 //! | `bridge.rs` | D: the sides of a call that the PBX has joined |
+//! | `transfer.rs` | D: transfers, and who takes another's place |
 //! | `description.rs`, `negotiation.rs` | S: offers and answers, each by itself and one after the other |
 //! | `permission.rs` | R, S: who may send what when |
 //! | `source.rs`, `media.rs` | R: numbers, sound and keys of each source |
@@ -59,6 +60,7 @@ mod source;
 #[cfg(test)]
 mod tale;
 mod transaction;
+mod transfer;
 mod transport;
 
 pub use run::Run;
@@ -103,6 +105,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         extension::RULES,
         registration::RULES,
         bridge::RULES,
+        transfer::RULES,
         description::RULES,
         negotiation::RULES,
         permission::RULES,

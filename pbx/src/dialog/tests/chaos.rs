@@ -93,6 +93,9 @@ impl Memory {
             Event::Provisional { .. }
             | Event::OfferAnswered { .. }
             | Event::OfferRefused { .. }
+            | Event::Renewal { .. }
+            | Event::SubscriptionExpired { .. }
+            | Event::SubscriptionEnded { .. }
             | Event::Response { .. } => {}
         }
     }
@@ -115,6 +118,7 @@ fn session_of(event: &Event) -> Option<SessionId> {
         | Event::OfferRefused { session, .. }
         | Event::Ended { session, .. } => Some(*session),
         Event::Request { session, .. } | Event::Response { session, .. } => *session,
+        Event::Renewal { .. } | Event::SubscriptionExpired { .. } | Event::SubscriptionEnded { .. } => None,
     }
 }
 

@@ -9,6 +9,7 @@ mod races;
 mod refresh;
 mod reliable;
 mod requests;
+mod subscriptions;
 
 use super::{Event, Invite, Output, SessionId, Settings, UserAgent};
 use crate::rng::Rng;

@@ -172,6 +172,24 @@ fn a_pause_leaves_no_gap_and_no_sound() {
 }
 
 #[test]
+fn it_is_told_when_nobody_has_said_anything_for_a_while() {
+    let mut world = World::new();
+    let (alice, _) = world.call();
+    world.record(vec![vec![Tap::Leg(alice)]]);
+    world.order(Command::WatchSilence { recording: TAPE, length: Duration::from_secs(2) });
+    world.talk(&[alice], 200);
+    let silent = |event: &Event| matches!(event, Event::FellSilent(TAPE));
+    assert!(world.told(silent).is_empty());
+    world.pass(1_800);
+    assert!(world.told(silent).is_empty());
+    world.pass(500);
+    assert_eq!(world.told(silent).len(), 1);
+    // Once is enough.
+    world.pass(5_000);
+    assert!(world.told(silent).is_empty());
+}
+
+#[test]
 fn a_conference_is_recorded_as_one() {
     let mut world = World::new();
     let members = world.conference(3, Gain::UNITY);

@@ -103,6 +103,15 @@ impl Call {
         }
     }
 
+    /// The dialog that it is now: while we wait for an answer, the last one that was heard of.
+    pub(super) fn latest_dialog(&self) -> Option<&Dialog> {
+        match &self.stage {
+            Stage::Calling { early, .. } => early.last().map(|early| &early.dialog),
+            Stage::Ringing { .. } | Stage::Up { .. } => Some(&self.dialog),
+            Stage::Leaving | Stage::Over => None,
+        }
+    }
+
     pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Over)
     }

@@ -114,7 +114,10 @@ impl Agent {
                 self.tell(Event::Text(request.body().to_vec()));
                 self.respond(server, StatusCode::OK, now);
             }
-            Method::Notify => self.respond(server, StatusCode::OK, now),
+            Method::Notify => {
+                self.tell_news(&request, "unsolicited".to_owned());
+                self.respond(server, StatusCode::OK, now);
+            }
             Method::Options => self.on_options(server, now),
             Method::Bye | Method::Prack | Method::Update | Method::Info | Method::Refer => {
                 self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now);

@@ -14,6 +14,7 @@
 //! | `timer.rs` | RFC 4028 |
 //! | `within.rs` | everything else within a dialog, and its end |
 //! | `transfer.rs` | REFER, its NOTIFY, Replaces |
+//! | `subscriber.rs` | SUBSCRIBE and the NOTIFYs that come of it (RFC 6665) |
 //! | `manners.rs` | what leaves a telephone that misbehaves |
 
 mod again;
@@ -26,6 +27,7 @@ mod manners;
 mod offers;
 mod reliable;
 mod server;
+mod subscriber;
 mod timer;
 mod transactions;
 mod transfer;
@@ -39,7 +41,7 @@ use super::misbehaviour::{Misbehaviour, Ways};
 use super::{Abilities, Prack, Timer};
 use call::{Accepted, Acknowledged, Call};
 use pbx::rng::Rng;
-use pbx::sip::{Message, Method, Name, Path, Request, Response, StatusCode};
+use pbx::sip::{Message, Method, Name, Path, Replaces, Request, Response, StatusCode};
 use pbx::time::{Duration, Instant};
 use std::collections::VecDeque;
 use transactions::{ClientId, ServerId};
@@ -106,6 +108,10 @@ pub(super) enum Event {
     Referred { session: SessionId, to: String, replaces: Option<String> },
     /// How a transfer of ours comes along.
     Transferred { session: SessionId, status: StatusCode },
+    /// The final answer to a SUBSCRIBE of ours.
+    SubscriptionAnswered { status: StatusCode },
+    /// What we wanted to know, or were told without asking: the event, Subscription-State, the body.
+    News { event: String, state: String, body: String },
     /// The final response to something else that we sent within a call.
     Told { session: SessionId, status: StatusCode },
     /// The caller gives up what rings here; [`Agent::reject`] with 487 is what is expected.
@@ -136,6 +142,7 @@ enum Purpose {
     Bye(SessionId),
     Cancel,
     Refer(SessionId),
+    Subscribe(u64),
     /// INFO, MESSAGE, OPTIONS, NOTIFY within a call.
     Within(SessionId),
     /// The same outside of any, and what nobody waits for.
@@ -157,8 +164,10 @@ pub(super) struct Agent {
     pub(super) identity: Identity,
     pub(super) abilities: Abilities,
     pub(super) ways: Ways,
+    pub(super) hears_of_transfers: bool,
     transactions: Transactions,
     calls: Vec<Call>,
+    wanted: Vec<subscriber::Wanted>,
     pending: Vec<Pending>,
     /// 2xx that we have acknowledged, as long as copies of them may come.
     acknowledged: Vec<Acknowledged>,
@@ -175,8 +184,10 @@ impl Agent {
             identity,
             abilities: Abilities::default(),
             ways: Ways::default(),
+            hears_of_transfers: true,
             transactions: Transactions::new(T1, rng.fork()),
             calls: Vec::new(),
+            wanted: Vec::new(),
             pending: Vec::new(),
             acknowledged: Vec::new(),
             accepted: Vec::new(),
@@ -204,13 +215,14 @@ impl Agent {
         self.repeat_reliable(now);
         self.give_up_cancelled(now);
         self.watch_sessions(now);
+        self.refresh_subscriptions(now);
         self.settle(now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let answers = self.accepted.iter().map(Accepted::poll_timeout);
         let calls = self.calls.iter().filter_map(Call::poll_timeout);
-        answers.chain(calls).chain(self.transactions.poll_timeout()).min()
+        answers.chain(calls).chain(self.transactions.poll_timeout()).chain(self.refresh_at()).min()
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
@@ -219,7 +231,10 @@ impl Agent {
 
     /// Whether no call, dialog or transaction is left.
     pub(super) fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.accepted.is_empty() && self.transactions.is_idle()
+        self.calls.is_empty()
+            && self.accepted.is_empty()
+            && self.wants_nothing()
+            && self.transactions.is_idle()
     }
 
     /// Asks or says something outside of any call.
@@ -291,6 +306,7 @@ impl Agent {
             }
             Purpose::Bye(session) if status.is_final() => self.end(session),
             Purpose::Refer(session) if status.is_final() => self.on_refer_response(session, status),
+            Purpose::Subscribe(id) => self.on_subscribe_response(id, response, now),
             Purpose::Within(session) if status.is_final() => {
                 self.tell(Event::Told { session, status });
                 self.is_still_there(session, status);
@@ -310,6 +326,7 @@ impl Agent {
         match self.pending.swap_remove(at).purpose {
             Purpose::Invite(session) => self.refused(session, status),
             Purpose::Bye(session) => self.end(session),
+            Purpose::Subscribe(id) => self.on_subscribe_failed(id),
             // A dialog in which nobody answers is none (RFC 3261 section 12.2.1.2).
             Purpose::Change { session, .. } | Purpose::Refer(session) | Purpose::Within(session) => {
                 self.is_lost(session, now);
@@ -361,6 +378,7 @@ impl Agent {
     fn next_number(&mut self, purpose: Purpose, request: &Request) -> Option<u32> {
         match purpose {
             Purpose::Outside => Some(request.cseq().ok()?.number + 1),
+            Purpose::Subscribe(id) => self.next_subscribe(id),
             // A CANCEL has no number of its own, and a PRACK that of a dialog that may not come to be.
             Purpose::Cancel | Purpose::Prack => None,
             Purpose::Invite(session)
@@ -402,6 +420,18 @@ impl Agent {
 
     fn tell(&mut self, event: Event) {
         self.out.push_back(Output::Event(event));
+    }
+
+    /// Our place in a call, as Replaces names it to the other side.
+    pub(super) fn place_in(&self, session: SessionId) -> Option<String> {
+        let dialog = self.calls.iter().find(|call| call.id == session)?.latest_dialog()?;
+        let replaces = Replaces {
+            call_id: &dialog.call_id,
+            to_tag: dialog.remote_tag.as_deref()?,
+            from_tag: &dialog.local_tag,
+            early_only: false,
+        };
+        Some(replaces.to_string())
     }
 
     fn call(&mut self, session: SessionId) -> Option<&mut Call> {

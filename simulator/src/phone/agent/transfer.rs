@@ -23,7 +23,7 @@ impl Agent {
 
     /// The same with the other side of another call of ours, whose place it takes (RFC 5589 section 7).
     pub(in crate::phone) fn transfer_to_call(&mut self, session: SessionId, other: SessionId, now: Instant) {
-        let Some(dialog) = self.call(other).map(|call| call.dialog.clone()) else { return };
+        let Some(dialog) = self.call(other).and_then(|call| call.latest_dialog().cloned()) else { return };
         let Some(remote_tag) = &dialog.remote_tag else { return };
         let replaces = Replaces {
             call_id: &dialog.call_id,
@@ -103,12 +103,16 @@ impl Agent {
     fn refer(&mut self, session: SessionId, refer_to: &str, now: Instant) {
         let own = format!("<sip:{}@{}>", self.identity.user, self.identity.domain);
         let contact = self.contact(self.identity.path);
+        let hears = self.hears_of_transfers;
         let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
         let mut request = call.dialog.request(Method::Refer);
         let path = call.dialog.path();
         let headers = request.headers_mut();
         headers.push(Name::ReferTo, refer_to);
         headers.push(Name::ReferredBy, own);
+        if !hears {
+            headers.push_named("Refer-Sub", "false");
+        }
         headers.push(Name::Contact, contact);
         self.send(request, path, Purpose::Refer(session), now);
         self.settle(now);

@@ -104,6 +104,9 @@ impl Agent {
 
     /// A request within a dialog.
     pub(super) fn on_request_within(&mut self, server: ServerId, request: &Request, now: Instant) {
+        if *request.method() == Method::Notify && self.on_news(server, request, now) {
+            return;
+        }
         let Some(call) = self.calls.iter_mut().find(|call| call.has(request)) else {
             return self.respond(server, StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST, now);
         };

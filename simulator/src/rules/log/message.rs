@@ -155,6 +155,11 @@ impl Sip {
         self.said.headers()
     }
 
+    /// The body.
+    pub(in crate::rules) fn body(&self) -> &[u8] {
+        self.said.body()
+    }
+
     /// The Request-URI; empty for a response.
     pub(in crate::rules) fn uri(&self) -> &str {
         match &self.said {
