@@ -5,6 +5,7 @@
 
 use crate::dictionary;
 use crate::suite::files;
+use crate::transcripts;
 use cucumber::gherkin::{Feature, GherkinEnv};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,13 +13,17 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// The documents that have such parts, from the root of the repository.
-pub const DOCUMENTS: [&str; 3] = ["docs/scenarios.md", "docs/features.md", "docs/rwi.md"];
+pub const DOCUMENTS: [&str; 4] =
+    ["docs/scenarios.md", "docs/features.md", "docs/rwi.md", "docs/rwi-transcripts.md"];
 
 /// Where the dictionary begins in its document; it goes on to the end.
 const DICTIONARY: &str = "<!-- sentences";
 
 /// Where the tables of RWI begin in their document; they go on to the end.
 const TABLES: &str = "<!-- tables";
+
+/// Where the transcripts begin in their document; they go on to the end.
+const TRANSCRIPTS: &str = "<!-- transcripts";
 
 /// Where sources may name a capability that they show.
 const SOURCES: [&str; 5] = ["benches", "pbx", "scenarios", "simulator", "tests"];
@@ -31,6 +36,7 @@ pub fn current(root: &Path, document: &str) -> Result<String, String> {
         "docs/scenarios.md" => Ok(with_dictionary(&old)),
         "docs/features.md" => with_proofs(&old, &proofs(root)?),
         "docs/rwi.md" => Ok(with_tables(&old)),
+        "docs/rwi-transcripts.md" => with_transcripts(root, &old),
         _ => Err(format!("{document} has no part that follows from the code")),
     }
 }
@@ -56,6 +62,13 @@ fn with_tables(old: &str) -> String {
     let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TABLES)).collect();
     let marker = old.lines().find(|line| line.starts_with(TABLES)).unwrap_or(TABLES);
     format!("{}\n{marker}\n\n{}", head.join("\n"), pbx::rwi::document())
+}
+
+/// The document with what was said in the stories behind its marker.
+fn with_transcripts(root: &Path, old: &str) -> Result<String, String> {
+    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TRANSCRIPTS)).collect();
+    let marker = old.lines().find(|line| line.starts_with(TRANSCRIPTS)).unwrap_or(TRANSCRIPTS);
+    Ok(format!("{}\n{marker}\n{}", head.join("\n"), transcripts::all(root)?))
 }
 
 /// What shows one capability.

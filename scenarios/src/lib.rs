@@ -34,5 +34,6 @@ pub mod stopwatch;
 pub mod suite;
 pub mod swarm;
 pub mod terminal;
+mod transcripts;
 pub mod weather;
 pub mod words;
