@@ -1,29 +1,63 @@
 //! Faults are data: what went wrong in a run, replayed with the dice off, is the same run (SIM-07).
 
-use scenarios::play::{Outcome, Settings, Terms, first_difference};
-use scenarios::suite::{Case, cases, hush};
+use scenarios::play::{Settings, Terms, first_difference};
+use scenarios::suite::{Case, cases, cores, hush};
 use simulator::faults::Plan;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const SETTINGS: Settings = Settings { seed: 7, until: None };
 
 #[test]
 fn every_run_comes_again_from_its_faults() {
-    let mut faulty = 0;
-    for case in all() {
-        let drawn = case.play(SETTINGS);
-        if drawn.faults.is_empty() {
-            continue;
+    let (cases, next) = (all(), AtomicUsize::new(0));
+    let (faulty, differing) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..cores().get() {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match comes_again(case) {
+                        Ok(is_faulty) => drop(faulty.fetch_add(usize::from(is_faulty), Ordering::Relaxed)),
+                        Err(why) => {
+                            differing.lock().expect("nobody panics").push(format!("{}: {why}", case.name))
+                        }
+                    }
+                }
+            });
         }
-        faulty += 1;
-        let text = drawn.faults.write();
-        let plan = Plan::parse(&text).unwrap_or_else(|error| panic!("{}: {error}\n{text}", case.name));
-        let replayed = case.play_under(SETTINGS, &plan);
-        assert_alike(&case, &drawn, &replayed);
-        assert!(replayed.strangers.is_empty(), "{}: {:?}", case.name, replayed.strangers);
-        assert_eq!(replayed.faults, drawn.faults, "{}", case.name);
-    }
+    });
+    let (faulty, differing) = (faulty.into_inner(), differing.into_inner().expect("nobody panics"));
+    eprintln!("{}", differing.join("\n"));
+    assert!(differing.is_empty());
     assert!(faulty > 10, "only in {faulty} scenarios does anything go wrong");
+}
+
+/// Whether anything goes wrong in a scenario, which is then the same again; what differs where it is not.
+fn comes_again(case: &Case) -> Result<bool, String> {
+    let drawn = case.play(SETTINGS);
+    if drawn.faults.is_empty() {
+        return Ok(false);
+    }
+    let text = drawn.faults.write();
+    let plan = Plan::parse(&text).map_err(|error| format!("{error}\n{text}"))?;
+    let replayed = case.play_under(SETTINGS, &plan);
+    if drawn.hash != replayed.hash {
+        let terms = |plan| Terms { traces: true, faults: plan, ..Terms::default() };
+        let trace = |plan| case.play_on(SETTINGS, terms(plan)).trace.unwrap_or_default();
+        let difference = first_difference(&trace(None), &trace(Some(&drawn.faults)));
+        return Err(difference.unwrap_or_else(|| "no difference any more".to_owned()));
+    }
+    if drawn.failure.is_some() != replayed.failure.is_some() {
+        return Err(format!("{:?} became {:?}", drawn.failure, replayed.failure));
+    }
+    if !replayed.strangers.is_empty() {
+        return Err(format!("nobody has seen {:?}", replayed.strangers));
+    }
+    if replayed.faults != drawn.faults {
+        return Err(format!("{:?} became {:?}", drawn.faults, replayed.faults));
+    }
+    Ok(true)
 }
 
 #[test]
@@ -76,14 +110,4 @@ fn all() -> Vec<Case> {
 
 fn named(name: &str) -> Case {
     all().into_iter().find(|case| case.name.starts_with(name)).expect("there is such a scenario")
-}
-
-fn assert_alike(case: &Case, drawn: &Outcome, replayed: &Outcome) {
-    if drawn.hash != replayed.hash {
-        let terms = |plan| Terms { traces: true, faults: plan, ..Terms::default() };
-        let trace = |plan| case.play_on(SETTINGS, terms(plan)).trace.unwrap_or_default();
-        let difference = first_difference(&trace(None), &trace(Some(&drawn.faults)));
-        panic!("{}: {}", case.name, difference.unwrap_or_else(|| "no difference any more".to_owned()));
-    }
-    assert_eq!(drawn.failure.is_some(), replayed.failure.is_some(), "{}", case.name);
 }

@@ -330,8 +330,9 @@ impl Office {
 
     /// Starts the PBX.
     pub async fn open(&mut self, plan: &Plan) {
-        if let Some(last) = self.outages.last_mut() {
-            last.to.get_or_insert(self.host.now());
+        // It may have been switched off twice, by a plan and by a sentence.
+        for outage in &mut self.outages {
+            outage.to.get_or_insert(self.host.now());
         }
         self.put_certificates(plan).await;
         let text = plan.toml(&self.host);

@@ -263,13 +263,23 @@ impl Telephone {
         recordings.remove(0)
     }
 
+    /// What it has heard in its only call, which is over, a channel each.
+    #[cfg(any(feature = "g722", feature = "opus"))]
+    pub(crate) fn recording_of_several_channels(&self) -> Vec<Recording> {
+        let files = self.files();
+        assert_eq!(files.len(), 1, "{} has one recording", self.number);
+        Recording::channels(&files[0])
+    }
+
     /// What it has heard in its calls, which are over.
     pub(crate) fn recordings(&self) -> Vec<Recording> {
+        self.files().iter().map(|file| Recording::read(file)).collect()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(&self.folder).expect("it is our folder");
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
-        let files =
-            files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect::<Vec<_>>();
-        files.iter().map(|file| Recording::read(file)).collect()
+        files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect()
     }
 
     fn connect(port: u16) -> (TcpStream, Receiver<Value>) {

@@ -117,7 +117,7 @@ fn a_telephone_with_another_codec_and_one_with_g_711_hear_each_other() {
         for (number, codec) in others {
             let mut alice = telephone(stage, number).says(440).knowing_only(codec).start();
             talks(&mut alice, &mut bob, "1002");
-            alice.recording().is(1000, 2.0);
+            alice.recording_of_several_channels()[0].is(1000, 2.0);
         }
         let heard = bob.recordings();
         assert_eq!(heard.len(), others.len());

@@ -5,6 +5,7 @@ use cucumber::{given, then};
 use pbx::time::Duration;
 use serde_json::{Value, json};
 use simulator::ear;
+use simulator::network::{Ground, Unplayable};
 use simulator::phone::{Answering, Phone, Sound};
 use simulator::stage::Stage;
 
@@ -107,6 +108,9 @@ fn voice(n: usize) -> f64 {
 
 /// Telephones that answer at once, registered; the application may have as many calls as there are.
 async fn gather(stage: &mut Stage, names: &[String], voices: impl Iterator<Item = Sound>) {
+    if *stage.ground() != Ground::Own {
+        Unplayable::throw("so many machines are too many for it");
+    }
     let numbers = names.to_vec();
     stage
         .replan(move |plan| {

@@ -105,7 +105,7 @@ impl Sip {
             let covers = |outage: &Outage| outage.from <= *at && outage.to.is_none_or(|to| *at < to);
             outages.iter().any(|outage| outage.host == host && covers(outage))
         };
-        for arrival in [&mut self.arrived, &mut self.again, &mut self.damaged] {
+        for arrival in [&mut self.arrived, &mut self.again, &mut self.damaged, &mut self.damaged_again] {
             *arrival = arrival.filter(|at| !is_off(at));
         }
     }
