@@ -22,18 +22,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 /// Where servers listen.
 const PORT: u16 = 7_000;
 
+/// Of so many scenarios one is played on turmoil; all of them by `TANDEM_NETWORK=turmoil cargo test --test features`.
+const EACH: usize = 4;
+
 /// A while in which everything that is under way arrives.
 const WHILE: Duration = Duration::from_millis(100);
 
 #[test]
-fn every_feature_comes_out_on_turmoil_as_on_our_network() {
+fn features_come_out_on_turmoil_as_on_our_network() {
     hush();
     let all = cases(Path::new("features")).expect("the features can be read");
     let quick = all.into_iter().filter(|case| !case.has_tag("slow"));
-    let wanted: Vec<_> = ground::those_for(quick, &Ground::Turmoil).collect();
+    // It goes by steps of a millisecond and takes its time: a part of them each day.
+    let wanted: Vec<_> = ground::those_for(quick, &Ground::Turmoil).step_by(EACH).collect();
     let outcomes = play_all(&wanted, cores(), Settings { seed: 1, until: None }, |_, _| ());
     let played = outcomes.iter().filter(|outcome| outcome.unplayable.is_none()).count();
-    assert!(played > 100, "turmoil can play most of them, and played {played}");
+    assert!(played > 60, "turmoil can play most of them, and played {played}");
     for (case, outcome) in wanted.iter().zip(&outcomes) {
         assert!(outcome.failure.is_none(), "{} on turmoil: {:?}", case.name, outcome.failure);
     }
