@@ -23,7 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const PORT: u16 = 7_000;
 
 /// Of so many scenarios one is played on turmoil; all of them by `TANDEM_NETWORK=turmoil cargo test --test features`.
-const EACH: usize = 4;
+const EACH: usize = 6;
 
 /// A while in which everything that is under way arrives.
 const WHILE: Duration = Duration::from_millis(100);
@@ -37,7 +37,7 @@ fn features_come_out_on_turmoil_as_on_our_network() {
     let wanted: Vec<_> = ground::those_for(quick, &Ground::Turmoil).step_by(EACH).collect();
     let outcomes = play_all(&wanted, cores(), Settings { seed: 1, until: None }, |_, _| ());
     let played = outcomes.iter().filter(|outcome| outcome.unplayable.is_none()).count();
-    assert!(played > 60, "turmoil can play most of them, and played {played}");
+    assert!(played > 40, "turmoil can play most of them, and played {played}");
     for (case, outcome) in wanted.iter().zip(&outcomes) {
         assert!(outcome.failure.is_none(), "{} on turmoil: {:?}", case.name, outcome.failure);
     }
@@ -51,7 +51,7 @@ fn quick_scenarios_come_out_on_the_loopback_with_the_pbx_as_a_process() {
     let wanted: Vec<_> = ground::those_for(all.into_iter(), &real).collect();
     assert!(wanted.len() > 10, "there are {} of them", wanted.len());
     // They wait more than they work.
-    let threads = NonZero::new(6).expect("six is not zero");
+    let threads = NonZero::new(8).expect("eight is not zero");
     let outcomes = play_all(&wanted, threads, Settings { seed: 1, until: None }, |_, _| ());
     for (case, outcome) in wanted.iter().zip(&outcomes) {
         let came_out = outcome.failure.is_none() && outcome.unplayable.is_none();
