@@ -33,20 +33,24 @@ pub fn current(root: &Path, document: &str) -> Result<String, String> {
     let path = root.join(document);
     let old = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     match document {
-        "docs/scenarios.md" => Ok(with_dictionary(&old)),
+        "docs/scenarios.md" => Ok(behind(DICTIONARY, &old, &sentences())),
         "docs/features.md" => with_proofs(&old, &proofs(root)?),
-        "docs/rwi.md" => Ok(with_tables(&old)),
-        "docs/rwi-transcripts.md" => with_transcripts(root, &old),
+        "docs/rwi.md" => Ok(behind(TABLES, &old, &format!("\n{}", pbx::rwi::document()))),
+        "docs/rwi-transcripts.md" => Ok(behind(TRANSCRIPTS, &old, &transcripts::all(root)?)),
         _ => Err(format!("{document} has no part that follows from the code")),
     }
 }
 
-/// The document with all sentences behind its marker.
-fn with_dictionary(old: &str) -> String {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(DICTIONARY)).collect();
-    let marker = old.lines().find(|line| line.starts_with(DICTIONARY)).unwrap_or(DICTIONARY);
-    let mut text = format!("{}\n{marker}\n", head.join("\n"));
-    let mut keyword = "";
+/// The document up to this marker, which stays, and this behind it.
+fn behind(marker: &str, old: &str, new: &str) -> String {
+    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(marker)).collect();
+    let marker = old.lines().find(|line| line.starts_with(marker)).unwrap_or(marker);
+    format!("{}\n{marker}\n{new}", head.join("\n"))
+}
+
+/// All sentences.
+fn sentences() -> String {
+    let (mut text, mut keyword) = (String::new(), "");
     for sentence in dictionary::sentences() {
         if sentence.keyword != keyword {
             keyword = sentence.keyword;
@@ -55,20 +59,6 @@ fn with_dictionary(old: &str) -> String {
         let _ = writeln!(text, "- `{}`", sentence.text);
     }
     text
-}
-
-/// The document with all actions, events and errors behind its marker.
-fn with_tables(old: &str) -> String {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TABLES)).collect();
-    let marker = old.lines().find(|line| line.starts_with(TABLES)).unwrap_or(TABLES);
-    format!("{}\n{marker}\n\n{}", head.join("\n"), pbx::rwi::document())
-}
-
-/// The document with what was said in the stories behind its marker.
-fn with_transcripts(root: &Path, old: &str) -> Result<String, String> {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TRANSCRIPTS)).collect();
-    let marker = old.lines().find(|line| line.starts_with(TRANSCRIPTS)).unwrap_or(TRANSCRIPTS);
-    Ok(format!("{}\n{marker}\n{}", head.join("\n"), transcripts::all(root)?))
 }
 
 /// What shows one capability.
@@ -172,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_dictionary_stands_behind_its_marker() {
-        let text = with_dictionary("# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `old`\n");
+        let old = "# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `old`\n";
+        let text = behind(DICTIONARY, old, &sentences());
         assert!(text.starts_with("# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `"), "{text}");
         assert!(text.contains("- `{actor} hears {actor}`") && !text.contains("- `old`"), "{text}");
     }
