@@ -53,6 +53,7 @@
 //! | [`artefacts`] | what is left of a run for people and their tools: a page, a capture, sound |
 
 pub mod dice;
+mod digest;
 pub mod disk;
 pub mod guards;
 pub mod network;

@@ -1,8 +1,10 @@
 //! Everything that was sent in a world, in order, byte for byte.
 
+use crate::digest::Digest;
 use crate::network::{Network, Packet};
 use crate::wire;
 use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,18 +33,11 @@ impl Trace {
         self.lock().clone()
     }
 
-    /// A number that is the same for equal runs, and for no two others that anybody will see (FNV-1a over the text).
+    /// A number that is the same for equal runs, and for no two others that anybody will see.
     pub fn hash(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-        let mut line = String::new();
-        for packet in self.lock().iter() {
-            line.clear();
-            write_line(&mut line, packet);
-            for byte in line.bytes() {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-            }
-        }
-        hash
+        let mut digest = Digest::default();
+        self.lock().iter().for_each(|packet| packet.hash(&mut digest));
+        digest.finish()
     }
 
     /// How many SIP messages begin like this (`INVITE`, `SIP/2.0 200`), copies included.

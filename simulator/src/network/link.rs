@@ -68,7 +68,7 @@ impl Default for Link {
 }
 
 /// What happens to one packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Fate {
     /// It is lost.
     pub lost: bool,
@@ -92,16 +92,17 @@ impl Link {
     /// change of one setting changes what that setting does and nothing else.
     pub fn fate(&self, dice: Dice, number: u64, now: Instant) -> Fate {
         let packet = dice.at(number);
-        let lost = packet.at(0).share() < self.loss
-            || self.bursts.is_some_and(|bursts| bursts.lose(dice, packet, now));
+        // Most links do little of this, and most packets are of such links.
+        let happens = |draw, share| share > 0.0 && packet.at(draw).share() < share;
+        let lost = happens(0, self.loss) || self.bursts.is_some_and(|bursts| bursts.lose(dice, packet, now));
         let jitter = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
         let mut delay = Duration::from_nanos(packet.at(1).below(jitter));
-        if packet.at(2).share() < self.reorder {
+        if happens(2, self.reorder) {
             delay += self.reorder_by;
         }
-        let duplicate = (packet.at(3).share() < self.duplicate)
+        let duplicate = happens(3, self.duplicate)
             .then(|| Duration::from_nanos(packet.at(4).below(jitter.max(1_000_000))));
-        let flip = (packet.at(5).share() < self.corrupt).then(|| packet.at(6).bits());
+        let flip = happens(5, self.corrupt).then(|| packet.at(6).bits());
         Fate { lost, delay, duplicate, flip }
     }
 

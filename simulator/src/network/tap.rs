@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub type PacketNumber = u64;
 
 /// A packet at the moment it was sent, with what was drawn for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Packet {
     /// When it was sent.
     pub at: Instant,
@@ -30,7 +30,7 @@ pub struct Packet {
 }
 
 /// What a packet is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A UDP datagram.
     Datagram,
