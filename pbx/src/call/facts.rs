@@ -28,6 +28,8 @@ pub(super) struct End {
     /// The final status the caller saw.
     pub(super) status: u16,
     pub(super) reason: String,
+    /// The value of Reason in the message that ended it (RFC 3326), which others are told.
+    pub(super) passed: Option<String>,
 }
 
 impl Facts {
@@ -43,6 +45,7 @@ impl Facts {
             by: EndedBy::Pbx,
             status: self.status_so_far(),
             reason: "the PBX was killed".into(),
+            passed: None,
         };
         let end = self.end.as_ref().unwrap_or(&interrupted);
         let answered_at = self.answered.as_ref().map(|(at, _)| *at);

@@ -339,13 +339,15 @@ impl Calls {
     /// An agent has answered: it gets the caller.
     fn connect(&mut self, caller: RoomId, agent_call: RoomId, context: &mut Context) {
         let Some(waiting) = self.queues.waiting.get_mut(&caller) else { return };
-        let Some(name) = waiting.rung.remove(&agent_call) else { return };
+        let Some(rung) = waiting.rung.remove(&agent_call) else { return };
         let queue = waiting.queue.clone();
         let waited = context.now.since(waiting.since);
-        if let Some(agent) = self.queues.agents.get_mut(&name) {
+        if let Some(agent) = self.queues.agents.get_mut(&rung) {
             agent.is_rung = false;
-            agent.talks = Some(agent_call);
         }
+        // Somebody else may have picked it up.
+        let name = self.call(agent_call).map_or(rung, |call| call.number());
+        self.queues.agents.entry(name.clone()).or_default().talks = Some(agent_call);
         self.leave_queue(caller, "connected", context);
         let call_id = self.name_of(caller).unwrap_or_default();
         match self.bridge(caller, agent_call, context) {

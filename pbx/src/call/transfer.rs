@@ -12,7 +12,7 @@ use super::controlled::Doing;
 use crate::boundary::What;
 use crate::cdr::EndedBy;
 use crate::dialog::RequestId;
-use crate::media::{RoomId, Tap};
+use crate::media::RoomId;
 use crate::route::{Caller, Decision};
 use crate::sip::{Method, Name, Request, StatusCode};
 use crate::time::Duration;
@@ -324,9 +324,7 @@ impl Calls {
                 if self.bridge(transferee, room, context).is_err() {
                     return;
                 }
-                if let Some(transferor) = transferor.filter(|_| asked) {
-                    self.hand_on_recording(transferor, transferee, room, context);
-                }
+                self.hand_on_recording(transferor, transferee, room, context);
             }
             Consultation::Application(decision) => {
                 self.part(transferee, None, context);
@@ -355,19 +353,28 @@ impl Calls {
     /// What is recorded of a talk goes on with whoever comes in the place of the one who leaves it.
     pub(super) fn hand_on_recording(
         &mut self,
-        leaves: RoomId,
+        leaves: Option<RoomId>,
         stays: RoomId,
         comes: RoomId,
         context: &mut Context,
     ) {
-        let mut taken = [leaves, stays].into_iter().filter_map(|room| self.call(room)?.recording.take());
-        let Some(recording) = taken.next() else { return };
+        if let Some(leaves) = leaves {
+            self.keep_recording(leaves, stays);
+        }
+        let Some(recording) = self.call(stays).and_then(|call| call.recording) else { return };
         let mut stream = |room| self.call(room).and_then(|call| call.caller.stream());
-        let (Some(one), Some(other)) = (stream(stays), stream(comes)) else { return };
+        let (Some(own), Some(other)) = (stream(stays), stream(comes)) else { return };
         self.with(stays, context, |call, context| {
-            context.adopt_recording(recording, vec![vec![Tap::Leg(one)], vec![Tap::Leg(other)]]);
-            call.recording = Some(recording);
+            context.adopt_recording(recording, &call.facts.call_id, own, other);
         });
+    }
+
+    /// What is recorded of a talk belongs to the one who stays: whoever leaves may do so at once.
+    pub(super) fn keep_recording(&mut self, leaves: RoomId, stays: RoomId) {
+        let recording = self.call(leaves).and_then(|call| call.recording.take());
+        if let (Some(recording), Some(call)) = (recording, self.call(stays)) {
+            call.recording = call.recording.or(Some(recording));
+        }
     }
 
     /// As it was before, if both are still there.
