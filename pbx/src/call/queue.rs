@@ -307,8 +307,12 @@ impl Calls {
     }
 
     fn ring_agent(&mut self, caller: RoomId, agent: &str, context: &mut Context) -> Result<(), Refusal> {
-        let (of_context, caller_id, call_id) = match self.call(caller) {
-            Some(call) => (call.context().to_owned(), call.facts.caller.clone(), call.facts.call_id.clone()),
+        let (of_context, caller_id, call_id, root) = match self.call(caller) {
+            Some(call) => {
+                let facts = &call.facts;
+                let (caller, call_id) = (facts.caller.clone(), facts.call_id.clone());
+                (call.context().to_owned(), caller, call_id, facts.root.clone())
+            }
             None => return Err(Refusal::state("the call is over")),
         };
         let Some(queue) = self.queues.waiting.get(&caller).map(|waiting| waiting.queue.clone()) else {
@@ -324,6 +328,7 @@ impl Calls {
             headers: Vec::new(),
             record: None,
             music: None,
+            root: Some(root),
         };
         let name = order.call_id.clone().unwrap_or_default();
         self.originate(order, context)?;

@@ -68,6 +68,11 @@ impl Transfers {
         self.0.is_empty()
     }
 
+    /// Whether it is somebody to whom a call may be transferred.
+    pub(super) fn has(&self, consultation: &str) -> bool {
+        self.0.contains_key(consultation)
+    }
+
     /// Whether a call takes part in one.
     pub(super) fn concern(&self, room: RoomId) -> bool {
         self.0.values().any(|transfer| {
@@ -125,6 +130,7 @@ impl Calls {
         };
         let (call_id, caller, of_context) =
             (call.facts.call_id.clone(), call.number(), call.context().to_owned());
+        let root = Some(call.facts.root.clone());
         let name = format!("consult-{call_id}-{}", context.rng.token(4));
         let with = match decision {
             decision if !decision.is_application() => {
@@ -137,6 +143,7 @@ impl Calls {
                     headers: vec![("Referred-By".to_owned(), by)],
                     record: None,
                     music: None,
+                    root,
                 };
                 match self.originate_to(order, number.clone(), decision, party, context) {
                     Ok(room) => Consultation::Call(room, false),
@@ -186,6 +193,11 @@ impl Calls {
         }
     }
 
+    /// Whether it is somebody to whom a call may be transferred.
+    pub(crate) fn is_consultation(&self, call_id: &str) -> bool {
+        self.transfers.has(call_id)
+    }
+
     /// Transferee and target talk, and the transferor is hung up.
     pub(crate) fn complete_transfer(
         &mut self,
@@ -227,7 +239,7 @@ impl Calls {
     ) -> Result<(RoomId, String), Refusal> {
         let transferee = self.room_of(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
         let call = self.call(transferee).ok_or_else(|| Refusal::no_call(call_id))?;
-        let caller = call.facts.caller.clone();
+        let (caller, root) = (call.facts.caller.clone(), call.facts.root.clone());
         let of_context = call.context().to_owned();
         let transferor = match call.in_hand()?.doing {
             Doing::Bridged(peer) => Some(peer),
@@ -247,6 +259,7 @@ impl Calls {
             headers: Vec::new(),
             record: None,
             music: None,
+            root: Some(root),
         };
         let (_, decision) = self.destination(&order, context)?;
         let with = match decision {
