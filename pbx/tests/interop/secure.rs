@@ -85,7 +85,7 @@ fn openssl_agrees_on_both_versions() {
 /// SIP over a WebSocket (RFC 7118), by a WebSocket library that others have written.
 #[test]
 fn a_telephone_registers_over_a_web_socket() {
-    play(&[WSDUMP], |stage| {
+    play_uncaptured(&[WSDUMP], |stage| {
         let listen = format!("listen = [\"ws:{OFFICE}:5080\", ");
         let _pbx = stage.pbx(&office().replace("listen = [", &listen));
         // The library is that of the system's own Python.
