@@ -98,6 +98,35 @@ Feature: A web service says where calls go
     And 1 second passes
     Then alice is told come back tomorrow (486)
 
+  Scenario: It sends the caller to a mailbox
+    Given bob has a mailbox
+    And calls to "55" go where the dispatcher says
+    And the dispatcher says
+      """
+      { "action": "voicemail", "mailbox": "bob" }
+      """
+    When alice calls "55"
+    And 4.3 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then there is 1 message for bob
+    And the last message for bob is from alice and 3 seconds long
+
+  Scenario: It sends to a mailbox whom somebody transfers to it
+    Given carol has a mailbox
+    And calls to "55" go where the dispatcher says
+    And the dispatcher says
+      """
+      { "action": "voicemail", "mailbox": "carol" }
+      """
+    And alice talks to bob
+    When bob transfers the call to "55"
+    And 4.3 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then there is 1 message for carol
+    And bob's call is over
+
   Scenario: It leaves the call to us
     Given calls to "55" go where the dispatcher says, or to "carol"
     When alice calls "55"
@@ -148,6 +177,7 @@ Feature: A web service says where calls go
       | itself                | {"action":"route","targets":["55"]}                                               | there is no number         |
       | another Call-ID       | {"action":"route","targets":["bob"],"headers":{"Call-ID":"x"}}                    | not for others to say      |
       | a status of success   | {"action":"reject","status":200}                                                  | a status is from 400       |
+      | a mailbox nobody has  | {"action":"voicemail","mailbox":"dave"}                                           | there is no mailbox        |
       | a queue we do not have | {"action":"queue","queue":"sales"}                                               | there is no such queue     |
 
   Scenario: An answer that comes at the second attempt will do

@@ -56,3 +56,59 @@ Feature: Limits
     And alice calls bob
     And 1 second passes
     Then alice is told temporarily unavailable (480)
+
+  Scenario: A trunk has one line, and it is taken
+    Given a trunk for numbers that begin with 0, to north, then to south
+    And the trunk has 1 line
+    And north's telephone answers at once
+    And alice and bob have registered
+    When alice calls "0123"
+    And 1 second passes
+    And bob calls "0456"
+    And 1 second passes
+    Then bob is told service unavailable (503)
+    And SIP/2.0 to bob says "Retry-After: 10"
+    And alice and north hear each other
+
+  Scenario: Who calls over a trunk takes a line of it too
+    Given north has a telephone
+    And the configuration also says
+      """
+      [[trunks]]
+      name = "north"
+      targets = [{ host = "10.0.0.2" }]
+      accept_from = ["10.0.0.2"]
+      max_calls = 1
+
+      [[routes]]
+      name = "out"
+      to_user = "0*"
+      app = "trunk"
+      app_params = { trunks = ["north"] }
+      """
+    And alice and bob have registered
+    And bob's telephone answers at once
+    When north calls bob
+    And 1 second passes
+    Then bob and north hear each other
+    When alice calls "0123"
+    And 1 second passes
+    Then alice is told service unavailable (503)
+    When north hangs up
+    And 1 second passes
+    And north calls bob
+    And 1 second passes
+    Then bob and north hear each other
+
+  Scenario: As many calls as the PBX may have
+    Given the configuration also says
+      """
+      [limits]
+      calls = 1
+      """
+    And alice talks to bob
+    And carol and dave have registered
+    When carol calls dave
+    And 1 second passes
+    Then carol is told service unavailable (503)
+    And alice and bob hear each other

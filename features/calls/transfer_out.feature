@@ -31,6 +31,28 @@ Feature: Transfers and the outside
     Then north may not transfer: forbidden (403)
     And alice and north hear each other
 
+  Scenario: Somebody outside whom it is allowed sends the caller outside
+    Given whoever calls over the trunk may send callers outside
+    And the configuration also says
+      """
+      [[trunks]]
+      name = "abroad"
+      targets = [{ host = "10.0.0.3" }]
+
+      [[routes]]
+      name = "abroad"
+      to_user = "7*"
+      app = "trunk"
+      app_params = { trunks = ["abroad"] }
+      """
+    And south's telephone answers at once
+    When alice calls "0123"
+    And 2 seconds pass
+    And north transfers the call to "789"
+    And 2 seconds pass
+    Then alice and south hear each other
+    And north's call is over
+
   Scenario: A call with an application cannot be transferred
     When alice calls the echo
     And 2 seconds pass

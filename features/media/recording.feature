@@ -70,3 +70,86 @@ Feature: Recordings
     And 1 second passes
     Then alice is heard in the recording
     And bob is heard in the recording
+
+  @CORE-04
+  Scenario: A recording goes on with whoever comes in the place of the one who leaves
+    Given the calls of alice are recorded
+    And alice talks to bob
+    And carol has registered
+    When 3 seconds pass
+    And bob transfers the call to carol
+    And 1 second passes
+    And carol answers
+    And 4 seconds pass
+    And alice hangs up
+    And 2 seconds pass
+    Then there is 1 recording
+    And bob is heard on channel 2 of the recording from 1 second to 3 seconds
+    And carol is heard on channel 2 of the recording from 5.5 seconds to 8 seconds
+    And alice is heard on channel 1 of the recording from 5.5 seconds to 8 seconds
+
+  @CORE-04
+  Scenario: A recording goes on when the one who was recorded sends the other on, and leaves at once
+    Given the calls of alice are recorded
+    And alice talks to bob
+    And carol has registered
+    When 3 seconds pass
+    And alice transfers the call to carol and hangs up
+    And 1 second passes
+    And carol answers
+    And 4 seconds pass
+    And bob hangs up
+    And 2 seconds pass
+    Then there is 1 recording
+    And alice is heard on channel 1 of the recording from 1 second to 3 seconds
+    And carol is heard on channel 1 of the recording from 5.5 seconds to 8 seconds
+    And bob is heard on channel 2 of the recording from 5.5 seconds to 8 seconds
+
+  @CORE-04
+  Scenario: Two talks are connected, and there is one recording of what follows
+    Given the calls of bob are recorded
+    And alice talks to bob
+    And carol has registered
+    When bob puts alice on hold
+    And 1 second passes
+    And bob calls carol
+    And 1 second passes
+    And carol answers
+    And 2 seconds pass
+    And bob connects his two calls
+    And 6 seconds pass
+    And alice hangs up
+    And 2 seconds pass
+    Then there are 2 recordings
+    And the recording is at most 4 seconds long
+
+  @CORE-04
+  Scenario: What somebody says to an application is not recorded
+    Given the calls of alice are recorded
+    And alice talks to bob
+    When 3 seconds pass
+    And bob transfers the call to "9196"
+    And 6 seconds pass
+    And alice hangs up
+    And 2 seconds pass
+    Then there is 1 recording
+    And the recording is at most 5 seconds long
+
+  @RWI-23
+  Scenario: A recording goes on when an application transfers the call
+    Given an application that controls the PBX
+    And the application commands "session.subscribe contexts=default,"
+    And the calls of alice are recorded
+    And alice talks to bob
+    And carol has registered
+    When 2 seconds pass
+    And the application commands "session.attach_call call_id=$incoming"
+    And the application commands "call.transfer call_id=$incoming target=sip:carol@local"
+    And 1 second passes
+    And carol answers
+    And 4 seconds pass
+    And alice hangs up
+    And 2 seconds pass
+    Then there is 1 recording
+    And carol is heard on channel 2 of the recording from 5 seconds to 7 seconds
+    And alice is heard on channel 1 of the recording from 5 seconds to 7 seconds

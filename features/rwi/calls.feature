@@ -126,7 +126,7 @@ Feature: An application calls people and lets them talk
       | destination=sip:bob@local colour=red     | colour: there is no such parameter |
       | destination=sip:bob@local extra_headers.Via=me | no header that can be set |
 
-  @RWI-21
+  @RWI-21 @net(lossy)
   Scenario: A call that rings is taken back
     When the application calls bob as leg_b
     And 1 second passes

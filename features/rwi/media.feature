@@ -6,7 +6,7 @@ Feature: An application plays, holds and records
     And a sound "hold.wav" of 900 Hz for 2 seconds
     And alice, bob and carol have registered
 
-  @RWI-07 @RWI-26 @real
+  @RWI-07 @RWI-26 @real @net(lossy)
   Scenario: A customer hears music while two agents are rung, and talks to the first who answers
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=file source.uri=hold.wav loop=true"

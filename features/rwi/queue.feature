@@ -28,7 +28,7 @@ Feature: Callers wait for agents
     And alice and carol hear each other
     And bob's telephone does not ring
 
-  @RWI-11 @CORE-08
+  @RWI-11 @CORE-08 @net(lossy)
   Scenario: The next agent is rung when the first does not answer
     Given bob's telephone is never answered
     When the application calls alice as leg_a, who answers
@@ -66,7 +66,7 @@ Feature: Callers wait for agents
     And alice's telephone is silent
     And carol's telephone does not ring
 
-  @RWI-28
+  @RWI-28 @net(lossy)
   Scenario: Who gives up leaves no agent ringing
     When the application calls alice as leg_a, who answers
     And the application commands "queue.enqueue call_id=leg_a queue_id=support"

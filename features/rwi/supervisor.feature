@@ -37,7 +37,7 @@ Feature: A supervisor takes part in a talk
     And bob hears alice among others
     And bob hears carol among others
 
-  @RWI-09 @RWI-29 @real
+  @RWI-09 @RWI-29 @real @net(lossy)
   Scenario: From one part to the next without being called again, and out
     When the application commands "supervisor.barge supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes

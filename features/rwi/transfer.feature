@@ -5,7 +5,7 @@ Feature: An application transfers calls
     And alice, bob and carol have registered
     And the application lets alice as leg_a talk to bob as leg_b
 
-  @RWI-02 @RWI-05 @RWI-24 @real
+  @RWI-02 @RWI-05 @RWI-24 @real @net(lossy)
   Scenario: A customer goes to another agent after the two agents have talked
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     Then the command has succeeded
@@ -38,7 +38,7 @@ Feature: An application transfers calls
     And 1 second passes
     Then alice hears 900 Hz
 
-  @RWI-03 @RWI-24 @real
+  @RWI-03 @RWI-24 @real @net(lossy)
   Scenario: The transfer is taken back
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -108,7 +108,7 @@ Feature: An application transfers calls
     And 1 second passes
     Then alice and carol hear each other
 
-  @RWI-24
+  @RWI-24 @net(lossy)
   Scenario: Everybody hangs up at once
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -186,7 +186,7 @@ Feature: An application transfers calls
     Then the command has failed as invalid_params
     And alice and bob hear each other
 
-  @RWI-23
+  @RWI-23 @net(lossy)
   Scenario: A telephone goes to the target itself
     When the application commands "call.transfer call_id=leg_a target=sip:carol@local method=refer"
     And 1 second passes

@@ -31,6 +31,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         scene: Scene::Ordered,
         plant: |stage| bug(stage, "an answer is forgotten"),
     },
+    Mutant {
+        rule: "A4",
+        wrong: "what was refused is done a moment later",
+        scene: Scene::Ordered,
+        plant: |stage| stage.network.forge(PBX, |sent| vec![refuse_and_do_later(sent)]),
+    },
     Mutant { rule: "A5", wrong: "what the PBX sends is silence", scene: Scene::Ordered, plant: silence },
     Mutant {
         rule: "A5",
@@ -84,6 +90,26 @@ fn replace(sent: &mut Outgoing, old: &str, new: &str) {
         sent.bytes[at + place..at + place + old.len()].copy_from_slice(new.as_bytes());
         at += place + old.len();
     }
+}
+
+/// An application is told that its calls are not bridged, and 200 ms later that they are.
+fn refuse_and_do_later(mut sent: Outgoing) -> Outgoing {
+    let bytes = &mut sent.bytes;
+    let find = |bytes: &[u8], text: &str| bytes.windows(text.len()).position(|at| at == text.as_bytes());
+    if find(bytes, "\"call.bridge\"").is_some()
+        && let Some(at) = find(bytes, "\"success\"")
+    {
+        bytes[at..at + 9].copy_from_slice(b"\"error\"  ");
+    }
+    let time = "\"timestamp\":\"2026-01-01T00:00:";
+    if let Some(event) = find(bytes, "\"call.bridged\"")
+        && let Some(at) = find(&bytes[event..], time)
+    {
+        // Behind the seconds and a point stand tenths.
+        let tenths = event + at + time.len() + 3;
+        bytes[tenths] = (bytes[tenths] + 2).min(b'9');
+    }
+    sent
 }
 
 fn silence(stage: &mut Stage) {

@@ -41,6 +41,7 @@ struct Answer {
     reason: Option<String>,
     queue: Option<String>,
     context: Option<String>,
+    mailbox: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     caller_id: Option<String>,
@@ -103,6 +104,7 @@ impl Call {
         if let (Value::Object(told), Some(Value::Object(more))) = (&mut told, ask.facts.clone()) {
             told.extend(more);
         }
+        self.drop_pick_up(context);
         self.stage = Stage::Preparing(Decision::Ask(ask));
         let query = context.new_query();
         context.out.push_back(Output::Ask { query, to: Box::new(router), text: told.to_string() });
@@ -163,6 +165,15 @@ impl Call {
                 let is_one = context.config.queues.iter().any(|known| known.name == queue);
                 is_one.then_some(Decision::Queue { queue }).ok_or("there is no such queue")?
             }
+            "voicemail" => match answer.mailbox.as_deref().map(number_of) {
+                Some(owner) if context.config.voicemail.mailbox(&owner).is_none() => {
+                    return Err(format!("there is no mailbox `{}`", owner.escape_debug()));
+                }
+                None if context.config.voicemail.mailboxes.is_empty() => {
+                    return Err("there is no mailbox".to_owned());
+                }
+                mailbox => Decision::Voicemail { mailbox },
+            },
             "application" => {
                 let context = answer.context.clone();
                 Decision::Application {

@@ -4,7 +4,7 @@ use super::Context;
 use super::application::Application;
 use super::command::Originate;
 use super::controlled::{Controlled, Notes, Wish};
-use super::dial::Dial;
+use super::dial::{Dial, LINE_IS_FREE_IN, trunk_name};
 use super::facts::{End, Facts};
 use super::leg::{Leg, Port};
 use super::passage::Passages;
@@ -16,7 +16,7 @@ use crate::cdr::EndedBy;
 use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
 use crate::media::{self, RecordingId, RoomId, StreamId};
-use crate::route::Decision;
+use crate::route::{Caller, Decision};
 use crate::sdp::{Agreement, LocalAudio};
 use crate::sip::{StatusCode, reason_phrase};
 use crate::time::{Duration, Instant};
@@ -198,9 +198,15 @@ impl Call {
         self.of_context.clone_from(&of_context);
         context.tell(&self.facts.call_id, What::CallIncoming { caller, dialled, context: of_context });
         self.set_timer(Timer::Limit, context.config.limits.call_duration, context);
-        if let crate::route::Caller::Extension(number) = &self.invitation.caller {
-            let number = number.clone();
-            self.occupy(number, context);
+        match self.invitation.caller.clone() {
+            Caller::Extension(number) => self.occupy(number, context),
+            Caller::Trunk(name) if context.trunk_is_full(&name) => {
+                let mut reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE);
+                reply.headers.push(("Retry-After".into(), LINE_IS_FREE_IN.to_string()));
+                return self.refuse(EndedBy::Pbx, reply, "the trunk has as many calls as it may", context);
+            }
+            Caller::Trunk(name) => self.occupy(trunk_name(&name), context),
+            Caller::Anonymous => {}
         }
         match &self.stage {
             Stage::Preparing(Decision::Reject { status, reason }) => {
@@ -327,7 +333,7 @@ impl Call {
             context.forget_session(session);
             context.agent.reject(session, reply, context.now);
         }
-        self.close(End { at: context.now, by, status, reason: why.to_owned() }, context);
+        self.close(End { at: context.now, by, status, reason: why.to_owned(), passed: None }, context);
     }
 
     /// Ends the call: BYE to whoever talks, a refusal (`status`) to a caller who was not yet answered.
@@ -336,7 +342,7 @@ impl Call {
             let status = status.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
             return self.refuse(by, Reply::new(status), why, context);
         }
-        self.close(End { at: context.now, by, status: 200, reason: why.to_owned() }, context);
+        self.close(End { at: context.now, by, status: 200, reason: why.to_owned(), passed: None }, context);
     }
 
     /// The answer to what the caller has offered, and what is agreed by it; `None`: there is none, and the caller is refused.
@@ -474,6 +480,9 @@ impl Call {
             return;
         };
         leg.opened();
+        if self.dial().is_some_and(|dial| dial.is_picked_up_at(stream)) {
+            return self.be_answered_by_pick_up(context);
+        }
         if !self.caller.has_stream(stream) {
             return self.on_branch_opened(stream, context);
         }
@@ -500,7 +509,7 @@ impl Call {
             }
             Decision::Voicemail { mailbox } => match self.visit(mailbox, context) {
                 Ok(visit) => self.alert(Application::Voicemail(visit), context),
-                Err(status) => self.refuse_with(status, context),
+                Err(status) => self.refuse_with(status, Vec::new(), context),
             },
             Decision::Echo => self.alert(Application::Echo, context),
             Decision::Queue { queue } => self.answer_into_queue(&queue, context),
@@ -539,6 +548,7 @@ impl Call {
         }
         match &self.stage {
             Stage::Preparing(_) | Stage::Replacing(_) => self.refuse_for_lack_of_ports(context),
+            Stage::Dialling(dial) if dial.is_picked_up_at_nowhere() => self.drop_pick_up(context),
             _ => self.on_branch_failed(stream, StatusCode::SERVICE_UNAVAILABLE, context),
         }
     }
@@ -556,6 +566,10 @@ impl Call {
 
     /// A session is over and not by our doing.
     fn on_ended(&mut self, session: SessionId, cause: &Cause, context: &mut Context) {
+        let passed = match cause {
+            Cause::Bye { reason } | Cause::Cancel { reason } => reason.clone(),
+            _ => None,
+        };
         let (why, status) = match cause {
             Cause::Bye { .. } => ("hung up".to_owned(), None),
             Cause::Cancel { .. } => ("cancelled".to_owned(), Some(487)),
@@ -572,12 +586,19 @@ impl Call {
                 Origin::Caller if !self.is_callee => EndedBy::Caller,
                 Origin::Caller | Origin::Application(_) => EndedBy::Callee,
             };
-            return self.close(End { at: context.now, by, status, reason: why }, context);
+            return self.close(End { at: context.now, by, status, reason: why, passed }, context);
         }
         match &mut self.stage {
             Stage::Talking(callee) if callee.session == Some(session) => {
                 callee.session_over(context);
-                self.close(End { at: context.now, by: EndedBy::Callee, status: 200, reason: why }, context);
+                let (at, by) = (context.now, EndedBy::Callee);
+                self.close(End { at, by, status: 200, reason: why, passed }, context);
+            }
+            Stage::Dialling(dial) if dial.is_picked_up_by(session) => {
+                if let Some(pick_up) = &mut dial.pick_up {
+                    pick_up.leg.session_over(context);
+                }
+                self.drop_pick_up(context);
             }
             Stage::Dialling(_) => self.on_refused(session, StatusCode::SERVER_INTERNAL_ERROR, None, context),
             _ => context.forget_session(session),
@@ -589,8 +610,8 @@ impl Call {
         if matches!(self.stage, Stage::Over) {
             return;
         }
-        let reason = (end.by == EndedBy::Pbx)
-            .then(|| format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'")));
+        let own = || format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'"));
+        let reason = end.passed.clone().or_else(|| (end.by == EndedBy::Pbx).then(own));
         self.passages.close(context);
         self.quit_conference(context);
         self.leave_mailbox(context);

@@ -3,7 +3,7 @@
 use super::Context;
 use super::asking::facts_of;
 use super::call::{Call, Invitation, Stage, Timer};
-use super::facts::Facts;
+use super::facts::{Facts, Root};
 use super::leg::Leg;
 use super::mapping::{from_for_callees, from_user, max_forwards, passing_headers};
 use super::queue::Queues;
@@ -82,11 +82,19 @@ impl Calls {
             (Ok(()), stage) => stage,
             (Err(error), _) => Stage::Preparing(Decision::Reject { status: error.status(), reason: None }),
         };
-        let facts = Facts {
+        let root = Root {
+            session_id: incoming.invite.call_id().to_owned(),
             call_id: format!("c_{}", context.rng.token(12)),
-            sip_call_id: incoming.invite.call_id().to_owned(),
             caller: from_user(&incoming.invite),
             dialled: incoming.dialled,
+            started: context.now,
+        };
+        let facts = Facts {
+            call_id: root.call_id.clone(),
+            sip_call_id: root.session_id.clone(),
+            caller: root.caller.clone(),
+            dialled: root.dialled.clone(),
+            root: Arc::new(root),
             route: incoming.routed.route,
             started: context.now,
             ringing: None,

@@ -4,6 +4,7 @@
 //! A command is answered once: when the thing is done or surely under way, or with a [`Refusal`] that says why it is not.
 //! What happens after that is told by events, which come of the change itself.
 
+use super::facts::Root;
 use crate::audio::Gain;
 use crate::buggify::buggify;
 use crate::dialog::ExtraHeaders;
@@ -12,6 +13,7 @@ use crate::time::Duration;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// To know the answer to a command by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,6 +108,8 @@ pub(crate) struct Originate {
     pub(crate) record: Option<Record>,
     /// What it hears when it is answered.
     pub(crate) music: Option<PathBuf>,
+    /// The call with which it all began, where that is another one.
+    pub(crate) root: Option<Arc<Root>>,
 }
 
 /// Something to be heard.

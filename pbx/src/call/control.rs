@@ -5,17 +5,19 @@ use super::call::{Call, Invitation, Origin, Stage, Timer};
 use super::calls::Calls;
 use super::command::{Answer, Code, Command, Originate, Refusal, Ticket, done, done_with};
 use super::controlled::{Controlled, Doing, Peer, Wish};
-use super::facts::Facts;
+use super::facts::{Facts, Root};
 use super::leg::{Leg, Port};
 use crate::boundary::What;
 use crate::buggify::buggify;
 use crate::cdr::EndedBy;
+use crate::config::App;
 use crate::media::RoomId;
 use crate::route::{self, Caller, Decision};
 use crate::sip::{Path, StatusCode, Transport, Uri, escape_user};
 use crate::time::Duration;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// The host part of an address that is to be found in the dial plan.
 const LOCAL: &str = "local";
@@ -69,7 +71,17 @@ impl Calls {
         let room = self.new_room();
         context.room = room;
         let caller = order.caller_id.clone().unwrap_or_else(|| "anonymous".into());
+        let own_root = || {
+            Arc::new(Root {
+                session_id: call_id.clone(),
+                call_id: call_id.clone(),
+                caller: caller.clone(),
+                dialled: number.clone(),
+                started: context.now,
+            })
+        };
         let facts = Facts {
+            root: order.root.clone().unwrap_or_else(own_root),
             call_id: call_id.clone(),
             sip_call_id: String::new(),
             caller: caller.clone(),
@@ -362,6 +374,10 @@ impl Calls {
     ) -> Result<(String, Decision), Refusal> {
         let wrong = |why: String| Refusal::new(Code::InvalidParams, format!("destination: {why}"));
         let text = order.destination.as_str();
+        if let Some(decision) = application_named(text, context) {
+            let decision = decision.ok_or_else(|| wrong(format!("there is no {text:?}")))?;
+            return Ok((text.to_owned(), decision));
+        }
         let (number, host) = match Uri::parse(text) {
             Ok(uri) if text.contains(':') => {
                 (route::dialled(text), (!uri.is_tel()).then(|| uri.host.to_string()))
@@ -373,7 +389,7 @@ impl Calls {
         }
         let host = host.unwrap_or_else(|| LOCAL.to_owned());
         let caller = order.caller_id.clone().unwrap_or_default();
-        if host.eq_ignore_ascii_case(LOCAL) || host.eq_ignore_ascii_case(&context.config.sip.domain) {
+        if is_ours(&host, context) {
             let routed = context.route(&number, &Caller::Extension(caller), IpAddr::V4(Ipv4Addr::LOCALHOST));
             return Ok((number, routed.decision));
         }
@@ -410,6 +426,7 @@ impl Call {
             return Ok(None);
         };
         let facts = Facts {
+            root: self.facts.root.clone(),
             call_id,
             caller: self.facts.caller.clone(),
             dialled: self.facts.dialled.clone(),
@@ -513,6 +530,45 @@ impl Call {
             Command::Bridge { .. } | Command::Unbridge => None,
         }
     }
+}
+
+/// An application of the dial plan that needs no number: `queue:support`, `voicemail:100`, `conference:8000`. `None` within: there
+/// is no such one.
+fn application_named(text: &str, context: &Context) -> Option<Option<Decision>> {
+    let (kind, rest) = text.split_once(':')?;
+    let name = rest.split('?').next().unwrap_or_default();
+    let config = &context.config;
+    let decision = match kind.to_ascii_lowercase().as_str() {
+        "queue" => {
+            let is_one = config.queues.iter().any(|queue| queue.name == name);
+            is_one.then(|| Decision::Queue { queue: name.to_owned() })
+        }
+        "voicemail" => {
+            let mailbox = config.voicemail.mailbox(name);
+            mailbox.map(|_| Decision::Voicemail { mailbox: Some(name.to_owned()) })
+        }
+        "conference" if !name.is_empty() && name.len() <= NAME => {
+            let of_plan = config.routes.iter().find_map(|route| match &route.app {
+                App::Conference(conference) if conference.name == name => Some(conference.clone()),
+                _ => None,
+            });
+            of_plan.map(Decision::Conference)
+        }
+        "conference" => None,
+        _ => return None,
+    };
+    Some(decision)
+}
+
+/// Whether an address with this host is one of our own.
+fn is_ours(host: &str, context: &Context) -> bool {
+    let sip = &context.config.sip;
+    let ip = crate::sip::Host(host).ip();
+    host.eq_ignore_ascii_case(LOCAL)
+        || host.eq_ignore_ascii_case(&sip.domain)
+        || ip.is_some_and(|ip| {
+            sip.external_address == Some(ip) || sip.listen.iter().any(|(_, address)| address.ip() == ip)
+        })
 }
 
 /// The way to a leg that is none.

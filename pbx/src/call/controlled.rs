@@ -222,6 +222,8 @@ impl Call {
 
     /// An application of the dial plan takes the call over.
     pub(super) fn be_served(&mut self, decision: Decision, context: &mut Context) {
+        // It was recorded that two people talk.
+        self.stop_recording(context);
         let application = match decision {
             Decision::Tone { frequency, duration, answer_delay } => {
                 Application::Tone { frequency, duration, answer_delay }

@@ -3,11 +3,12 @@
 use super::Context;
 use super::call::Invitation;
 use super::facts::End;
-use super::leg::Leg;
+use super::leg::{Leg, Port};
+use super::replacing::PickUp;
 use crate::cdr::EndedBy;
-use crate::dialog::{Invite, SessionId};
+use crate::dialog::{ExtraHeaders, Invite, SessionId};
 use crate::media::StreamId;
-use crate::route::{self, Callee, Group};
+use crate::route::{self, Callee, Group, Outcome};
 use crate::sip::{Path, StatusCode, Transport, escape_user};
 use crate::time::Duration;
 use std::collections::VecDeque;
@@ -18,8 +19,10 @@ use std::net::SocketAddr;
 pub(super) struct Dial {
     pub(super) attempt: Attempt,
     pub(super) branches: Vec<Branch>,
-    /// What the caller would be told for those who are no longer rung.
-    pub(super) refusals: Vec<StatusCode>,
+    /// Those who are no longer rung, and what the caller would be told for them.
+    pub(super) refusals: Vec<Refused>,
+    /// Somebody who wants to answer in the place of those who ring (RFC 3891), and whose port is being opened.
+    pub(super) pick_up: Option<PickUp>,
     /// The numbers that were dialled on behalf of the caller, the first one first.
     pub(super) tried: Vec<String>,
     /// Diversion lines (RFC 5806), the latest first.
@@ -50,6 +53,23 @@ pub(super) enum Attempt {
     },
 }
 
+/// Somebody who is no longer rung.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    /// What the caller would be told.
+    pub(super) told: StatusCode,
+    /// How it really ended.
+    pub(super) outcome: Outcome,
+    /// Header lines of its response that the caller would be told too.
+    pub(super) headers: ExtraHeaders,
+}
+
+impl Refused {
+    pub(super) fn new(outcome: Outcome, callee: Callee, headers: ExtraHeaders) -> Refused {
+        Refused { told: route::map_refusal(outcome, callee), outcome, headers }
+    }
+}
+
 /// One INVITE that is or will be out.
 #[derive(Debug)]
 pub(super) struct Branch {
@@ -74,18 +94,46 @@ pub(super) struct Target {
 
 impl Dial {
     pub(super) fn leg_of_stream(&mut self, stream: StreamId) -> Option<&mut Leg> {
-        self.branches.iter_mut().map(|branch| &mut branch.leg).find(|leg| leg.has_stream(stream))
+        let picks_up = self.pick_up.as_mut().map(|pick_up| &mut pick_up.leg);
+        let all = self.branches.iter_mut().map(|branch| &mut branch.leg).chain(picks_up);
+        all.into_iter().find(|leg| leg.has_stream(stream))
     }
 
     pub(super) fn leg_of_session(&mut self, session: SessionId) -> Option<&mut Leg> {
         self.branches.iter_mut().map(|branch| &mut branch.leg).find(|leg| leg.session == Some(session))
     }
 
+    /// Whether it is going to be answered by this session, at this stream, or at one that could not be opened.
+    pub(super) fn is_picked_up_by(&self, session: SessionId) -> bool {
+        self.pick_up.as_ref().is_some_and(|pick_up| pick_up.leg.session == Some(session))
+    }
+
+    pub(super) fn is_picked_up_at(&self, stream: StreamId) -> bool {
+        self.pick_up.as_ref().is_some_and(|pick_up| pick_up.leg.has_stream(stream))
+    }
+
+    pub(super) fn is_picked_up_at_nowhere(&self) -> bool {
+        self.pick_up.as_ref().is_some_and(|pick_up| pick_up.leg.port == Port::Closed)
+    }
+
+    /// Those that it keeps busy.
+    pub(super) fn occupied(&self) -> Vec<String> {
+        match &self.attempt {
+            Attempt::Extension { number } => vec![number.clone()],
+            Attempt::Group { numbers, .. } => numbers.clone(),
+            Attempt::Trunk { .. } => self.branches.iter().map(|branch| branch.leg.name.clone()).collect(),
+        }
+    }
+
     /// The call is over: nobody rings any longer.
     pub(super) fn give_up(self, end: &End, leaving: &mut Vec<Leg>, context: &mut Context) {
-        let reason = (end.by == EndedBy::Caller).then(|| format!("SIP;cause={}", end.status));
+        let own = || (end.by == EndedBy::Caller).then(|| format!("SIP;cause={}", end.status));
+        let reason = end.passed.clone().or_else(own);
         for branch in self.branches {
             branch.leave(reason.clone(), leaving, context);
+        }
+        if let Some(pick_up) = self.pick_up {
+            pick_up.comes_too_late(leaving, context);
         }
     }
 }
@@ -147,6 +195,13 @@ impl Context {
             .collect()
     }
 
+    /// Whether a trunk has as many calls as it may, whoever has made them.
+    pub(super) fn trunk_is_full(&self, name: &str) -> bool {
+        let most =
+            self.config.trunks.iter().find(|trunk| trunk.name == name).and_then(|trunk| trunk.max_calls);
+        most.is_some_and(|most| self.busy_with(&trunk_name(name)) >= most)
+    }
+
     /// The socket from which this transport reaches this address.
     pub(super) fn local_for(&self, transport: Transport, remote: SocketAddr) -> Option<SocketAddr> {
         let fits = |local: &SocketAddr| local.is_ipv4() == remote.is_ipv4();
@@ -154,6 +209,14 @@ impl Context {
             self.config.sip.listen.iter().filter(|(t, _)| *t == transport).map(|(_, local)| *local);
         of_transport.into_iter().find(fits)
     }
+}
+
+/// How many seconds somebody should wait who finds all lines of a trunk taken.
+pub(super) const LINE_IS_FREE_IN: u32 = 10;
+
+/// A trunk, as one that is busy with calls.
+pub(super) fn trunk_name(trunk: &str) -> String {
+    format!("trunk:{trunk}")
 }
 
 /// The Request-URI of a call to a trunk target.

@@ -3,6 +3,18 @@
 use super::leg::Leg;
 use crate::cdr::{Disposition, EndedBy, Record};
 use crate::time::{Instant, WallClock};
+use std::sync::Arc;
+
+/// The call with which it all began: who is rung for somebody who waits, or to whom somebody is transferred, belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Root {
+    /// What all of it has in common: the Call-ID of the INVITE with which it began, or the name of the call that was ordered.
+    pub(crate) session_id: String,
+    pub(crate) call_id: String,
+    pub(crate) caller: String,
+    pub(crate) dialled: String,
+    pub(crate) started: Instant,
+}
 
 /// What happened in a call, and when.
 #[derive(Debug)]
@@ -18,6 +30,7 @@ pub(super) struct Facts {
     pub(super) ringing: Option<Instant>,
     pub(super) answered: Option<(Instant, String)>,
     pub(super) end: Option<End>,
+    pub(super) root: Arc<Root>,
 }
 
 /// How a call ended.
@@ -28,6 +41,8 @@ pub(super) struct End {
     /// The final status the caller saw.
     pub(super) status: u16,
     pub(super) reason: String,
+    /// The value of Reason in the message that ended it (RFC 3326), which others are told.
+    pub(super) passed: Option<String>,
 }
 
 impl Facts {
@@ -43,6 +58,7 @@ impl Facts {
             by: EndedBy::Pbx,
             status: self.status_so_far(),
             reason: "the PBX was killed".into(),
+            passed: None,
         };
         let end = self.end.as_ref().unwrap_or(&interrupted);
         let answered_at = self.answered.as_ref().map(|(at, _)| *at);

@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::call::{Call, Timer};
-use super::dial::Attempt;
+use super::dial::{Attempt, Refused};
 use crate::cdr::EndedBy;
-use crate::dialog::Reply;
+use crate::dialog::{ExtraHeaders, Reply};
 use crate::route::{self, Caller, Decision, Group, Outcome};
 use crate::sip::StatusCode;
 
@@ -22,11 +22,16 @@ impl Call {
         };
         let branches = std::mem::take(&mut dial.branches);
         if dial.refusals.is_empty() {
-            dial.refusals.push(route::map_refusal(outcome, dial.attempt.callee()));
+            dial.refusals.push(Refused::new(outcome, dial.attempt.callee(), Vec::new()));
         }
+        // Whoever rang and rang was there; else the best of all refusals says how it was.
+        let decisive = match outcome {
+            Outcome::NoAnswer => outcome,
+            _ => best_of(&dial.refusals).map_or(outcome, |refused| refused.outcome),
+        };
         let (mut forward, mut next) = (None, None);
         match &mut dial.attempt {
-            Attempt::Extension { number } => forward = context.forward_of(number, outcome),
+            Attempt::Extension { number } => forward = context.forward_of(number, decisive),
             Attempt::Group { next: group, .. } if !group.rounds.is_empty() => {
                 let rings = group.rings;
                 next = Some(Group { rounds: std::mem::take(&mut group.rounds), rings });
@@ -46,8 +51,8 @@ impl Call {
         match forward {
             Some((number, why)) => self.forward(&number, why, context),
             None => {
-                let status = self.best_refusal();
-                self.refuse_with(status, context);
+                let (status, headers) = self.best_refusal();
+                self.refuse_with(status, headers, context);
             }
         }
     }
@@ -70,7 +75,7 @@ impl Call {
         self.vacate(&last, context);
         self.cancel_timer(Timer::Ring, context);
         if is_loop {
-            return self.refuse_with(StatusCode::LOOP_DETECTED, context);
+            return self.refuse_with(StatusCode::LOOP_DETECTED, Vec::new(), context);
         }
         if let Some(session) = self.caller.session {
             let status = StatusCode::CALL_IS_BEING_FORWARDED;
@@ -86,20 +91,29 @@ impl Call {
         let routed = context.route(number, &on_behalf_of, source);
         let leads_out = matches!(routed.decision, Decision::Trunk { .. });
         if leads_out && route::access(&routed, &on_behalf_of) != route::Access::Open {
-            return self.refuse_with(StatusCode::FORBIDDEN, context);
+            return self.refuse_with(StatusCode::FORBIDDEN, Vec::new(), context);
         }
         self.proceed(routed.decision, context);
     }
 
     /// Refuses the caller with what was made of the refusals.
-    pub(super) fn refuse_with(&mut self, status: StatusCode, context: &mut Context) {
-        self.refuse(EndedBy::Callee, Reply::new(status), status.reason(), context);
+    pub(super) fn refuse_with(&mut self, status: StatusCode, headers: ExtraHeaders, context: &mut Context) {
+        self.refuse(EndedBy::Callee, Reply { headers, ..Reply::new(status) }, status.reason(), context);
     }
 
     /// What the caller is told when nobody is left to try.
-    pub(super) fn best_refusal(&mut self) -> StatusCode {
-        route::best(self.dial().map_or(&[], |dial| &dial.refusals))
+    pub(super) fn best_refusal(&mut self) -> (StatusCode, ExtraHeaders) {
+        match self.dial().and_then(|dial| best_of(&dial.refusals)) {
+            Some(best) => (best.told, best.headers.clone()),
+            None => (route::best(&[]), Vec::new()),
+        }
     }
+}
+
+fn best_of(refusals: &[Refused]) -> Option<&Refused> {
+    let told: Vec<StatusCode> = refusals.iter().map(|refused| refused.told).collect();
+    let best = route::best(&told);
+    refusals.iter().find(|refused| refused.told == best)
 }
 
 impl Context {

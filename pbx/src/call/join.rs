@@ -3,7 +3,7 @@
 use super::Context;
 use super::call::{Call, Stage};
 use super::leg::Carries;
-use crate::dialog::{Description, SessionId};
+use crate::dialog::{Description, ExtraHeaders, SessionId};
 use crate::media::Command;
 use crate::sip::StatusCode;
 
@@ -65,7 +65,7 @@ impl Call {
     }
 
     /// The callee has answered: 200 to the caller, and both are joined.
-    pub(super) fn answer_caller(&mut self, context: &mut Context) {
+    pub(super) fn answer_caller(&mut self, headers: ExtraHeaders, context: &mut Context) {
         let Stage::Talking(callee) = &self.stage else {
             return;
         };
@@ -86,7 +86,7 @@ impl Call {
         let Some(session) = self.caller.session else {
             return;
         };
-        context.agent.accept(session, description, Vec::new(), context.now);
+        context.agent.accept(session, description, headers, context.now);
         self.was_answered(name, context);
         self.join(context);
     }

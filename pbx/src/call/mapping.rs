@@ -101,6 +101,26 @@ pub(super) fn passing_headers(invite: &Request, caller: &Caller) -> ExtraHeaders
     all.take(LINES).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// Lines of a callee's answer, or of what it says before, that the caller is told.
+pub(super) fn headers_of_answer(response: &Response) -> ExtraHeaders {
+    told_back(response, &["Alert-Info", "Call-Info", "Organization", "User-to-User"])
+}
+
+/// Lines of a callee's refusal that the caller is told: what is said to people, and why (RFC 3326, RFC 6432).
+pub(super) fn headers_of_refusal(response: &Response) -> ExtraHeaders {
+    told_back(response, &["Call-Info", "Error-Info", "Reason", "Retry-After", "User-to-User"])
+}
+
+fn told_back(response: &Response, names: &[&str]) -> ExtraHeaders {
+    const LINES: usize = 32;
+    let passes = |name: &str| {
+        names.iter().any(|known| known.eq_ignore_ascii_case(name))
+            || name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"))
+    };
+    let all = response.headers().iter().filter(|(name, _)| passes(name));
+    all.take(LINES).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
 /// A request outside a session that is passed on to a telephone: MESSAGE.
 pub(crate) fn passed_on(request: &Request) -> (Method, ExtraHeaders, Option<Body>) {
     (request.method().clone(), super::passage::passing_headers(request), super::passage::body_of(request))

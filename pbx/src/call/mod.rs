@@ -32,7 +32,7 @@
 //! | `referral.rs`, `replacing.rs` | a telephone asks for a transfer (REFER), or takes the place of another one (Replaces) |
 //! | `queue.rs` | callers who wait for agents |
 //! | `mixes.rs`, `supervision.rs` | who hears whom where more than two do |
-//! | `survey.rs`, `watched.rs` | calls as people see them who look; the dialogs of an extension for who watches it |
+//! | `survey.rs`, `profile.rs`, `watched.rs` | calls as people and programs see them who look; the dialogs of an extension for who watches it |
 
 mod announcement;
 mod application;
@@ -59,6 +59,7 @@ mod mixes;
 mod passage;
 mod playing;
 mod ports;
+mod profile;
 mod queue;
 mod recording;
 mod referral;
@@ -79,6 +80,8 @@ pub(crate) use command::{
     Answer, Code, Collect, Command, Originate, Part, Play, Record, Refusal, Request, Sound, Ticket,
 };
 pub(crate) use context::Context;
+pub(crate) use facts::Root;
 pub(crate) use mapping::{from_user, not_allowed_reply, options_reply, passed_back, passed_on};
 pub(crate) use ports::Ports;
+pub(crate) use profile::Profile;
 pub(crate) use watched::{DialogNow, DialogState};

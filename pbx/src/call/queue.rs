@@ -307,8 +307,12 @@ impl Calls {
     }
 
     fn ring_agent(&mut self, caller: RoomId, agent: &str, context: &mut Context) -> Result<(), Refusal> {
-        let (of_context, caller_id, call_id) = match self.call(caller) {
-            Some(call) => (call.context().to_owned(), call.facts.caller.clone(), call.facts.call_id.clone()),
+        let (of_context, caller_id, call_id, root) = match self.call(caller) {
+            Some(call) => {
+                let facts = &call.facts;
+                let (caller, call_id) = (facts.caller.clone(), facts.call_id.clone());
+                (call.context().to_owned(), caller, call_id, facts.root.clone())
+            }
             None => return Err(Refusal::state("the call is over")),
         };
         let Some(queue) = self.queues.waiting.get(&caller).map(|waiting| waiting.queue.clone()) else {
@@ -324,6 +328,7 @@ impl Calls {
             headers: Vec::new(),
             record: None,
             music: None,
+            root: Some(root),
         };
         let name = order.call_id.clone().unwrap_or_default();
         self.originate(order, context)?;
@@ -339,13 +344,15 @@ impl Calls {
     /// An agent has answered: it gets the caller.
     fn connect(&mut self, caller: RoomId, agent_call: RoomId, context: &mut Context) {
         let Some(waiting) = self.queues.waiting.get_mut(&caller) else { return };
-        let Some(name) = waiting.rung.remove(&agent_call) else { return };
+        let Some(rung) = waiting.rung.remove(&agent_call) else { return };
         let queue = waiting.queue.clone();
         let waited = context.now.since(waiting.since);
-        if let Some(agent) = self.queues.agents.get_mut(&name) {
+        if let Some(agent) = self.queues.agents.get_mut(&rung) {
             agent.is_rung = false;
-            agent.talks = Some(agent_call);
         }
+        // Somebody else may have picked it up.
+        let name = self.call(agent_call).map_or(rung, |call| call.number());
+        self.queues.agents.entry(name.clone()).or_default().talks = Some(agent_call);
         self.leave_queue(caller, "connected", context);
         let call_id = self.name_of(caller).unwrap_or_default();
         match self.bridge(caller, agent_call, context) {

@@ -36,8 +36,10 @@ struct Made {
     call_id: String,
     /// Where its media are.
     room: RoomId,
-    /// The call that has begun it.
+    /// The call that has begun it, or goes on with it.
     of: RoomId,
+    /// What is in each channel.
+    channels: Vec<Vec<Tap>>,
 }
 
 impl Context {
@@ -65,16 +67,26 @@ impl Context {
         self.tell(&call_id, What::RecordingStarted { recording: name_of(recording), file: file.clone() });
         let count = channels.len() as u16;
         self.out.push_back(Output::OpenRecording { recording, file: file.clone(), channels: count });
-        self.media(Command::Record { recording, channels });
-        self.recordings.made.insert(recording, Made { file, call_id, room, of: self.room });
+        self.media(Command::Record { recording, channels: channels.clone() });
+        self.recordings.made.insert(recording, Made { file, call_id, room, of: self.room, channels });
         recording
     }
 
-    /// This call goes on with it.
-    pub(super) fn adopt_recording(&mut self, recording: RecordingId, channels: Vec<Vec<Tap>>) {
-        if let Some(made) = self.recordings.made.get_mut(&recording) {
-            made.of = self.room;
+    /// This call goes on with it, and whoever it talks to now is in the channel of the one it talked to before.
+    pub(super) fn adopt_recording(
+        &mut self,
+        recording: RecordingId,
+        call_id: &str,
+        own: StreamId,
+        other: StreamId,
+    ) {
+        let Some(made) = self.recordings.made.get_mut(&recording) else { return };
+        made.of = self.room;
+        call_id.clone_into(&mut made.call_id);
+        for tap in made.channels.iter_mut().flatten().filter(|tap| **tap != Tap::Leg(own)) {
+            *tap = Tap::Leg(other);
         }
+        let channels = made.channels.clone();
         self.media(Command::Tap { recording, channels });
     }
 

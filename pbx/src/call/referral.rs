@@ -127,6 +127,7 @@ impl Calls {
         }
         let goal = self.goal(refer, &party, context)?;
         let (transferor, transferee) = self.both_of(refer.room, refer.session, context)?;
+        self.keep_recording(transferor, transferee);
         let by = refer.referred_by.clone().unwrap_or_else(|| {
             let number = self.call(transferor).map(|call| call.number()).unwrap_or_default();
             format!("<sip:{}@{domain}>", crate::sip::escape_user(&number))
@@ -252,7 +253,11 @@ impl Calls {
         for room in [transferee, target] {
             self.with(room, context, |call, context| call.listen_again(context));
         }
-        self.hand_on_recording(transferor, transferee, target, context);
+        self.hand_on_recording(Some(transferor), transferee, target, context);
+        // One recording of the two who talk now is enough.
+        for room in [target, leaves] {
+            self.with(room, context, |call, context| call.stop_recording(context));
+        }
         let number = self.call(target).map(|call| call.number()).unwrap_or_default();
         if let Some(name) = self.live_name(transferee) {
             context.tell(&name, crate::boundary::What::Transferred { target: number });

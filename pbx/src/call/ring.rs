@@ -2,10 +2,11 @@
 
 use super::Context;
 use super::call::{Call, Origin, Stage, Timer};
-use super::dial::{Attempt, Branch, Dial, Target, trunk_uri};
+use super::dial::{Attempt, Branch, Dial, LINE_IS_FREE_IN, Refused, Target, trunk_name, trunk_uri};
 use super::forward::DEFLECTION;
 use super::join::without_media;
 use super::leg::{Leg, Port};
+use super::mapping::{headers_of_answer, headers_of_refusal};
 use crate::boundary::What;
 use crate::dialog::{Description, SessionId};
 use crate::media::StreamId;
@@ -14,6 +15,9 @@ use crate::sdp::Direction;
 use crate::sip::{Name, Path, Response, StatusCode};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+
+/// What those are told who rang, when somebody else has answered (RFC 3326).
+pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// How many addresses of one trunk target are tried.
 const ADDRESSES: usize = 8;
@@ -49,7 +53,7 @@ impl Call {
     /// Rings some extensions at once, and the next ones when none of them answers.
     pub(super) fn dial_group(&mut self, mut group: Group, context: &mut Context) {
         if group.rounds.is_empty() {
-            return self.refuse_with(StatusCode::TEMPORARILY_UNAVAILABLE, context);
+            return self.refuse_with(StatusCode::TEMPORARILY_UNAVAILABLE, Vec::new(), context);
         }
         let (numbers, rings) = (group.rounds.remove(0), group.rings);
         let mut dial = self.take_dial(Attempt::Group { numbers: numbers.clone(), next: group });
@@ -64,7 +68,8 @@ impl Call {
             self.occupy(number.clone(), context);
             let targets = if is_busy { Vec::new() } else { context.contacts_of(&number) };
             if let Some(dial) = self.dial().filter(|_| is_busy) {
-                dial.refusals.push(StatusCode::BUSY_HERE);
+                let outcome = Outcome::Answered(StatusCode::BUSY_HERE);
+                dial.refusals.push(Refused::new(outcome, Callee::Extension, Vec::new()));
             }
             for target in targets {
                 opened += usize::from(self.open_branch(number.clone(), target, context));
@@ -140,7 +145,7 @@ impl Call {
         if let Some(index) =
             dial.branches.iter().position(|b| b.leg.port == Port::Closed || b.leg.has_stream(stream))
         {
-            self.drop_branch(index, Outcome::Answered(status), context);
+            self.drop_branch(index, Outcome::Answered(status), None, context);
         }
     }
 
@@ -165,7 +170,8 @@ impl Call {
         };
         let status = if early.is_some() { response.status() } else { without_media(response.status()) };
         let reliably = early.is_some();
-        context.agent.ring(caller, status, early, reliably, Vec::new(), context.now);
+        let headers = headers_of_answer(response);
+        context.agent.ring(caller, status, early, reliably, headers, context.now);
     }
 
     /// The first 2xx: this one talks to the caller, the others stop ringing.
@@ -181,7 +187,7 @@ impl Call {
         };
         if let Err(status) = self.take_answer(index, description) {
             tracing::info!(call_id = %self.facts.call_id, %status, "an answer could not be used");
-            return self.drop_branch(index, Outcome::Answered(status), context);
+            return self.drop_branch(index, Outcome::Answered(status), None, context);
         }
         let Stage::Dialling(mut dial) = std::mem::replace(&mut self.stage, Stage::Over) else {
             return;
@@ -193,15 +199,17 @@ impl Call {
             context.router.target_works(target);
         }
         for branch in dial.branches {
-            let reason = "SIP;cause=200;text=\"Call completed elsewhere\"".to_owned();
-            branch.leave(Some(reason), &mut self.leaving, context);
+            branch.leave(Some(ELSEWHERE.to_owned()), &mut self.leaving, context);
+        }
+        if let Some(pick_up) = dial.pick_up.take() {
+            pick_up.comes_too_late(&mut self.leaving, context);
         }
         self.vacate_group(&dial.attempt, Some(&winner.leg.name), context);
         tracing::debug!(call_id = %self.facts.call_id, by = %winner.leg.name, status = %response.status(), "answered");
         match &self.origin {
             Origin::Caller => {
                 self.stage = Stage::Talking(winner.leg);
-                self.answer_caller(context);
+                self.answer_caller(headers_of_answer(response), context);
             }
             Origin::Application(_) => self.was_reached(winner.leg, context),
         }
@@ -229,7 +237,7 @@ impl Call {
         }
         // 408 and 503 without a response are of our own making: nobody said anything.
         let outcome = if response.is_some() { Outcome::Answered(status) } else { Outcome::Silence };
-        self.drop_branch(index, outcome, context);
+        self.drop_branch(index, outcome, response, context);
     }
 
     /// The ring time is over.
@@ -247,11 +255,15 @@ impl Call {
 
     /// A new attempt, which remembers what was tried before.
     fn take_dial(&mut self, attempt: Attempt) -> Dial {
-        let (tried, diversions) = match &mut self.stage {
-            Stage::Dialling(dial) => (std::mem::take(&mut dial.tried), std::mem::take(&mut dial.diversions)),
-            _ => (Vec::new(), Vec::new()),
+        let (tried, diversions, pick_up) = match &mut self.stage {
+            Stage::Dialling(dial) => {
+                let (tried, diversions) =
+                    (std::mem::take(&mut dial.tried), std::mem::take(&mut dial.diversions));
+                (tried, diversions, dial.pick_up.take())
+            }
+            _ => Default::default(),
         };
-        Dial { attempt, branches: Vec::new(), refusals: Vec::new(), tried, diversions }
+        Dial { attempt, branches: Vec::new(), refusals: Vec::new(), pick_up, tried, diversions }
     }
 
     /// Which branch has this session.
@@ -278,8 +290,8 @@ impl Call {
             return;
         };
         let Some(target) = targets.front() else {
-            let status = self.best_refusal();
-            return self.refuse_with(status, context);
+            let (status, headers) = self.best_refusal();
+            return self.refuse_with(status, headers, context);
         };
         let port = target.port.unwrap_or(target.transport.default_port());
         match crate::sip::Host(&target.host).ip() {
@@ -303,17 +315,18 @@ impl Call {
         let Some(target) = targets.front().cloned() else {
             return;
         };
+        let uri = trunk_uri(number, &target);
         let Some(local) = context.local_for(target.transport, remote) else {
             return self.dial_next_address(context);
         };
-        let name = format!("trunk:{}", target.trunk);
-        let trunk = context.config.trunks.iter().find(|trunk| trunk.name == target.trunk);
-        let is_full =
-            trunk.and_then(|trunk| trunk.max_calls).is_some_and(|max| context.busy_with(&name) >= max);
-        if is_full {
+        if context.trunk_is_full(&target.trunk) {
+            if let Some(dial) = self.dial() {
+                dial.refusals.push(no_line_is_free());
+            }
             return self.dial_next_address(context);
         }
-        let uri = trunk_uri(number, &target);
+        let name = trunk_name(&target.trunk);
+        let trunk = context.config.trunks.iter().find(|trunk| trunk.name == target.trunk);
         let target = Target {
             to: format!("<{uri}>"),
             uri,
@@ -330,19 +343,36 @@ impl Call {
     }
 
     /// One less rings; when it was the last, something else is tried.
-    fn drop_branch(&mut self, index: usize, outcome: Outcome, context: &mut Context) {
+    fn drop_branch(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        response: Option<&Response>,
+        context: &mut Context,
+    ) {
         let Some(dial) = self.dial() else {
             return;
         };
         let branch = dial.branches.remove(index);
-        let (callee, is_last) = (dial.attempt.callee(), dial.branches.is_empty());
-        dial.refusals.push(route::map_refusal(outcome, callee));
+        let callee = dial.attempt.callee();
+        let headers = response.map(headers_of_refusal).unwrap_or_default();
+        dial.refusals.push(Refused::new(outcome, callee, headers));
+        // A 6xx speaks for all contacts of whoever sends it (RFC 3261 section 16.7, step 5).
+        let is_of_all = matches!(outcome, Outcome::Answered(status) if status.code() >= 600);
+        let mut others = Vec::new();
+        if is_of_all {
+            let is_its = |other: &mut Branch| other.leg.name == branch.leg.name;
+            others = dial.branches.extract_if(.., is_its).collect();
+        }
+        let is_last = dial.branches.is_empty();
         let tries_next = callee == Callee::Trunk && route::tries_next(outcome);
         if let Some(target) = branch.target.trunk.as_ref().filter(|_| tries_next) {
             context.router.target_failed(target, context.now);
         }
         let name = branch.leg.name.clone();
-        branch.leave(None, &mut self.leaving, context);
+        for branch in others.into_iter().chain([branch]) {
+            branch.leave(None, &mut self.leaving, context);
+        }
         if callee == Callee::Trunk {
             self.vacate(&name, context);
         }
@@ -350,10 +380,6 @@ impl Call {
         match (is_last, tries_next) {
             (true, true) => self.dial_next_address(context),
             (true, false) => self.give_up_attempt(outcome, context),
-            // A 6xx speaks for all contacts (RFC 3261 section 16.7, step 5).
-            (false, _) if matches!(outcome, Outcome::Answered(status) if status.code() >= 600) => {
-                self.give_up_attempt(outcome, context);
-            }
             (false, _) => {}
         }
     }
@@ -362,4 +388,11 @@ impl Call {
     fn let_go_of_the_closed(&mut self) {
         self.leaving.retain(Leg::holds_port);
     }
+}
+
+/// All lines of a trunk are taken: that is our own 503.
+fn no_line_is_free() -> Refused {
+    let headers = vec![("Retry-After".to_owned(), LINE_IS_FREE_IN.to_string())];
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Refused { told: status, outcome: Outcome::Answered(status), headers }
 }

@@ -12,7 +12,7 @@ use super::controlled::Doing;
 use crate::boundary::What;
 use crate::cdr::EndedBy;
 use crate::dialog::RequestId;
-use crate::media::{RoomId, Tap};
+use crate::media::RoomId;
 use crate::route::{Caller, Decision};
 use crate::sip::{Method, Name, Request, StatusCode};
 use crate::time::Duration;
@@ -66,6 +66,11 @@ pub(super) struct Referral {
 impl Transfers {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether it is somebody to whom a call may be transferred.
+    pub(super) fn has(&self, consultation: &str) -> bool {
+        self.0.contains_key(consultation)
     }
 
     /// Whether a call takes part in one.
@@ -125,6 +130,7 @@ impl Calls {
         };
         let (call_id, caller, of_context) =
             (call.facts.call_id.clone(), call.number(), call.context().to_owned());
+        let root = Some(call.facts.root.clone());
         let name = format!("consult-{call_id}-{}", context.rng.token(4));
         let with = match decision {
             decision if !decision.is_application() => {
@@ -137,6 +143,7 @@ impl Calls {
                     headers: vec![("Referred-By".to_owned(), by)],
                     record: None,
                     music: None,
+                    root,
                 };
                 match self.originate_to(order, number.clone(), decision, party, context) {
                     Ok(room) => Consultation::Call(room, false),
@@ -186,6 +193,11 @@ impl Calls {
         }
     }
 
+    /// Whether it is somebody to whom a call may be transferred.
+    pub(crate) fn is_consultation(&self, call_id: &str) -> bool {
+        self.transfers.has(call_id)
+    }
+
     /// Transferee and target talk, and the transferor is hung up.
     pub(crate) fn complete_transfer(
         &mut self,
@@ -227,7 +239,7 @@ impl Calls {
     ) -> Result<(RoomId, String), Refusal> {
         let transferee = self.room_of(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
         let call = self.call(transferee).ok_or_else(|| Refusal::no_call(call_id))?;
-        let caller = call.facts.caller.clone();
+        let (caller, root) = (call.facts.caller.clone(), call.facts.root.clone());
         let of_context = call.context().to_owned();
         let transferor = match call.in_hand()?.doing {
             Doing::Bridged(peer) => Some(peer),
@@ -247,6 +259,7 @@ impl Calls {
             headers: Vec::new(),
             record: None,
             music: None,
+            root: Some(root),
         };
         let (_, decision) = self.destination(&order, context)?;
         let with = match decision {
@@ -324,9 +337,7 @@ impl Calls {
                 if self.bridge(transferee, room, context).is_err() {
                     return;
                 }
-                if let Some(transferor) = transferor.filter(|_| asked) {
-                    self.hand_on_recording(transferor, transferee, room, context);
-                }
+                self.hand_on_recording(transferor, transferee, room, context);
             }
             Consultation::Application(decision) => {
                 self.part(transferee, None, context);
@@ -355,19 +366,28 @@ impl Calls {
     /// What is recorded of a talk goes on with whoever comes in the place of the one who leaves it.
     pub(super) fn hand_on_recording(
         &mut self,
-        leaves: RoomId,
+        leaves: Option<RoomId>,
         stays: RoomId,
         comes: RoomId,
         context: &mut Context,
     ) {
-        let mut taken = [leaves, stays].into_iter().filter_map(|room| self.call(room)?.recording.take());
-        let Some(recording) = taken.next() else { return };
+        if let Some(leaves) = leaves {
+            self.keep_recording(leaves, stays);
+        }
+        let Some(recording) = self.call(stays).and_then(|call| call.recording) else { return };
         let mut stream = |room| self.call(room).and_then(|call| call.caller.stream());
-        let (Some(one), Some(other)) = (stream(stays), stream(comes)) else { return };
+        let (Some(own), Some(other)) = (stream(stays), stream(comes)) else { return };
         self.with(stays, context, |call, context| {
-            context.adopt_recording(recording, vec![vec![Tap::Leg(one)], vec![Tap::Leg(other)]]);
-            call.recording = Some(recording);
+            context.adopt_recording(recording, &call.facts.call_id, own, other);
         });
+    }
+
+    /// What is recorded of a talk belongs to the one who stays: whoever leaves may do so at once.
+    pub(super) fn keep_recording(&mut self, leaves: RoomId, stays: RoomId) {
+        let recording = self.call(leaves).and_then(|call| call.recording.take());
+        if let (Some(recording), Some(call)) = (recording, self.call(stays)) {
+            call.recording = call.recording.or(Some(recording));
+        }
     }
 
     /// As it was before, if both are still there.

@@ -141,7 +141,18 @@ impl Reader<'_> {
         match &raw.transport {
             None => Ok(both),
             Some(text) if text.as_ref().eq_ignore_ascii_case("both") => Ok(both),
-            Some(text) => Ok(vec![(self.transport(text.as_ref(), text.span(), &PLAIN)?, address)]),
+            Some(text) => match Transport::of(text.as_ref()).filter(|known| ALL.contains(known)) {
+                Some(known) if !PLAIN.contains(&known) => {
+                    let address = SocketAddr::new(address.ip(), port.unwrap_or(known.default_port()));
+                    let name = known.uri_token();
+                    let hint = format!(
+                        "`{name}` is listened for by `listen = [\"{name}:{address}\"]`, which stands in the place of \
+                         `bind_address`, `port` and `transport`"
+                    );
+                    Err(self.wrong(text.span(), "`transport` is `udp`, `tcp` or `both`").hint(hint))
+                }
+                _ => Ok(vec![(self.transport(text.as_ref(), text.span(), &PLAIN)?, address)]),
+            },
         }
     }
 

@@ -3,7 +3,7 @@
 use super::params::{Params, wrong};
 use crate::call::{Code, Collect, Command, Originate, Part, Play, Record, Refusal, Request, Sound};
 use crate::config::{Config, DEFAULT_CONTEXT, Scope};
-use crate::sip::StatusCode;
+use crate::sip::{StatusCode, escape_user};
 use crate::time::Duration;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -79,9 +79,9 @@ impl Action {
         config: &Config,
         forgiving: bool,
     ) -> Result<Action, Refusal> {
-        let mut params = Params::new(params);
+        let mut params = Params::new(params, forgiving);
         let action = Action::of(name, &mut params, config)?;
-        params.finish(forgiving)?;
+        params.finish()?;
         Ok(action)
     }
 
@@ -93,7 +93,10 @@ impl Action {
             "call.originate" => Ok(Action::Originate(originate(p, sounds)?)),
             "call.answer" => call(p, Command::Answer),
             "call.reject" => {
-                let status = refusal_status(p.maybe_text("reason")?.as_deref())?;
+                let status = match refusal_status(p.maybe_text("reason")?.as_deref()) {
+                    Err(_) if p.are_forgiving() => StatusCode::DECLINE,
+                    status => status?,
+                };
                 call(p, Command::Reject(status))
             }
             "call.ring" => call(p, Command::Ring),
@@ -232,6 +235,7 @@ impl Action {
                 let watches = match mode.as_deref() {
                     None | Some("control") => false,
                     Some("listen" | "whisper" | "barge") => true,
+                    Some(_) if p.are_forgiving() => false,
                     Some(_) => {
                         return Err(wrong("mode", "expected `control`, `listen`, `whisper` or `barge`"));
                     }
@@ -309,20 +313,34 @@ fn originate(p: &mut Params, sounds: &Path) -> Result<Originate, Refusal> {
     let record = match p.maybe_within("record")? {
         Some(mut within) => {
             let how = record(&mut within)?;
-            within.finish(false)?;
+            within.finish()?;
             Some(how)
         }
         None => None,
     };
+    let destination = p.text("destination")?;
+    // Clients of the other dialect say beside it over which trunk it goes.
+    let trunk = if p.are_forgiving() { p.maybe_text("trunk")? } else { None };
+    let destination = match trunk.filter(|trunk| !trunk.is_empty()) {
+        Some(trunk) => format!("sip:{}@{trunk}", escape_user(&number_of(&destination))),
+        None => destination,
+    };
     Ok(Originate {
-        call_id: p.maybe_text("call_id")?,
-        destination: p.text("destination")?,
-        caller_id: p.maybe_line("caller_id")?.map(|text| number_of(&text)),
+        call_id: p.maybe_text("call_id")?.filter(|name| !(name.is_empty() && p.are_forgiving())),
+        destination,
+        caller_id: match p.maybe_text("caller_id")?.as_deref() {
+            Some("") if p.are_forgiving() => None,
+            Some(line) if line.is_empty() || line.chars().any(char::is_control) => {
+                return Err(wrong("caller_id", "expected one line of text"));
+            }
+            line => line.map(number_of),
+        },
         patience: p.seconds("timeout_secs", 60, 1..=3_600)?,
         context: p.maybe_text("context")?.unwrap_or_else(|| DEFAULT_CONTEXT.to_owned()),
         headers: p.headers("extra_headers")?,
         record,
         music: p.maybe_file("hold_music", sounds)?,
+        root: None,
     })
 }
 
@@ -382,7 +400,7 @@ fn play(p: &mut Params, sounds: &Path) -> Result<Play, Refusal> {
         _ => return Err(wrong("type", "expected `file`, `silence`, `ringback` or `tone`")),
     };
     let loops_by_source = source.flag("looped")?;
-    source.finish(false)?;
+    source.finish()?;
     Ok(Play { sound, repeats: p.flag("loop")? || loops_by_source, until_key: p.flag("interrupt_on_dtmf")? })
 }
 
@@ -395,7 +413,7 @@ fn record(p: &mut Params) -> Result<Record, Refusal> {
     let file = match p.maybe_within("storage")? {
         Some(mut storage) => {
             let file = storage.maybe_file("path", Path::new("."))?;
-            storage.finish(false)?;
+            storage.finish()?;
             file
         }
         None => None,

@@ -234,7 +234,7 @@ mod tests {
     fn the_list_names_the_parameters_that_are_read_and_the_scope_that_is_asked_for() {
         let config = Config::default();
         for (name, scope, params, does) in &ACTIONS {
-            let mut reader = Params::new(everything());
+            let mut reader = Params::new(everything(), false);
             let action =
                 Action::of(name, &mut reader, &config).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(action.scope(), *scope, "{name}: {does}");

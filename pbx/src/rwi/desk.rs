@@ -1,12 +1,14 @@
 //! Everything that applications see: who is connected, who holds which call, who is told what.
 
 use super::action::{Action, Conference, Queue, Session as Ask, Supervise, Transfer};
+use super::flat::{self, About};
 use super::frame::{self, Asked, Question};
+use super::lately::Lately;
 use super::session::Session;
 use super::story::Told;
 use crate::boundary::{self, ClientId, Event, FromClient, ToClient, What};
 use crate::buggify::buggify;
-use crate::call::{Answer, Calls, Code, Command, Context, Refusal, Ticket};
+use crate::call::{Answer, Calls, Code, Command, Context, Originate, Profile, Refusal, Ticket};
 use crate::config::{Dialect, Rwi, Scope, Unanswered};
 use crate::time::Instant;
 use serde_json::{Map, Value, json};
@@ -41,6 +43,7 @@ pub(crate) struct Desk {
     last_ticket: u64,
     /// Events that were sent to the webhook.
     posted: u64,
+    lately: Lately,
 }
 
 /// What is known of a call here.
@@ -51,6 +54,10 @@ struct Held {
     owner: Option<Name>,
     /// Sessions that are told of it without holding it.
     watchers: BTreeSet<Name>,
+    /// What it is, where clients of the other dialect may be told.
+    profile: Option<Profile>,
+    /// The status with which nobody has answered it, where it was ordered.
+    unanswered: Option<u16>,
 }
 
 /// What the answer to a question means here.
@@ -73,15 +80,25 @@ impl Desk {
 
     /// Something has happened: whoever is concerned is told.
     pub(crate) fn on_event(&mut self, event: &Event, calls: &mut Calls, context: &mut Context) {
-        self.take_note(event);
+        self.take_note(event, calls, context);
         let concerned = self.concerned(event);
         let wants_all = context.config.rwi.webhook.is_some();
         if !concerned.is_empty() || wants_all {
-            let of_context = event.call_id.as_deref().and_then(|call_id| self.calls.get(call_id));
-            let of_context = of_context.map(|held| held.context.as_str());
+            let held = event.call_id.as_deref().and_then(|call_id| self.calls.get(call_id));
+            let of_context = held.map(|held| held.context.as_str());
             if let Some(told) = Told::new(event, of_context, &context.clock) {
+                let about = About {
+                    context: of_context,
+                    profile: held.and_then(|held| held.profile.as_ref()),
+                    unanswered: held.and_then(|held| held.unanswered),
+                    domain: &context.config.sip.domain,
+                    clock: &context.clock,
+                };
+                let told = if speaks_flat(&context.config.rwi) { told.and_flat(event, &about) } else { told };
                 self.tell_webhook(&told, context);
                 let told = Arc::new(told);
+                let sessions = concerned.iter().filter_map(|name| self.sessions.get(name));
+                self.lately.keep(&told, sessions, context.now);
                 for name in concerned {
                     let frame = self.sessions.get_mut(&name).and_then(|session| session.tell(&told));
                     if let Some((client, text)) = frame {
@@ -214,10 +231,24 @@ impl Desk {
             Ok(asked) => asked,
             Err((question, refusal)) => return self.answer(client, &question, Err(refusal), context),
         };
+        if dialect == Dialect::RustPbx
+            && let Some(Value::String(id)) = &action_id
+            && let Some(session) = self.sessions.get_mut(&name)
+            && session.has_answered(id, context.now)
+        {
+            // Such clients rely on it that a command that they repeat is done once.
+            return;
+        }
         // What it is about is said in the answer even where something else is wrong with it.
         let named = params.get("call_id").and_then(Value::as_str).map(str::to_owned);
         let mut question = Question { action: Some(action.clone()), action_id, call_id: named };
         let forgiving = dialect == Dialect::RustPbx;
+        if forgiving && matches!(action.as_str(), "session.resume" | "call.resume") {
+            let of_call = question.call_id.clone().filter(|_| action == "call.resume");
+            let token = self.sessions.get(&name).map(Session::token).unwrap_or_default();
+            let answer = Ok(self.lately.again(token, of_call.as_deref(), context.now));
+            return self.answer(client, &question, answer, context);
+        }
         let read = Action::read(&action, params, &context.config, forgiving);
         let asked = read.and_then(|action| self.may(&name, &action, context).map(|()| action));
         match asked {
@@ -285,6 +316,12 @@ impl Desk {
                 let ticket = Ticket(self.last_ticket);
                 self.waiting.insert(ticket, (client, question, kind));
                 return calls.command(&call_id, command, ticket, context);
+            }
+            // Clients of the other dialect ring the target of a transfer themselves; here it rings already.
+            Action::Originate(Originate { call_id: Some(call_id), .. })
+                if self.speaks_flat(name) && self.holds_consultation(name, &call_id, calls) =>
+            {
+                Ok(Map::from_iter([("call_id".to_owned(), call_id.into())]))
             }
             Action::Originate(order) => {
                 let of_context = order.context.clone();
@@ -391,6 +428,16 @@ impl Desk {
                     json!({ "contexts": session.contexts })
                 })
             }
+            Ask::ListCalls if self.speaks_flat(name) => {
+                let profile = |call: &Value| {
+                    self.calls.get(call["call_id"].as_str().unwrap_or_default())?.profile.as_ref()
+                };
+                let list = calls.list(context).into_iter().map(|call| {
+                    let profile = profile(&call);
+                    (call, profile)
+                });
+                Ok(json!({ "calls": flat::listed(list.collect(), &context.config.sip.domain) }))
+            }
             Ask::ListCalls => {
                 let list: Vec<Value> =
                     calls.list(context).into_iter().map(|call| self.listed(name, call)).collect();
@@ -460,7 +507,8 @@ impl Desk {
         let mut data = json!({ "call_id": call_id });
         if let Some(other) = calls.split(call_id, context)? {
             let of_context = self.calls.get(call_id).map(|held| held.context.clone()).unwrap_or_default();
-            self.calls.insert(other.clone(), Held { context: of_context, ..Held::default() });
+            let profile = calls.profile(&other);
+            self.calls.insert(other.clone(), Held { context: of_context, profile, ..Held::default() });
             data["peer_call_id"] = other.into();
         }
         self.give_to(call_id, Some(name));
@@ -564,11 +612,33 @@ impl Desk {
         }
     }
 
-    fn take_note(&mut self, event: &Event) {
+    fn take_note(&mut self, event: &Event, calls: &Calls, context: &Context) {
         let Some(call_id) = &event.call_id else { return };
-        if let What::CallIncoming { context, .. } | What::CallCreated { context, .. } = &event.what {
-            self.calls.entry(call_id.clone()).or_default().context.clone_from(context);
+        match &event.what {
+            What::CallIncoming { context: of_context, .. }
+            | What::CallCreated { context: of_context, .. } => {
+                let held = self.calls.entry(call_id.clone()).or_default();
+                held.context.clone_from(of_context);
+                if speaks_flat(&context.config.rwi) {
+                    held.profile = calls.profile(call_id).or_else(|| held.profile.take());
+                }
+            }
+            What::CallUnanswered { status } => {
+                if let Some(held) = self.calls.get_mut(call_id) {
+                    held.unanswered = Some(*status);
+                }
+            }
+            _ => {}
         }
+    }
+
+    fn speaks_flat(&self, name: &Name) -> bool {
+        self.sessions.get(name).is_some_and(|session| session.dialect == Dialect::RustPbx)
+    }
+
+    fn holds_consultation(&self, name: &Name, call_id: &str, calls: &Calls) -> bool {
+        let owner = self.calls.get(call_id).and_then(|held| held.owner.as_ref());
+        owner == Some(name) && calls.is_consultation(call_id)
     }
 
     /// The sessions that are to be told.
@@ -621,9 +691,20 @@ impl Desk {
         if let Some(dialect) = dialect
             && !buggify!("an answer is forgotten")
         {
+            let session = self.clients.get(&client).cloned().and_then(|name| self.sessions.get_mut(&name));
+            if let (Dialect::RustPbx, Some(Value::String(id)), Some(session)) =
+                (dialect, &question.action_id, session)
+            {
+                session.note_answered(id, context.now);
+            }
             send(client, frame::written(question, answer, dialect), context);
         }
     }
+}
+
+/// Whether anybody may come who speaks the other dialect.
+fn speaks_flat(rwi: &Rwi) -> bool {
+    rwi.tokens.iter().any(|token| token.dialect == Dialect::RustPbx)
 }
 
 fn send(client: ClientId, text: String, context: &mut Context) {

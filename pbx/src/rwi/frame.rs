@@ -121,7 +121,11 @@ fn in_words(refusal: &Refusal, question: &Question) -> String {
         Code::InvalidJson => format!("parse_error: {}", refusal.message),
         Code::UnknownAction if question.action.is_none() => "missing_action".to_owned(),
         Code::UnknownAction | Code::InvalidParams => format!("unknown_action: {}", refusal.message),
-        Code::CallNotFound => format!("Call not found: {}", question.call_id.as_deref().unwrap_or_default()),
+        Code::CallNotFound => {
+            // Of two calls it may be the other one that is not there.
+            let named = refusal.message.split('"').nth(1).or(question.call_id.as_deref());
+            format!("Call not found: {}", named.unwrap_or_default())
+        }
         Code::AlreadyOwned => "Command failed: cannot claim call ownership: AlreadyOwned".to_owned(),
         _ => format!("Command failed: {}", refusal.message),
     }

@@ -12,11 +12,14 @@
 //! | `catalogue.rs` | every action with its parameters, for people who read about it |
 //! | `story.rs` | what happened, as an event is written |
 //! | `frame.rs` | frames in either dialect |
+//! | `flat.rs`, `lately.rs` | events in the dialect of RustPBX, and those that may be told again |
 
 mod action;
 mod catalogue;
 mod desk;
+mod flat;
 mod frame;
+mod lately;
 mod params;
 mod session;
 mod story;

@@ -15,11 +15,18 @@ pub(super) struct Params {
     left: Map<String, Value>,
     /// What was asked for.
     known: Vec<&'static str>,
+    /// A client of the other dialect: it is used to send more than is read.
+    forgiving: bool,
 }
 
 impl Params {
-    pub(super) fn new(params: Map<String, Value>) -> Params {
-        Params { left: params, known: Vec::new() }
+    pub(super) fn new(params: Map<String, Value>, forgiving: bool) -> Params {
+        Params { left: params, known: Vec::new(), forgiving }
+    }
+
+    /// Whether a client of the other dialect has sent them.
+    pub(super) fn are_forgiving(&self) -> bool {
+        self.forgiving
     }
 
     /// A text that must be there.
@@ -115,7 +122,7 @@ impl Params {
     pub(super) fn maybe_within(&mut self, name: &'static str) -> Result<Option<Params>, Refusal> {
         match self.take(name) {
             None => Ok(None),
-            Some(Value::Object(map)) => Ok(Some(Params::new(map))),
+            Some(Value::Object(map)) => Ok(Some(Params::new(map, self.forgiving))),
             Some(_) => Err(wrong(name, "expected an object")),
         }
     }
@@ -143,7 +150,8 @@ impl Params {
         name: &'static str,
         directory: &Path,
     ) -> Result<Option<PathBuf>, Refusal> {
-        let Some(text) = self.maybe_text(name)? else { return Ok(None) };
+        let text = self.maybe_text(name)?.filter(|text| !(text.is_empty() && self.forgiving));
+        let Some(text) = text else { return Ok(None) };
         let path = Path::new(&text);
         let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         match is_below && !text.is_empty() && !text.contains('\0') {
@@ -154,9 +162,9 @@ impl Params {
     }
 
     /// Nothing else may be there. Clients of the other dialect are used to send more than is read.
-    pub(super) fn finish(self, forgiving: bool) -> Result<(), Refusal> {
+    pub(super) fn finish(self) -> Result<(), Refusal> {
         match self.left.keys().next() {
-            Some(name) if !forgiving => {
+            Some(name) if !self.forgiving => {
                 let message = match self.known.is_empty() {
                     true => "there is no such parameter, this action takes none".to_owned(),
                     false => {

@@ -28,7 +28,15 @@ pub(super) struct Session {
     kept: VecDeque<(u64, Arc<Told>)>,
     /// When it last originated calls.
     originated: VecDeque<Instant>,
+    /// Questions that were answered lately, by their ids, where one that is asked again is not heard.
+    answered: VecDeque<(Instant, String)>,
 }
+
+/// How long the answer to a question is remembered.
+const REMEMBERS: Duration = Duration::from_secs(60);
+
+/// The most questions that are remembered.
+const ANSWERED: usize = 1_000;
 
 impl Session {
     pub(super) fn new(token: &Token, client: ClientId) -> Session {
@@ -44,6 +52,7 @@ impl Session {
             seq: 0,
             kept: VecDeque::new(),
             originated: VecDeque::new(),
+            answered: VecDeque::new(),
         }
     }
 
@@ -55,6 +64,27 @@ impl Session {
     /// Whether both have shown the same token.
     pub(super) fn is_of(&self, other: &Session) -> bool {
         self.token == other.token
+    }
+
+    /// The token that it has shown.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Whether a question of this id was answered lately.
+    pub(super) fn has_answered(&mut self, id: &str, now: Instant) -> bool {
+        while self.answered.front().is_some_and(|(at, _)| now.since(*at) >= REMEMBERS) {
+            self.answered.pop_front();
+        }
+        self.answered.iter().any(|(_, answered)| answered == id)
+    }
+
+    /// A question of this id was answered.
+    pub(super) fn note_answered(&mut self, id: &str, now: Instant) {
+        if self.answered.len() >= ANSWERED {
+            self.answered.pop_front();
+        }
+        self.answered.push_back((now, id.to_owned()));
     }
 
     /// The number of the last event.
@@ -69,7 +99,8 @@ impl Session {
 
     /// Tells it something; the frame that goes out now, when somebody is connected.
     pub(super) fn tell(&mut self, told: &Arc<Told>) -> Option<(ClientId, String)> {
-        if self.wanted.as_ref().is_some_and(|wanted| !wanted.contains(told.name(self.dialect))) {
+        let is_wanted = self.wanted.as_ref().is_none_or(|wanted| wanted.contains(told.name(self.dialect)));
+        if !is_wanted || !told.is_told_in(self.dialect) {
             return None;
         }
         self.seq += 1;

@@ -1,32 +1,28 @@
 //! What happened, as an event is written: its name, its facts; once for all who are told, whatever number they give it.
 
+use super::flat::{About, Flat};
 use crate::boundary::{Event, What};
 use crate::config::Dialect;
 use crate::time::WallClock;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// An event that can be told.
 pub(super) struct Told {
     name: &'static str,
-    /// The name in the other dialect.
-    flat_name: String,
     /// What stands before the number and behind it.
     head: String,
     tail: String,
-    flat: String,
+    /// The same in the other dialect, where anybody speaks that and it has such an event.
+    flat: Option<Flat>,
 }
 
 impl Told {
     /// `None`: of no interest to applications.
     pub(super) fn new(event: &Event, context: Option<&str>, clock: &WallClock) -> Option<Told> {
         let (name, data) = story(&event.what)?;
-        let flat_name = flat_name(name);
         let mut head = format!("{{\"event\":{}", Value::from(name));
-        let mut flat = Map::new();
-        flat.insert("event_type".into(), flat_name.clone().into());
         if let Some(call_id) = &event.call_id {
             head.push_str(&format!(",\"call_id\":{}", Value::from(call_id.as_str())));
-            flat.insert("call_id".into(), call_id.clone().into());
         }
         head.push_str(",\"seq\":");
         let mut tail = format!(",\"timestamp\":\"{}\"", clock.rfc3339(event.at));
@@ -34,26 +30,38 @@ impl Told {
             tail.push_str(&format!(",\"context\":{}", Value::from(context)));
         }
         tail.push_str(&format!(",\"data\":{data}}}"));
-        if let Value::Object(data) = data {
-            flat.extend(data);
-        }
-        flatten(name, &mut flat, context);
-        Some(Told { name, flat_name, head, tail, flat: Value::Object(flat).to_string() })
+        Some(Told { name, head, tail, flat: None })
+    }
+
+    /// In the other dialect too.
+    pub(super) fn and_flat(self, event: &Event, about: &About<'_>) -> Told {
+        let flat = story(&event.what).and_then(|(name, data)| Flat::new(name, data, event, about));
+        Told { flat, ..self }
     }
 
     /// What it is called.
     pub(super) fn name(&self, dialect: Dialect) -> &str {
-        match dialect {
-            Dialect::Tandem => self.name,
-            Dialect::RustPbx => &self.flat_name,
+        match (dialect, &self.flat) {
+            (Dialect::RustPbx, Some(flat)) => flat.name(),
+            (Dialect::RustPbx, None) | (Dialect::Tandem, _) => self.name,
         }
+    }
+
+    /// Whether there is such an event in this dialect.
+    pub(super) fn is_told_in(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::Tandem || self.flat.is_some()
+    }
+
+    /// It in the other dialect.
+    pub(super) fn flat(&self) -> Option<&Flat> {
+        self.flat.as_ref()
     }
 
     /// The frame with this number.
     pub(super) fn frame(&self, seq: u64, dialect: Dialect) -> String {
         match dialect {
             Dialect::Tandem => format!("{}{seq}{}", self.head, self.tail),
-            Dialect::RustPbx => self.flat.clone(),
+            Dialect::RustPbx => self.flat.as_ref().map(Flat::frame).unwrap_or_default(),
         }
     }
 }
@@ -249,62 +257,6 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
         | What::NotRouted { .. }
         | What::Blocked { .. } => return None,
     })
-}
-
-/// The name as clients of RustPBX know it.
-fn flat_name(name: &str) -> String {
-    match name {
-        "call.incoming" => "call_created".to_owned(),
-        "call.failed" => "call_no_answer".to_owned(),
-        "call.dtmf" => "dtmf".to_owned(),
-        "conference.member.joined" => "conference_member_joined".to_owned(),
-        name => name.replace('.', "_"),
-    }
-}
-
-/// The facts as clients of RustPBX know them.
-fn flatten(name: &str, flat: &mut Map<String, Value>, context: Option<&str>) {
-    match name {
-        "call.incoming" | "call.created" => {
-            if let Some(dialled) = flat.remove("dialled") {
-                flat.insert("callee".into(), dialled);
-            }
-            let direction = if name == "call.incoming" { "inbound" } else { "outbound" };
-            flat.insert("direction".into(), direction.into());
-            flat.insert("context".into(), context.unwrap_or_default().into());
-            flat.insert("trunk".into(), Value::Null);
-            flat.insert("sip_headers".into(), json!({}));
-        }
-        "call.hangup" => {
-            if let Some(by) = flat.remove("by") {
-                flat.insert("hangup_by".into(), if by == "pbx" { "system".into() } else { by });
-            }
-        }
-        // It names its two calls and no other.
-        "call.bridged" => drop(flat.remove("call_id")),
-        "call.unbridged" => {
-            flat.remove("leg_a");
-            flat.remove("leg_b");
-        }
-        "call.transfer.accepted" | "call.transferred" => {
-            if let Some(target) = flat.remove("target") {
-                flat.insert("transfer_target".into(), target);
-            }
-        }
-        "call.dtmf" => {
-            flat.remove("by");
-            flat.insert("leg_id".into(), Value::Null);
-            flat.insert("extra".into(), Value::Null);
-        }
-        "media.hold.started" | "media.hold.stopped" => drop(flat.remove("by")),
-        "media.play.started" | "media.play.finished" => drop(flat.insert("leg_id".into(), Value::Null)),
-        "record.stopped" => {
-            if let Some(file) = flat.remove("file") {
-                flat.insert("filename".into(), file);
-            }
-        }
-        _ => {}
-    }
 }
 
 #[cfg(test)]

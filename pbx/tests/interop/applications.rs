@@ -117,7 +117,27 @@ fn a_client_of_rustpbx_needs_no_change() {
         application.hears("the bridge", |told| {
             told["event_type"] == "call_bridged" && told["leg_a"] == "leg_a" && told["leg_b"] == "leg_b"
         });
+        application.hears("what is known of a call", |told| {
+            told["event_type"] == "call_answered"
+                && told["session_id"] == "leg_b"
+                && told["callee_name"] == "1002"
+                && told["root"]["call_id"] == "leg_b"
+        });
         talk(A_WHILE);
+        application.says(r#"{"rwi":"1.0","action_id":"l1","action":"ListCalls"}"#);
+        let told = application.hears("the list", |told| told["action_id"] == "l1");
+        let list = told["data"].as_array().expect("it is a list");
+        let ours = list.iter().find(|call| call["session_id"] == "leg_a").expect("leg_a is listed");
+        assert_eq!((&ours["status"], &ours["direction"]), (&json!("talking"), &json!("outbound")), "{told}");
+        // Who comes back has no numbers of events: it asks for all that has been.
+        let mut returned = Application::start(stage, TOKEN);
+        returned.says(r#"{"action_id":"r1","action":"call.resume","params":{"call_id":"leg_a"}}"#);
+        let told = returned.hears("what has been", |told| told["action_id"] == "r1");
+        let events = told["data"]["events"].as_array().expect("they are a list");
+        let names: Vec<_> = events.iter().filter_map(|event| event["event"]["event_type"].as_str()).collect();
+        assert!(names.starts_with(&["call_created", "call_ringing", "call_answered"]), "{told}");
+        // The same question again is not heard, whatever it is about.
+        application.says(r#"{"action_id":"a3","action":"call.hangup","params":{"call_id":"leg_a"}}"#);
         application.says(
             r#"{"action_id":"a4","action":"call.hangup","params":{"call_id":"leg_a","reason":"by_system"}}"#,
         );

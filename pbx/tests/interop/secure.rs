@@ -1,10 +1,12 @@
-//! Somebody else's TLS: the PBX shows a certificate that OpenSSL has made.
+//! Somebody else's TLS and WebSockets: the PBX shows a certificate that OpenSSL has made.
 
 use crate::baresip::telephone;
 use crate::network::OFFICE;
-use crate::stage::{BARESIP, OPENSSL, Stage, office, play, play_uncaptured};
+use crate::process::Process;
+use crate::stage::{BARESIP, OPENSSL, Stage, WSDUMP, office, play, play_uncaptured};
 use crate::talk;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -77,6 +79,24 @@ fn openssl_agrees_on_both_versions() {
             drop(stdin);
             client.kill().and_then(|()| client.wait()).expect("it is ours");
         }
+    });
+}
+
+/// SIP over a WebSocket (RFC 7118), by a WebSocket library that others have written.
+#[test]
+fn a_telephone_registers_over_a_web_socket() {
+    play_uncaptured(&[WSDUMP], |stage| {
+        let listen = format!("listen = [\"ws:{OFFICE}:5080\", ");
+        let _pbx = stage.pbx(&office().replace("listen = [", &listen));
+        // The library is that of the system's own Python.
+        let mut command = stage.command("/usr/bin/python3");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/websocket/telephone.py"));
+        command.args([&format!("ws://{OFFICE}:5080/"), "1001", "secret1001", OFFICE]);
+        let telephone = Process::start("telephone.py", &mut command);
+        telephone.prints("that it is done", |line| line == "done");
+        let lines = telephone.lines();
+        let answers = ["REGISTER 401", "REGISTER 200", "OPTIONS 200", "REGISTER 401", "REGISTER 200"];
+        assert_eq!(lines, [&["protocol sip"], &answers[..], &["done"]].concat());
     });
 }
 

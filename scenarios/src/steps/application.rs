@@ -219,6 +219,20 @@ async fn commands(scene: &mut Scene, program: Program, text: String) {
     assert!(scene.world.play(act).await, "there is no reply");
 }
 
+#[when(expr = "{application} calls whom it consults: {string}")]
+async fn calls_whom_it_consults(scene: &mut Scene, program: Program, target: String) {
+    let call = move |application: &Application| {
+        let told = application.told();
+        let mut named = told.iter().filter_map(|told| told.what["data"]["consultation_call_id"].as_str());
+        let named = named.next_back().expect("it consults somebody");
+        let params = json!({ "call_id": named, "destination": target });
+        application
+            .say(&json!({ "action_id": "call", "action": "call.originate", "params": params }).to_string());
+    };
+    with(scene, program, call).await;
+}
+
+#[given(expr = "{application} says {string}")]
 #[when(expr = "{application} says {string}")]
 async fn says_raw(scene: &mut Scene, program: Program, text: String) {
     with(scene, program, move |application| application.say(&text)).await;
@@ -302,6 +316,14 @@ async fn has_heard(scene: &mut Scene, program: Program, #[step] step: &Step) {
         let found = rest.any(|frame| is_within(&expected, frame));
         assert!(found, "{} is not there, or not in this order: {}", line[0], Value::from(heard.clone()));
     }
+}
+
+#[then(expr = "{application} has not heard {string}")]
+async fn has_not_heard(scene: &mut Scene, program: Program, frame: String) {
+    let heard = with(scene, program, Application::told).await;
+    let heard: Vec<Value> = heard.into_iter().map(|told| told.what).collect();
+    let expected: Value = serde_json::from_str(&frame).expect("a frame is JSON");
+    assert!(!heard.iter().any(|frame| is_within(&expected, frame)), "{}", Value::from(heard.clone()));
 }
 
 #[then(expr = "{application} has not been told {string}")]

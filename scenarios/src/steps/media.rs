@@ -191,6 +191,12 @@ async fn is_at_least_long(scene: &mut Scene, least: Span) {
     assert!(length >= least.0, "it is {length:?} long");
 }
 
+#[then(expr = "the recording is at most {span} long")]
+async fn is_at_most_long(scene: &mut Scene, most: Span) {
+    let length = Duration::from_secs_f64(recording(scene).await.length() as f64 / f64::from(USUAL));
+    assert!(length <= most.0, "it is {length:?} long");
+}
+
 #[then(expr = "on channel {int} of the recording is {tone} from {span} to {span}, and nothing else")]
 async fn is_on_channel(scene: &mut Scene, channel: usize, tone: Tone, from: Span, to: Span) {
     let samples = channel_of(&recording(scene).await, channel);
@@ -218,6 +224,20 @@ async fn are_on_channels(scene: &mut Scene, one: Actor, first: usize, other: Act
         let leak = ear::share(&channel_of(&recording, foreign), voice);
         assert!(leak < NOT_THERE, "{} is {leak:.3} of channel {foreign}", who.0);
     }
+}
+
+#[then(expr = "{actor} is heard on channel {int} of the recording from {span} to {span}")]
+async fn is_on_channel_then(scene: &mut Scene, actor: Actor, channel: usize, from: Span, to: Span) {
+    let samples = channel_of(&recording(scene).await, channel);
+    let sample = |time: Duration| ((time.as_secs_f64() * f64::from(USUAL)) as usize).min(samples.len());
+    let presence = ear::presence(&samples[sample(from.0)..sample(to.0)], voice_of(scene, &actor).await);
+    assert!(presence > 0.8, "{} is there for {presence:.2} of that time", actor.0);
+}
+
+#[then(expr = "there is/are {int} recording(s)")]
+async fn are_recordings(scene: &mut Scene, expected: usize) {
+    let recordings = scene.world.with(|stage: &mut Stage| stage.office.recordings()).await;
+    assert_eq!(recordings.len(), expected);
 }
 
 #[then(expr = "{actor} is heard in the recording")]

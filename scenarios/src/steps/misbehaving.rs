@@ -1,4 +1,4 @@
-//! Telephones that do not keep to the rules.
+//! Telephones that do not keep to the rules, or say more than others.
 
 use crate::scene::Scene;
 use crate::words::{Actor, Span, Way};
@@ -8,6 +8,12 @@ use cucumber::{given, when};
 #[when(expr = "{actor}'s telephone {way}")]
 async fn misbehaves(scene: &mut Scene, actor: Actor, way: Way) {
     scene.phone(actor, move |phone| phone.misbehaves(way.0)).await;
+}
+
+#[given(expr = "{actor}'s telephone says {string} in its {word}")]
+#[when(expr = "{actor}'s telephone says {string} in its {word}")]
+async fn says_besides(scene: &mut Scene, actor: Actor, line: String, kind: String) {
+    scene.phone(actor, move |phone| phone.habits(|habits| habits.lines.push((kind, line)))).await;
 }
 
 #[when(expr = "{actor} asks {int} times at once whether {actor} is there")]

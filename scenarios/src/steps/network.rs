@@ -55,6 +55,19 @@ async fn says(scene: &mut Scene, method: String, actor: Actor, line: String) {
     assert!(scene.world.play(is_said).await, "no such message was sent");
 }
 
+#[then(expr = "{word} to {actor} does not say {string}")]
+async fn says_not(scene: &mut Scene, method: String, actor: Actor, line: String) {
+    let said = async move |stage: &mut Stage| {
+        let host = stage.phone(&actor.0).await.address();
+        let messages = stage.trace().messages_to(host);
+        let of_method: Vec<_> = messages.iter().filter(|text| text.starts_with(&method)).collect();
+        (of_method.len(), of_method.iter().any(|text| text.contains(&line)))
+    };
+    let (messages, is_said) = scene.world.play(said).await;
+    assert!(messages > 0, "no such message was sent");
+    assert!(!is_said, "it was said");
+}
+
 #[then(expr = "{string} was sent once")]
 async fn was_sent_once(scene: &mut Scene, beginning: String) {
     let sent = scene.world.with(move |stage| stage.trace().count(&beginning)).await;

@@ -85,6 +85,22 @@ async fn has_a_trunk(scene: &mut Scene, first: Actor, second: Actor) {
     scene.world.play(build).await;
 }
 
+#[given(expr = "whoever calls over the trunk may send callers outside")]
+async fn transfers_out(scene: &mut Scene) {
+    let name = "name = \"city\"\n";
+    plan(scene, move |plan| {
+        plan.tables = plan.tables.replace(name, &format!("{name}transfers_out = true\n"))
+    })
+    .await;
+}
+
+#[given(expr = "the trunk has {int} line(s)")]
+async fn has_lines(scene: &mut Scene, lines: usize) {
+    let name = "name = \"city\"\n";
+    plan(scene, move |plan| plan.tables = plan.tables.replace(name, &format!("{name}max_calls = {lines}\n")))
+        .await;
+}
+
 #[when(expr = "the PBX shuts down within {span}")]
 async fn shuts_down(scene: &mut Scene, grace: Span) {
     scene.world.play(async move |stage: &mut Stage| stage.office.drain(grace.0).await).await;

@@ -56,6 +56,27 @@ async fn picks_up(scene: &mut Scene, actor: Actor, other: Actor) {
     take_place(scene, actor, other, ";early-only").await;
 }
 
+#[when(expr = "{actor} and {actor} pick up the call that rings at {actor} at once")]
+async fn both_pick_up(scene: &mut Scene, one: Actor, another: Actor, other: Actor) {
+    let take = async move |stage: &mut Stage| {
+        let replaced = stage.phone(&other.0).await.place_in_call().expect("it rings");
+        let phones = [stage.phone(&one.0).await, stage.phone(&another.0).await];
+        for phone in phones {
+            phone.call_in_place_of(&other.0, &format!("{replaced};early-only"));
+        }
+    };
+    scene.world.play(take).await;
+}
+
+#[then(expr = "exactly one of {actor} and {actor} is in a call")]
+async fn one_is_in_a_call(scene: &mut Scene, one: Actor, other: Actor) {
+    let mut calls = Vec::new();
+    for actor in [one, other] {
+        calls.push(scene.phone(actor, Phone::is_talking).await);
+    }
+    assert!(calls[0] != calls[1], "whether they talk: {calls:?}");
+}
+
 #[when(expr = "{actor} wants to take the place of somebody in a call that does not exist")]
 async fn takes_no_place(scene: &mut Scene, actor: Actor) {
     let replaces = "nowhere;to-tag=a;from-tag=b".to_owned();

@@ -42,6 +42,11 @@ pub fn is_within(part: &Value, whole: &Value) -> bool {
         (Value::Object(part), Value::Object(whole)) => {
             part.iter().all(|(name, value)| whole.get(name).is_some_and(|known| is_within(value, known)))
         }
+        // Of a list some are named, in their order; none is named of an empty one.
+        (Value::Array(part), Value::Array(whole)) if !part.is_empty() => {
+            let mut rest = whole.iter();
+            part.iter().all(|value| rest.any(|known| is_within(value, known)))
+        }
         (part, whole) => part == whole,
     }
 }

@@ -83,6 +83,8 @@ pub struct Habits {
     pub pauses: bool,
     /// Which extensions of SIP it knows.
     pub abilities: Abilities,
+    /// Header lines that stand in its messages besides: `INVITE` or `486`, and the line.
+    pub lines: Vec<(String, String)>,
     /// What it does wrong.
     pub ways: Ways,
 }
@@ -172,6 +174,7 @@ impl Default for Habits {
             hears_of_transfers: true,
             pauses: false,
             abilities: Abilities::default(),
+            lines: Vec::new(),
             ways: Ways::default(),
         }
     }

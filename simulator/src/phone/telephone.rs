@@ -81,6 +81,7 @@ impl Telephone {
         self.has_misbehaved |= self.habits.answering == Answering::IsDead;
         self.agent.abilities = self.habits.abilities.clone();
         self.agent.ways = self.habits.ways.clone();
+        self.agent.lines = self.habits.lines.clone();
         self.agent.hears_of_transfers = self.habits.hears_of_transfers;
         self.registration.ways = self.habits.ways.clone();
         for line in self.lines.iter_mut().filter(|line| !line.is_over()) {

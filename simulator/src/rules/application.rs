@@ -7,6 +7,7 @@ use super::cancel::handled;
 use super::log::Sip;
 use super::session::SLACK;
 use super::{Evidence, Findings, Rule};
+use pbx::sip::Name;
 use pbx::time::{Duration, Instant};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -98,9 +99,10 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
             continue;
         }
         let seen = Seen::of(evidence, &calls, (call_id, record), session);
-        // Nobody has called: the PBX has, by order of an application.
-        if seen.invited.is_empty() && is_ordered(&calls, call_id, evidence.pbx) {
-            let messages = calls.get(call_id).map_or(&[][..], Vec::as_slice);
+        let messages = calls.get(call_id).map_or(&[][..], Vec::as_slice);
+        let nobody_has_called = seen.invited.is_empty() && is_ordered(&calls, call_id, evidence.pbx);
+        // The PBX has called, by order of an application; or has, and somebody else has picked that up.
+        if nobody_has_called || picks_up_ordered(messages, evidence.run.moment(&record["started_at"])) {
             for what in order::differences(evidence, record, messages) {
                 findings.add(evidence.run.moment(&record["ended_at"]).unwrap_or(evidence.log.end), what);
             }
@@ -135,6 +137,13 @@ fn is_ordered(calls: &Calls<'_>, call_id: &str, pbx: IpAddr) -> bool {
     let first =
         calls.get(call_id).and_then(|messages| messages.iter().find(|message| message.asks("INVITE")));
     first.is_some_and(|invite| invite.from.ip() == pbx)
+}
+
+/// Whether this is how somebody has taken a call that had begun before, and that nobody had placed (RFC 3891).
+fn picks_up_ordered(messages: &[&Sip], started: Option<Instant>) -> bool {
+    let invite = messages.iter().find(|message| message.asks("INVITE") && message.to_tag.is_empty());
+    let takes_a_place = invite.filter(|invite| invite.headers().get(Name::Replaces).is_some());
+    takes_a_place.zip(started).is_some_and(|(invite, started)| started + SLACK < invite.at)
 }
 
 /// All messages by Call-ID.

@@ -10,8 +10,9 @@ const MISCOUNT: usize = 40;
 impl Agent {
     /// Bytes go out, spoiled as its ways want it.
     pub(super) fn transmit(&mut self, path: Path, bytes: Vec<u8>) {
-        let message =
-            if self.ways.is_empty() { None } else { Message::parse(&bytes, &Limits::default()).ok() };
+        let is_plain = self.ways.is_empty() && self.lines.is_empty();
+        let message = if is_plain { None } else { Message::parse(&bytes, &Limits::default()).ok() };
+        let message = message.map(|message| self.add_lines(message));
         let spoiled = match message {
             Some(Message::Request(request)) => self.spoil_request(request),
             Some(Message::Response(response)) => self.spoil_response(response),
@@ -20,6 +21,28 @@ impl Agent {
         for bytes in spoiled {
             self.out.push_back(Output::Transmit { path, bytes });
         }
+    }
+
+    /// What its owner wants to have said besides.
+    fn add_lines(&self, mut message: Message) -> Message {
+        let kind = match &message {
+            Message::Request(request) => request.method().as_str().to_owned(),
+            Message::Response(response) => response.status().code().to_string(),
+        };
+        let is_of_call = match &message {
+            Message::Request(request) => {
+                request.to_header().is_ok_and(|to| to.tag().is_none()) || kind == "BYE"
+            }
+            Message::Response(response) => response.cseq().is_ok_and(|cseq| cseq.method() == Method::Invite),
+        };
+        let lines = self.lines.iter().filter(|(of, _)| is_of_call && *of == kind);
+        for (name, value) in lines.filter_map(|(_, line)| line.split_once(": ")) {
+            match &mut message {
+                Message::Request(request) => request.headers_mut().push_named(name, value),
+                Message::Response(response) => response.headers_mut().push_named(name, value),
+            }
+        }
+        message
     }
 
     fn spoil_request(&mut self, mut request: Request) -> Vec<Vec<u8>> {

@@ -164,6 +164,8 @@ pub(super) struct Agent {
     pub(super) identity: Identity,
     pub(super) abilities: Abilities,
     pub(super) ways: Ways,
+    /// Header lines that stand in its messages besides: of which method or status, and the line.
+    pub(super) lines: Vec<(String, String)>,
     pub(super) hears_of_transfers: bool,
     transactions: Transactions,
     calls: Vec<Call>,
@@ -184,6 +186,7 @@ impl Agent {
             identity,
             abilities: Abilities::default(),
             ways: Ways::default(),
+            lines: Vec::new(),
             hears_of_transfers: true,
             transactions: Transactions::new(T1, rng.fork()),
             calls: Vec::new(),

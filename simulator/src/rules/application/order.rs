@@ -17,7 +17,7 @@ pub(super) fn differences(evidence: &Evidence<'_>, record: &Value, messages: &[&
     let begins = messages.iter().find(|message| message.asks("INVITE") && evidence.is_pbx(message.from));
     let answers = |message: &&&Sip| message.answers("INVITE", |status| (200..300).contains(&status));
     let accepted: Vec<Instant> =
-        messages.iter().filter(answers).flat_map(|message| message.perhaps()).collect();
+        messages.iter().filter(answers).flat_map(|message| message.perhaps().chain([message.at])).collect();
     // Who comes into somebody's hand in the middle of a talk begins then, answered.
     let is_half = started == answered;
     if !is_half && !accepted.iter().any(|at| is_near(*at, answered)) {

@@ -3,7 +3,7 @@
 use super::talk::{Asked, Said, Talks};
 use super::view::{Told, events, views};
 use crate::rules::{Evidence, Findings, Rule};
-use pbx::time::Duration;
+use pbx::time::{Duration, Instant};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "A4",
@@ -35,6 +35,16 @@ const EFFECTS: [(&str, &str); 16] = [
     ("supervisor.takeover", "supervisor.takeover.started"),
 ];
 
+/// Such commands do nothing.
+const IDLE: [&str; 5] =
+    ["session.subscribe", "session.unsubscribe", "session.list_calls", "session.resume", "call.get_var"];
+
+/// Who says the same again so soon in the dialect of RustPBX is not heard.
+const FORGETS: Duration = Duration::from_secs(60);
+
+/// The PBX needs so long for what a message wants of it.
+const MOMENT: Duration = Duration::from_millis(5);
+
 fn commands_are_answered(evidence: &Evidence<'_>, findings: &mut Findings) {
     let told = events(&views(evidence));
     let all: Vec<_> = Talks::with_pbx(evidence).map(|talk| (talk, talk.commands())).collect();
@@ -51,41 +61,110 @@ fn commands_are_answered(evidence: &Evidence<'_>, findings: &mut Findings) {
             let must = until < evidence.run.end
                 && talk.over.is_none_or(|over| over > until)
                 && evidence.ran(talk.server, arrived, until);
-            if asked.replies.is_empty() && must {
+            if asked.replies.is_empty() && must && !is_said_again(asked, commands) {
                 findings.add(arrived, format!("{} was not answered", id(asked.said)));
             }
         }
     }
-    let others: Vec<&Asked<'_>> = all.iter().flat_map(|(_, (commands, _))| commands).collect();
-    for refused in others.iter().filter(|asked| asked.replies.iter().any(|reply| !reply.has_succeeded())) {
-        if let Some(effect) = effect(refused, &told, &others) {
+    let scene = Scene { evidence, told, asked: all.iter().flat_map(|(_, (commands, _))| commands).collect() };
+    for refused in scene.asked.iter().filter(|asked| asked.replies.iter().any(|reply| !reply.has_succeeded()))
+    {
+        if let Some(effect) = scene.effect(refused) {
             findings
                 .add(effect.at, format!("{} was refused, and {} came of it", id(refused.said), effect.name));
         }
     }
 }
 
-/// What came of a refused command in the moment in which it was refused, if nothing else may have done it.
-fn effect<'a>(refused: &Asked<'_>, told: &'a [Told<'a>], others: &[&Asked<'_>]) -> Option<&'a Told<'a>> {
-    let at = refused.replies.first()?.at;
-    let (_, effect) = EFFECTS.iter().find(|(action, _)| *action == refused.said.action())?;
-    let from = told.partition_point(|told| told.at < at);
-    let now = told[from..].iter().take_while(|told| told.at == at);
-    let subjects: Vec<&str> = refused.calls().collect();
-    let named = refused.said.what["params"]["conf_id"].as_str();
-    let is_about = |told: &&Told<'_>| {
-        told.name == *effect
-            && match named.filter(|_| told.call.is_empty()) {
-                Some(conference) => told.fact("conf_id") == conference,
-                None => !subjects.is_empty() && told.calls().any(|call| subjects.contains(&call)),
-            }
+/// Whether a client of the other dialect has said the same shortly before, and was answered.
+fn is_said_again(asked: &Asked<'_>, commands: &[Asked<'_>]) -> bool {
+    let id = &asked.said.what["action_id"];
+    let is_it = |before: &&Asked<'_>| {
+        before.said.at < asked.said.at
+            && asked.said.at.since(before.said.at) < FORGETS
+            && before.said.what["action_id"] == *id
     };
-    // Whatever else was done in this moment, or came over the wire to its call, may have done it.
-    let alone = |other: &&&Asked<'_>| other.done() == Some(at);
-    if others.iter().any(|other| alone(&other)) || *effect == "call.hangup" || *effect == "call.unbridged" {
-        return None;
+    !id.is_null()
+        && commands
+            .iter()
+            .filter(is_it)
+            .any(|before| before.replies.first().is_some_and(|reply| reply.is_flat()))
+}
+
+/// What was told, and all who have asked for something.
+struct Scene<'a, 'b> {
+    evidence: &'a Evidence<'b>,
+    told: Vec<Told<'a>>,
+    asked: Vec<&'a Asked<'a>>,
+}
+
+impl<'a> Scene<'a, '_> {
+    /// What came of a refused command, if nothing else may have done it: the next that is told of its calls, in the moment in
+    /// which it was refused or later.
+    fn effect(&self, refused: &Asked<'_>) -> Option<&Told<'a>> {
+        let at = refused.replies.first()?.at;
+        let (_, effect) = EFFECTS.iter().find(|(action, _)| *action == refused.said.action())?;
+        // Telephones, clocks and whoever it talks to end a call and a talk, too.
+        if *effect == "call.hangup" || *effect == "call.unbridged" {
+            return None;
+        }
+        let subjects: Vec<&str> = refused.calls().collect();
+        let named = refused.said.what["params"]["conf_id"].as_str();
+        let is_about = |told: &&Told<'_>| match named.filter(|_| told.call.is_empty()) {
+            Some(conference) => told.fact("conf_id") == conference,
+            None => !subjects.is_empty() && told.calls().any(|call| subjects.contains(&call)),
+        };
+        let from = self.told.partition_point(|told| told.at < at);
+        let about: Vec<&Told<'a>> = self.told[from..].iter().filter(is_about).collect();
+        let next = about.first()?.at;
+        let mut at_once = about.iter().take_while(|told| told.at == next);
+        let found = *at_once.clone().find(|told| told.name == *effect)?;
+        // By itself a context answers a call with a tone.
+        if *effect == "call.answered" && found.fact("by") != "application" {
+            return None;
+        }
+        let is_clear = match next == at {
+            true => !self.is_done_by_another(next),
+            // Later it must come out of nowhere.
+            false => {
+                at_once.all(|told| told.name == *effect)
+                    && !self.is_done_by_another(next)
+                    && !self.is_touched(&subjects, named, at, next)
+                    && !self.is_woken(next)
+            }
+        };
+        is_clear.then_some(found)
     }
-    now.into_iter().find(is_about)
+
+    /// Whether something else was done in this moment that may have caused it.
+    fn is_done_by_another(&self, at: Instant) -> bool {
+        self.asked.iter().any(|other| other.done() == Some(at) && !IDLE.contains(&other.said.action()))
+    }
+
+    /// Whether somebody has commanded something of these calls in between, or goes on doing so.
+    fn is_touched(&self, calls: &[&str], named: Option<&str>, from: Instant, to: Instant) -> bool {
+        let asks_for = |other: &&&Asked<'_>| {
+            other.calls().any(|call| calls.contains(&call))
+                || named.is_some_and(|name| other.said.what["params"]["conf_id"] == name)
+        };
+        let is_between = |other: &Asked<'_>| {
+            let ends = other.replies.first().map_or(to, |reply| reply.at);
+            other.said.at <= to && ends > from
+        };
+        self.asked.iter().filter(asks_for).any(|other| is_between(other))
+    }
+
+    /// Whether a message of a telephone came to the PBX in this moment, or a connection of an application ended some time
+    /// before: calls of those who do not come back go where their context says.
+    fn is_woken(&self, at: Instant) -> bool {
+        let messages = &self.evidence.log.messages;
+        let hears = |message: &crate::rules::log::Sip| {
+            self.evidence.is_pbx(message.to)
+                && message.perhaps().any(|came| came <= at && at.since(came) <= MOMENT)
+        };
+        let mut talks = Talks::with_pbx(self.evidence);
+        messages.iter().any(hears) || talks.any(|talk| talk.over.is_some_and(|over| over <= at))
+    }
 }
 
 fn id(said: &Said) -> String {
@@ -120,6 +199,37 @@ mod tests {
         let tale = Tale::new().connects(0, 4, "s_1").frame(1, 4, 1, &asks).frame(2, 1, 4, &refused);
         assert!(!breaks("A4", &tale.clone()));
         assert!(breaks("A4", &bridged(tale)));
+    }
+
+    #[test]
+    fn what_was_refused_and_is_done_later_breaks_a4() {
+        let refused = json!({ "response": "error", "action": "call.bridge", "action_id": "1", "error": {} });
+        let params = json!({ "leg_a": "a", "leg_b": "b" });
+        let asks = json!({ "action": "call.bridge", "action_id": "1", "params": params });
+        let begins = || Tale::new().connects(0, 4, "s_1").frame(1, 4, 1, &asks).frame(2, 1, 4, &refused);
+        let legs = json!({ "leg_a": "a", "leg_b": "b" });
+        let bridged = |tale: Tale, seq| tale.event(900, 4, seq, "call.bridged", "a", legs.clone());
+        assert!(breaks("A4", &bridged(begins(), 1).ends(2_000)));
+        let other = begins().event(500, 4, 1, "call.dtmf", "a", json!({ "digit": "1", "by": "info" }));
+        assert!(!breaks("A4", &bridged(other, 2).ends(2_000)), "something else was told of it before");
+        let asks = json!({ "action": "call.bridge", "action_id": "2", "params": params });
+        let done = json!({ "response": "success", "action": "call.bridge", "action_id": "2", "data": {} });
+        let again = begins().frame(899, 4, 1, &asks).frame(900, 1, 4, &done);
+        assert!(!breaks("A4", &bridged(again, 1).ends(2_000)), "it was asked for anew");
+        let rung = bridged(begins().request(899, 2, 1, "INVITE", "b1", 1), 1);
+        assert!(!breaks("A4", &rung.ends(2_000)), "a telephone may have done it");
+    }
+
+    #[test]
+    fn who_says_the_same_again_in_the_other_dialect_is_not_answered() {
+        let asks = json!({ "action": "call.hangup", "action_id": "1", "params": { "call_id": "c" } });
+        let reply = json!({ "type": "command_completed", "status": "success", "action": "call.hangup", "action_id": "1" });
+        let twice = |again: u64| {
+            let tale = Tale::new().connects(0, 4, "s_1").frame(1, 4, 1, &asks).frame(2, 1, 4, &reply);
+            tale.frame(again, 4, 1, &asks).ends(again + 60_000)
+        };
+        assert!(!breaks("A4", &twice(5_000)));
+        assert!(breaks("A4", &twice(65_000)));
     }
 
     fn asked() -> Tale {

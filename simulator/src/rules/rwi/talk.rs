@@ -135,6 +135,11 @@ impl Said {
         self.by_server && (self.what["response"].is_string() || self.what["status"].is_string())
     }
 
+    /// Whether it is a reply in the dialect of RustPBX.
+    pub(super) fn is_flat(&self) -> bool {
+        self.what["status"].is_string()
+    }
+
     pub(super) fn has_succeeded(&self) -> bool {
         self.what["response"] == "success" || self.what["status"] == "success"
     }
