@@ -45,6 +45,17 @@ Feature: Announcements
     And 8 seconds pass
     Then alice hears 600 Hz
 
+  Scenario: An announcement in a wide band
+    Given an announcement of 600 Hz for 2 seconds at "9100", of 16000 samples a second in PCM
+    And the PBX turns PCMU, PCMA and G722 into each other
+    And alice's telephone knows only G722
+    And alice has registered
+    When alice calls "9100"
+    And 1 second passes
+    Then alice hears 600 Hz
+    When 3 seconds pass
+    Then alice has received 100 packets of sound
+
   Scenario: First the announcement, then somebody
     Given an announcement of 600 Hz for 2 seconds at "9101", then bob
     And alice and bob have registered
@@ -82,6 +93,7 @@ Feature: Announcements
       | is missing    | there is no such file        |
       | is cut off    | the file is cut off          |
       | is a text     | this is no WAV file          |
+      | is in a codec that nobody here knows | format 2 |
       | is 33 MB long | more than 33554432           |
 
   Scenario: The call goes on without its announcement

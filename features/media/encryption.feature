@@ -41,6 +41,22 @@ Feature: Calls that are encrypted
     Then alice and bob hear each other
     And alice's call is encrypted
 
+  Scenario: A conference and a recording hold what is sealed on the way
+    Given calls of alice have to be encrypted
+    And alice's telephone encrypts its calls
+    And a recorded conference at "8000"
+    And alice and bob have registered
+    When alice calls "8000"
+    And bob calls "8000"
+    And 4 seconds pass
+    Then alice and bob hear each other
+    And alice's call is encrypted
+    When alice hangs up
+    And bob hangs up
+    And 1 second passes
+    Then alice is heard in the recording
+    And bob is heard in the recording
+
   Scenario: Hold and resume keep the keys
     Given calls of bob have to be encrypted
     And bob's telephone encrypts its calls

@@ -38,6 +38,26 @@ Feature: Recordings
     And 1 second passes
     Then alice is heard on channel 1 of the recording in one piece
 
+  Scenario: On a network that loses packets each stays on its channel
+    Given the calls of alice are recorded
+    And a network that loses 5 % of the packets
+    And alice talks to bob
+    When 10 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then alice is heard on channel 1 of the recording and bob on channel 2
+
+  Scenario: Telephones that speak in a wide band
+    Given the PBX turns PCMU, PCMA and G722 into each other
+    And the calls of alice are recorded
+    And alice's telephone knows only G722
+    And bob's telephone knows only PCMU
+    And alice talks to bob
+    When 5 seconds pass
+    And alice hangs up
+    And 1 second passes
+    Then alice is heard on channel 1 of the recording and bob on channel 2
+
   Scenario: A pause leaves no gap and no sound
     Given the calls of bob are recorded
     And alice talks to bob

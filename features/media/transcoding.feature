@@ -15,6 +15,46 @@ Feature: Telephones that have no codec in common
       | PCMA   | PCMU   |
       | PCMU   | PCMA   |
 
+  Scenario Outline: <caller> calls <callee>, where one has a wide band
+    Given the PBX turns PCMU, PCMA and G722 into each other
+    And alice's telephone knows only <caller>
+    And bob's telephone knows only <callee>
+    And alice talks to bob
+    When 1 second passes
+    Then alice's call is in <caller>
+    And bob's call is in <callee>
+    And alice and bob hear each other
+
+    Examples:
+      | caller | callee |
+      | G722   | PCMU   |
+      | PCMA   | G722   |
+      | G722   | G722   |
+
+  Scenario: A wide band over a network that loses packets
+    Given the PBX turns PCMU, PCMA and G722 into each other
+    And alice's telephone knows only G722
+    And bob's telephone knows only PCMA
+    And a network that loses 5 % of the packets
+    And alice talks to bob
+    When 5 seconds pass
+    Then alice and bob hear each other
+
+  Scenario: In a conference each hears the others in a codec of its own
+    Given the PBX turns PCMU, PCMA and G722 into each other
+    And a conference at "8000"
+    And alice's telephone knows only G722
+    And bob's telephone knows only PCMA
+    And alice, bob and carol have registered
+    When alice calls "8000"
+    And bob calls "8000"
+    And carol calls "8000"
+    And 2 seconds pass
+    Then alice hears bob among others
+    And alice hears carol among others
+    And carol hears alice among others
+    And alice does not hear alice
+
   Scenario: A tone stays what it is
     Given alice's telephone knows only PCMA
     And bob's telephone knows only PCMU

@@ -76,6 +76,15 @@ Feature: An application plays, holds and records
       | source.type=ringback                          | 425 Hz  |
 
   @RWI-26
+  Scenario: Silence for a second
+    When the application calls alice as leg_a, who answers
+    And the application commands "media.play call_id=leg_a source.type=silence source.duration_ms=1000"
+    And 500 ms pass
+    Then alice's telephone is silent
+    When 1 second passes
+    Then the application is told "media.play.finished leg_a interrupted=false"
+
+  @RWI-26
   Scenario: A prompt lies on top of a talk, which goes on after it
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"

@@ -4,7 +4,7 @@
 
 use pbx::audio::{FULL_SCALE, Law};
 use pbx::rng::Rng;
-use pbx::tone::scan::{self, Key};
+use pbx::tone::scan::{self, Key, Reason};
 use pbx::tone::{Sine, dtmf};
 use std::ops::Range;
 
@@ -98,12 +98,20 @@ fn digits_with_an_echo() {
 fn what_is_no_digit_is_not_taken() {
     let short = |press: &mut Press, dice: &mut Dice| press.millis = dice.within(8.0..20.0);
     class("at most 20 ms long", |_| {}, short).takes_none();
+    let short = |press: &mut Press, dice: &mut Dice| press.millis = dice.within(15.0..20.0);
+    class("15 to 20 ms long", |_| {}, short).explains_each(Reason::TooShort);
     let off = |press: &mut Press, dice: &mut Dice| {
         press.off = 1.0 + dice.within(0.035..0.06) * if dice.within(0.0..1.0) < 0.5 { -1.0 } else { 1.0 };
     };
     class("3.5 to 6 % off", |_| {}, off).takes_none();
+    let off = |press: &mut Press, dice: &mut Dice| {
+        press.off = 1.0 + dice.within(0.035..0.04) * if dice.within(0.0..1.0) < 0.5 { -1.0 } else { 1.0 };
+    };
+    class("3.5 to 4 % off", |_| {}, off).explains_each(Reason::OffFrequency);
     let faint = |press: &mut Press, dice: &mut Dice| press.level = dice.within(-70.0..-55.0);
     class("at most -55 dBm0", |_| {}, faint).takes_none();
+    let faint = |press: &mut Press, dice: &mut Dice| press.level = dice.within(-56.5..-55.0);
+    class("-56.5 to -55 dBm0", |_| {}, faint).explains_each(Reason::TooWeak);
 }
 
 #[test]
@@ -215,6 +223,20 @@ impl Class {
 
     fn takes_none(&self) {
         println!("| {} | {} taken of {} | 0 |", self.name, self.found.len(), self.wanted.len());
+        assert_eq!(self.found.len(), 0, "{}: {:?}", self.name, self.found.first());
+    }
+
+    /// None is taken, and of each it is said why.
+    fn explains_each(&self, reason: Reason) {
+        let is_told = |(_, start, end): &&(char, usize, usize)| {
+            self.rejected
+                .iter()
+                .any(|key| key.rejected == Some(reason) && key.start < end + 80 && key.end + 80 > *start)
+        };
+        let told = self.wanted.iter().filter(is_told).count();
+        println!("| {} | {} of {} told as {reason:?} | all |", self.name, told, self.wanted.len());
+        let silent = self.wanted.iter().find(|wanted| !is_told(wanted));
+        assert_eq!(told, self.wanted.len(), "{}: nothing is said of {silent:?}", self.name);
         assert_eq!(self.found.len(), 0, "{}: {:?}", self.name, self.found.first());
     }
 

@@ -131,6 +131,53 @@ fn a_packet_in_the_other_law_or_sealed_allocates_nothing() {
 }
 
 #[test]
+fn a_wide_band_allocates_nothing() {
+    // Turned into a narrow one and back; hushed where a key is heard in it; in a conference.
+    for (codecs, in_conference) in
+        [(["G722", "PCMU"], false), (["G722", "G722"], false), (["G722", "PCMU"], true)]
+    {
+        let (mut engine, ports) = engine_of(10, codecs, false);
+        let numbers = codecs.map(|codec| Codec::by_name(codec).expect("a codec").payload_type);
+        for pair in ports.chunks(2) {
+            let [one, other] = [pair[0].stream(), pair[1].stream()];
+            if in_conference {
+                for stream in [one, other] {
+                    let join = Command::Join { mix: MixId(1), stream, voice: Gain::UNITY };
+                    engine.command(join, Instant::START);
+                }
+            } else {
+                engine.command(Command::Bridge(one, other), Instant::START);
+            }
+        }
+        let mut talk = |packets: std::ops::Range<u64>| {
+            let mut sent = 0;
+            for n in packets {
+                let now = Instant::from_millis(n * 20);
+                while engine.poll_timeout().is_some_and(|at| at <= now) {
+                    engine.handle_timeout(now);
+                }
+                for (port, payload_type) in ports.iter().zip(numbers.into_iter().cycle()) {
+                    let mut packet = [(n / 7) as u8; 172];
+                    packet[..12].copy_from_slice(&Header { payload_type, ..header(n as u16) }.to_bytes());
+                    let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);
+                    sent += usize::from(forward.is_some());
+                }
+                while let Some(output) = engine.poll_output() {
+                    sent += usize::from(matches!(output, Output::Send { .. }));
+                }
+            }
+            sent
+        };
+        talk(0..300);
+        let before = allocations();
+        let sent = talk(300..600);
+        let allocated = allocations() - before;
+        assert!(sent >= 300 * ports.len(), "{sent} packets, {codecs:?}");
+        assert_eq!(allocated, 0, "for {sent} packets, {codecs:?}, in a conference: {in_conference}");
+    }
+}
+
+#[test]
 fn a_jitter_buffer_allocates_nothing() {
     let mut buffer = Buffer::default();
     let mut play = |packets: std::ops::Range<u16>| {

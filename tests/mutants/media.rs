@@ -3,10 +3,12 @@
 use crate::Mutant;
 use crate::plant::{forge_rtcp, forge_rtp, ms};
 use crate::scene::{ALICE, BOB, Scene};
+use pbx::audio::{Coding, Encoder};
 use pbx::shell::host::{Disk, Host};
 use pbx::time::Duration;
 use simulator::network::Outgoing;
 use simulator::stage::{PBX, Stage};
+use std::f64::consts::TAU;
 use std::path::Path;
 
 pub(crate) const MUTANTS: &[Mutant] = &[
@@ -148,6 +150,28 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "R14",
+        wrong: "the PBX keeps keys for itself that came by message",
+        scene: Scene::MessageKeys,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |_, sent| if is_key(&sent) { Vec::new() } else { vec![sent] });
+        },
+    },
+    Mutant {
+        rule: "R14",
+        wrong: "the PBX lets bob hear a key in the sound that it does not tell him",
+        scene: Scene::ToneKeys,
+        plant: |stage| {
+            let mut nine = sound_of_a_key();
+            forge_rtp(stage, PBX, move |number, mut sent| {
+                if number > 60 && sent.to.ip() == BOB && !is_key(&sent) {
+                    nine.by_ref().take(160).zip(&mut sent.bytes[12..]).for_each(|(code, byte)| *byte = code);
+                }
+                vec![sent]
+            });
+        },
+    },
+    Mutant {
         rule: "R15",
         wrong: "a telephone lets a key be heard while it tells it",
         scene: Scene::Keys,
@@ -228,6 +252,33 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "R21",
+        wrong: "the PBX changes a sample of G.722, before a key that it hushes",
+        scene: Scene::ToneKeys,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, mut sent| {
+                if (20..22).contains(&number) {
+                    sent.bytes[40] ^= 1;
+                }
+                vec![sent]
+            });
+        },
+    },
+    Mutant {
+        rule: "R21",
+        wrong: "the PBX does not pass on a packet, long after a key that came by message",
+        scene: Scene::MessageKeys,
+        plant: |stage| {
+            forge_rtp(
+                stage,
+                PBX,
+                |number, sent| {
+                    if (300..302).contains(&number) { Vec::new() } else { vec![sent] }
+                },
+            );
+        },
+    },
+    Mutant {
         rule: "R22",
         wrong: "bob hears noise",
         scene: Scene::Call,
@@ -296,6 +347,15 @@ fn change_rtcp(stage: &mut Stage, at: usize, more: u8) {
 /// A sender report with one block.
 fn has_block(sent: &Outgoing) -> bool {
     sent.bytes[..2] == [0x81, 200]
+}
+
+/// A tenth of a second of the key 9, in G.722.
+fn sound_of_a_key() -> impl Iterator<Item = u8> {
+    let sine = |n: usize, frequency: f64| 5_000.0 * (n as f64 * frequency / 16_000.0 * TAU).sin();
+    let samples: Vec<i16> = (0..1_600).map(|n| (sine(n, 852.0) + sine(n, 1_477.0)) as i16).collect();
+    let mut codes = Vec::new();
+    Encoder::new(Coding::G722).encode(&samples, &mut codes);
+    codes.into_iter()
 }
 
 fn is_key(sent: &Outgoing) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! In each of them alice is at 10.0.0.2 and bob at 10.0.0.3.
 
-use pbx::sdp::Srtp;
+use pbx::sdp::{Codec, Srtp};
 use pbx::sip::{StatusCode, Transport};
 use pbx::time::Duration;
 use simulator::agents::application::Application;
@@ -87,6 +87,10 @@ pub(crate) enum Scene {
     LateOffer,
     /// alice presses two keys.
     Keys,
+    /// She tells them by message; bob wants events.
+    MessageKeys,
+    /// Both speak in G.722; she presses them as tones, bob wants events.
+    ToneKeys,
     /// bob answers in the moment in which alice gives up.
     Crossing,
     /// alice and bob hang up in the same moment.
@@ -127,6 +131,8 @@ impl Scene {
         Scene::Lost,
         Scene::LateOffer,
         Scene::Keys,
+        Scene::MessageKeys,
+        Scene::ToneKeys,
         Scene::Crossing,
         Scene::Glare,
         Scene::BothHold,
@@ -145,6 +151,9 @@ impl Scene {
         let transport = if self == Scene::TcpCall { Transport::Tcp } else { Transport::Udp };
         if self == Scene::Sealed {
             stage.replan(|plan| plan.extend("bob", "srtp", "required")).await;
+        }
+        if self == Scene::MessageKeys {
+            stage.replan(|plan| plan.extend("bob", "dtmf", "rfc4733")).await;
         }
         let alice = stage.phone_over("alice", transport).await;
         let bob = stage.phone_over("bob", transport).await;
@@ -167,6 +176,21 @@ impl Scene {
                 talk(stage, &alice, &bob).await;
                 alice.press("15");
                 stage.pass(SECOND).await;
+                alice.hang_up();
+            }
+            Scene::MessageKeys => {
+                talk(stage, &alice, &bob).await;
+                alice.press_by_info("15");
+                stage.pass(4 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::ToneKeys => {
+                let wideband = Codec::by_name("G722").expect("a codec");
+                alice.habits(|habits| habits.codecs = vec![wideband.clone()]);
+                bob.habits(|habits| habits.codecs = vec![wideband.clone(), Codec::telephone_event(101)]);
+                talk(stage, &alice, &bob).await;
+                alice.press_in_band("15");
+                stage.pass(4 * SECOND).await;
                 alice.hang_up();
             }
             Scene::LossyCall => {

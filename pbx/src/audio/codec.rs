@@ -87,6 +87,18 @@ impl Coding {
         self.rate() as usize / 50
     }
 
+    /// Makes a payload one in which nothing is heard for as long as it lasts; so many bytes of it are left.
+    pub fn hush(self, payload: &mut [u8]) -> usize {
+        match self {
+            Coding::G711(law) => payload.fill(law.silence()),
+            #[cfg(feature = "g722")]
+            Coding::G722 => payload.fill(super::g722::SILENCE),
+            #[cfg(feature = "opus")]
+            Coding::Opus => return super::opus::hush(payload),
+        }
+        payload.len()
+    }
+
     /// The law, when it is G.711.
     pub const fn law(self) -> Option<Law> {
         match self {
@@ -223,6 +235,13 @@ mod tests {
             };
             let least = (0..256).map(error).fold(f64::MAX, f64::min).sqrt();
             assert!(least < amplitude(-10.0) / 20.0, "{coding:?} is off by {least:.0}");
+            // And is not, as soon as it is hushed.
+            heard.clear();
+            let length = coding.hush(&mut payload);
+            (0..2).for_each(|_| decoder.decode(&payload[..length], &mut heard));
+            assert_eq!(heard.len(), 2 * coding.frame(), "{coding:?} lasts as long as before");
+            let loudest = heard[coding.frame() / 2..].iter().map(|sample| sample.unsigned_abs()).max();
+            assert!(loudest < Some(400), "{coding:?}: {loudest:?}");
         }
     }
 }

@@ -9,7 +9,6 @@ use super::player::{Player, Waves};
 use super::stream::{Accepted, Activity, Lent, Stream};
 use super::timers::{Armed, Kind, Timers};
 use super::{Channel, Command, Event, Forward, Output, Port, Settings, Source, StreamId};
-use crate::audio::Coding;
 use crate::rtp::Header;
 use crate::sdp::Agreement;
 use crate::time::{Duration, Instant};
@@ -429,15 +428,15 @@ impl Engine {
             event: is_event,
         };
         let header = stream.outgoing.pass(&passing, packet_time, now)?;
-        let payload = &mut bytes[accepted.payload.clone()];
-        match accepted.format.meaning {
-            Meaning::Sound(Coding::G711(law)) if accepted.sounds_of_key && stream.wants_no_tones() => {
-                payload.fill(law.silence());
-            }
-            _ => {}
+        let mut end = accepted.payload.end;
+        if let Meaning::Sound(coding) = accepted.format.meaning
+            && accepted.sounds_of_key
+            && stream.wants_no_tones()
+        {
+            end = accepted.payload.start + coding.hush(&mut bytes[accepted.payload.clone()]);
         }
         if let Some(law) = translation.convert {
-            law.convert_to_other(payload);
+            law.convert_to_other(&mut bytes[accepted.payload.start..end]);
         }
         let start = accepted.payload.start - Header::LENGTH;
         bytes[start..accepted.payload.start].copy_from_slice(&header.to_bytes());
@@ -446,12 +445,12 @@ impl Engine {
             let (port, seal) = (stream.port(Channel::Rtp), &mut stream.seal);
             self.outbox.send(port, to, |out| {
                 let begin = out.len();
-                out.extend_from_slice(&bytes[start..accepted.payload.end]);
+                out.extend_from_slice(&bytes[start..end]);
                 seal.seal(out, begin);
             });
             return None;
         }
-        Some(Forward { port: stream.port(Channel::Rtp), to, range: start..accepted.payload.end })
+        Some(Forward { port: stream.port(Channel::Rtp), to, range: start..end })
     }
 
     /// Sends the nth copy of RTP that has arrived at the stream in slot `from`.

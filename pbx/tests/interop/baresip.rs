@@ -276,7 +276,8 @@ impl Telephone {
         self.files().iter().map(|file| Recording::read(file)).collect()
     }
 
-    fn files(&self) -> Vec<PathBuf> {
+    /// The files in which it has written down what it has heard.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(&self.folder).expect("it is our folder");
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         files.map(|file| file.expect("it is our folder").path()).filter(is_heard).collect()

@@ -50,6 +50,26 @@ impl Capture {
         );
     }
 
+    /// Ends the capture: what tshark makes of the RTP that the PBX has sent.
+    pub(crate) fn media_of_the_pbx(mut self) -> Media {
+        self.end();
+        let told =
+            self.fields(&format!("{FROM_THE_PBX} && rtpevent"), &["rtp.timestamp", "rtpevent.event_id"]);
+        let mut keys: Vec<&str> = told.iter().map(String::as_str).collect();
+        // The packets of one key have its timestamp.
+        keys.dedup();
+        let number =
+            |key: &&str| key.split('\t').nth(1).and_then(|number| number.trim().parse::<usize>().ok());
+        let key = |number: usize| "0123456789*#ABCD".chars().nth(number);
+        let keys = keys.iter().filter_map(number).filter_map(key).collect();
+
+        let mut tshark = command("tshark");
+        tshark.arg("-r").arg(&self.file).args(["-q", "-z", "rtp,streams"]);
+        let output = tshark.output().expect("tshark is installed");
+        let table = String::from_utf8_lossy(&output.stdout).into_owned();
+        Media { keys, streams: table.lines().filter_map(Stream::of_the_pbx).collect() }
+    }
+
     fn end(&mut self) {
         self.mark(CLOSING);
         self.dumpcap.signal(libc::SIGINT);
@@ -62,10 +82,15 @@ impl Capture {
 
     /// The packets that a filter lets through, one line each.
     fn packets(&self, filter: &str) -> Vec<String> {
+        self.fields(filter, &["frame.number", "ip.src", "udp.srcport", "_ws.col.Info", "_ws.expert.message"])
+    }
+
+    /// These fields of the packets that a filter lets through.
+    fn fields(&self, filter: &str, fields: &[&str]) -> Vec<String> {
         let mut tshark = command("tshark");
         tshark.arg("-r").arg(&self.file).args(["-Y", filter]);
         tshark.args(["-T", "fields", "-E", "occurrence=a"]);
-        for field in ["frame.number", "ip.src", "udp.srcport", "_ws.col.Info", "_ws.expert.message"] {
+        for field in fields {
             tshark.args(["-e", field]);
         }
         let output = tshark.output().expect("tshark is installed");
@@ -81,6 +106,33 @@ impl Capture {
             std::fs::read(&self.file).is_ok_and(|bytes| memchr::memmem::find(&bytes, text).is_some())
         });
         assert!(is_captured, "the capture does not reach {}", String::from_utf8_lossy(text));
+    }
+}
+
+/// The RTP that the PBX has sent, as tshark reads it.
+pub(crate) struct Media {
+    /// Told as events.
+    pub(crate) keys: String,
+    pub(crate) streams: Vec<Stream>,
+}
+
+/// A line of the table of RTP streams.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) packets: u32,
+    pub(crate) lost: i32,
+}
+
+impl Stream {
+    /// Two times, two addresses each with its port, the source, the codec, packets, lost packets and their share, ...
+    fn of_the_pbx(line: &str) -> Option<Stream> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let source = words.iter().position(|word| word.starts_with("0x"))?;
+        let port: u16 = words.get(source.checked_sub(3)?)?.parse().ok()?;
+        let share = words.iter().position(|word| word.starts_with('('))?;
+        let is_ours = words.get(source - 4) == Some(&"10.9.0.1") && (10_000..=20_000).contains(&port);
+        let number = |back: usize| words.get(share.checked_sub(back)?).copied();
+        is_ours.then_some(Stream { packets: number(2)?.parse().ok()?, lost: number(1)?.parse().ok()? })
     }
 }
 

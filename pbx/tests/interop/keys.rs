@@ -1,7 +1,10 @@
-//! Keys that are pressed on one telephone arrive at the other, as telephone events (RFC 4733), in order and once.
+//! Keys that are pressed on one telephone arrive at the other, as telephone events (RFC 4733) or as tones, in order and once.
 
 use crate::baresip::{Telephone, telephone};
-use crate::stage::{BARESIP, office, play};
+use crate::capture::Capture;
+use crate::network::CARRIER;
+use crate::sipp::Sipp;
+use crate::stage::{BARESIP, MULTIMON, SIPP, TSHARK, office, play, play_uncaptured};
 use crate::talk;
 use std::time::Duration;
 
@@ -24,6 +27,57 @@ fn keys_go_both_ways() {
         bob.is_disconnected();
         assert_eq!(bob.other_keys(), 0, "a key arrived twice");
         assert_eq!(alice.other_keys(), 0, "a key arrived twice");
+    });
+}
+
+/// What the PBX makes of events is heard as tones by somebody who knows nothing of it.
+#[test]
+fn keys_become_tones_that_multimon_hears() {
+    play(&[BARESIP, MULTIMON], |stage| {
+        let bob_is = "number = \"1002\"\n";
+        let _pbx = stage.pbx(&office().replace(bob_is, &format!("{bob_is}dtmf = \"inband\"\n")));
+        let mut alice = telephone(stage, "1001").start();
+        let mut bob = telephone(stage, "1002").start();
+        alice.calls("1002");
+        bob.is_connected();
+        alice.is_connected();
+
+        press(&mut alice, "159#");
+        talk(Duration::from_millis(500));
+        alice.hangs_up();
+        bob.is_disconnected();
+
+        let [file] = bob.files().try_into().expect("bob has heard one call");
+        let mut multimon = stage.command("multimon-ng");
+        let heard =
+            multimon.args(["-q", "-a", "DTMF", "-t", "wav"]).arg(&file).output().expect("it is installed");
+        let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+        let keys: String = heard.lines().filter_map(|line| line.strip_prefix("DTMF: ")).collect();
+        assert_eq!(keys, "159#");
+    });
+}
+
+/// SIPp plays what others have recorded: a voice in PCMA, then a key. tshark reads on the wire what the PBX makes of it.
+#[test]
+fn a_key_of_sipp_arrives_and_tshark_reads_it() {
+    play_uncaptured(&[SIPP, BARESIP, TSHARK], |stage| {
+        let capture = Capture::start(&stage.path("wire.pcapng"));
+        let _pbx = stage.pbx(&office());
+        let mut bob = telephone(stage, "1002").start();
+        std::os::unix::fs::symlink("/usr/share/sip-tester", stage.path("pcap"))
+            .expect("our folder can be written");
+
+        let caller = ["-s", "1002", "-m", "1", "-i", CARRIER, "-p", "7000"];
+        Sipp::builtin(stage, "uac_pcap").with(&caller).calls("10.9.0.1:5060");
+        let key = bob.receives_key();
+        bob.is_disconnected();
+
+        let wire = capture.media_of_the_pbx();
+        assert_eq!(wire.keys, key);
+        assert_eq!(wire.streams.len(), 2, "one to each side: {:?}", wire.streams);
+        for stream in &wire.streams {
+            assert!(stream.packets > 100 && stream.lost == 0, "{:?}", wire.streams);
+        }
     });
 }
 

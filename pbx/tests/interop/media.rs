@@ -3,10 +3,10 @@
 use crate::baresip::{Telephone, telephone};
 use crate::network::CARRIER;
 use crate::sipp::Sipp;
-use crate::stage::{BARESIP, SIPP, Stage, office, play};
+use crate::stage::{BARESIP, SIPP, SOX, Stage, office, play};
 use crate::talk;
 use crate::tone::Recording;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const A_WHILE: Duration = Duration::from_millis(2500);
@@ -74,9 +74,36 @@ fn a_recorded_call_has_a_channel_for_each_telephone() {
 
         talks(&mut alice, &mut bob, "1002");
 
-        let channels = Recording::channels(&the_recording(stage));
+        let file = the_recording(stage);
+        let channels = Recording::channels(&file);
         channels[0].is(440, 2.0);
         channels[1].is(1000, 2.0);
+        for (channel, voice) in [("1", 440.0), ("2", 1000.0)] {
+            let Some(pitch) = sox_hears(stage, &file, channel) else { return };
+            assert!((pitch / voice - 1.0).abs() < 0.04, "sox hears {pitch} Hz on channel {channel}");
+        }
+    });
+}
+
+/// SIPp is in a conference with a telephone: what it plays is heard there, and the telephone in what is recorded.
+#[test]
+fn what_sipp_says_in_a_conference_is_heard_by_the_others() {
+    play(&[SIPP, BARESIP], |stage| {
+        let conference = CONFERENCE.replace("}\n", ", record = true }\n");
+        let _pbx = stage.pbx(&format!("{}{conference}", recorded(stage)));
+        let mut bob = telephone(stage, "1002").says(1000).start();
+        std::os::unix::fs::symlink("/usr/share/sip-tester", stage.path("pcap"))
+            .expect("our folder can be written");
+        bob.calls("8000");
+        bob.is_connected();
+
+        let caller = ["-s", "8000", "-m", "1", "-i", CARRIER, "-p", "7000"];
+        Sipp::builtin(stage, "uac_pcap").with(&caller).calls("10.9.0.1:5060");
+        bob.hangs_up();
+        bob.is_disconnected();
+
+        let heard = bob.recording();
+        assert!(heard.loud_seconds() > 2.0, "SIPp is not heard: {heard}");
     });
 }
 
@@ -123,6 +150,18 @@ fn a_telephone_with_another_codec_and_one_with_g_711_hear_each_other() {
         assert_eq!(heard.len(), others.len());
         heard.iter().for_each(|heard| heard.is(440, 2.0));
     });
+}
+
+/// The pitch of a channel as sox finds it; `None` where it is not installed.
+fn sox_hears(stage: &Stage, file: &Path, channel: &str) -> Option<f64> {
+    if !SOX.is_installed() {
+        return None;
+    }
+    let mut sox = stage.command("sox");
+    let said = sox.arg(file).args(["-n", "remix", channel, "stat"]).output().ok()?;
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    let pitch = said.lines().find_map(|line| line.strip_prefix("Rough   frequency:"));
+    Some(pitch.and_then(|pitch| pitch.trim().parse().ok()).unwrap_or_else(|| panic!("{said}")))
 }
 
 /// The first calls the other one, they talk, the first hangs up.

@@ -20,12 +20,14 @@ pub(crate) struct Tool {
 pub(crate) const SIPP: Tool = Tool { program: "sipp", package: "sip-tester", probe: "-v" };
 pub(crate) const BARESIP: Tool = Tool { program: "baresip", package: "baresip", probe: "-h" };
 pub(crate) const TSHARK: Tool = Tool { program: "tshark", package: "tshark", probe: "-v" };
+pub(crate) const SOX: Tool = Tool { program: "sox", package: "sox", probe: "--version" };
+pub(crate) const MULTIMON: Tool = Tool { program: "multimon-ng", package: "multimon-ng", probe: "-h" };
 pub(crate) const WSDUMP: Tool = Tool { program: "wsdump", package: "python3-websocket", probe: "-h" };
 pub(crate) const OPENSSL: Tool = Tool { program: "openssl", package: "openssl", probe: "version" };
 const IP: Tool = Tool { program: "ip", package: "iproute2", probe: "-V" };
 
 impl Tool {
-    fn is_installed(&self) -> bool {
+    pub(crate) fn is_installed(&self) -> bool {
         let mut probe = command(self.program);
         probe.arg(self.probe).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         probe.status().is_ok()

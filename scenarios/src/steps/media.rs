@@ -91,6 +91,14 @@ async fn is_a_text(scene: &mut Scene, number: String) {
     announce(scene, number, "", b"We are closed on Sundays.".to_vec()).await;
 }
 
+#[given(expr = "an announcement at {string} whose file is in a codec that nobody here knows")]
+async fn is_in_strange_codec(scene: &mut Scene, number: String) {
+    let mut tape = tape::tone(600.0, Duration::from_secs(1), USUAL, Encoding::Pcm16);
+    // The format of the header: ADPCM by Microsoft.
+    tape[20..22].copy_from_slice(&2u16.to_le_bytes());
+    announce(scene, number, "", tape).await;
+}
+
 #[given(expr = "an announcement at {string} whose file is {int} MB long")]
 async fn is_huge(scene: &mut Scene, number: String, size: usize) {
     announce(scene, number, "", vec![0; size << 20]).await;

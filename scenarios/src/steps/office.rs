@@ -45,6 +45,17 @@ async fn prefers(scene: &mut Scene, codec: String) {
     plan(scene, move |plan| plan.talk("preferred_codecs", format!("[\"{codec}\"]"))).await;
 }
 
+#[given(expr = "the PBX turns {word}, {word} and {word} into each other")]
+async fn turns_codecs(scene: &mut Scene, one: String, other: String, third: String) {
+    let known = format!("{:?}", [one, other, third]);
+    plan(scene, move |plan| plan.talk("preferred_codecs", known)).await;
+}
+
+#[given(expr = "the PBX waits {span} for RTP")]
+async fn waits_for_rtp(scene: &mut Scene, patience: Span) {
+    plan(scene, move |plan| plan.talk("rtp_timeout_seconds", patience.0.as_secs())).await;
+}
+
 #[given(expr = "the tone is answered after {span}")]
 async fn is_answered_after(scene: &mut Scene, delay: Span) {
     plan(scene, move |plan| plan.behave("auto_answer_delay_ms", delay.0.as_millis())).await;
@@ -150,6 +161,42 @@ async fn says(scene: &mut Scene, disposition: String) {
 async fn says_who_hung_up(scene: &mut Scene, who: String) {
     let record = last_record(scene).await;
     assert_eq!(record["ended_by"], Value::from(who), "{record}");
+}
+
+#[then(expr = "the call record gives {string} as the reason")]
+async fn gives_reason(scene: &mut Scene, reason: String) {
+    let record = last_record(scene).await;
+    assert_eq!(record["reason"], Value::from(reason), "{record}");
+}
+
+#[then(
+    expr = "of each leg the call record counts {int} to {int} % lost packets, and a quality from {word} to {word}"
+)]
+async fn says_how_good(scene: &mut Scene, least: u32, most: u32, worst: String, best: String) {
+    let record = last_record(scene).await;
+    let legs = record["media"].as_array().cloned().unwrap_or_default();
+    assert_eq!(legs.len(), 2, "{record}");
+    let quality = |word: &str| word.parse::<f64>().unwrap_or_else(|_| panic!("{word} is no number"));
+    for leg in legs {
+        let count = |key: &str| leg[key].as_f64().unwrap_or_default();
+        let lost = count("packets_lost") * 100.0 / (count("packets_lost") + count("packets_received"));
+        assert!((f64::from(least)..=f64::from(most)).contains(&lost), "{lost:.1} % are lost: {leg}");
+        assert!((quality(&worst)..=quality(&best)).contains(&count("mos")), "{leg}");
+    }
+}
+
+#[then(expr = "the call record tells how each quality came about")]
+async fn says_why_so_good(scene: &mut Scene) {
+    let record = last_record(scene).await;
+    for leg in record["media"].as_array().into_iter().flatten() {
+        let input = |key: &str| leg["quality"][key].as_f64().unwrap_or_else(|| panic!("no {key}: {leg}"));
+        // ITU-T G.107: what is left of the best there is, and what people call that (annex B).
+        let rating = 93.2 - input("delay_impairment") - input("loss_impairment");
+        assert!((rating - input("rating")).abs() < 0.1, "{leg}");
+        let called = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6;
+        assert!((called - leg["mos"].as_f64().unwrap_or_default()).abs() < 0.02, "{leg}");
+        assert!(input("loss_percent") >= 0.0 && input("delay_ms") > 0.0, "{leg}");
+    }
 }
 
 #[then(expr = "the call record says {span}")]

@@ -4,7 +4,6 @@ use crate::scene::Scene;
 use crate::words::{Actor, Span, Tone};
 use cucumber::gherkin::Step;
 use cucumber::{given, then, when};
-use pbx::audio::Law;
 use pbx::sdp::{Codec, Srtp};
 use pbx::time::Duration;
 use pbx::tone::dtmf::Detector;
@@ -23,6 +22,13 @@ const MOSTLY: f64 = 0.5;
 async fn knows_only(scene: &mut Scene, actor: Actor, name: String) {
     let codec = Codec::by_name(&name).unwrap_or_else(|| panic!("no codec is called {name}"));
     scene.phone(actor, |phone| phone.habits(|habits| habits.codecs = vec![codec])).await;
+}
+
+#[given(expr = "{actor}'s telephone knows only {word} and keys")]
+async fn knows_only_and_keys(scene: &mut Scene, actor: Actor, name: String) {
+    let codec = Codec::by_name(&name).unwrap_or_else(|| panic!("no codec is called {name}"));
+    let codecs = vec![codec, Codec::telephone_event(101)];
+    scene.phone(actor, |phone| phone.habits(|habits| habits.codecs = codecs)).await;
 }
 
 #[when(expr = "{actor} puts {actor} on hold")]
@@ -202,8 +208,7 @@ async fn is_not_encrypted(scene: &mut Scene, actor: Actor) {
 
 #[then(expr = "{actor}'s call is in {word}")]
 async fn is_in_codec(scene: &mut Scene, actor: Actor, name: String) {
-    let law = scene.phone(actor, Phone::law).await;
-    assert_eq!(law, Law::named(&name));
+    assert_eq!(scene.phone(actor, Phone::codec).await.as_deref(), Some(name.as_str()));
 }
 
 fn assert_hears(actor: &Actor, heard: &[i16], frequency: f64) {

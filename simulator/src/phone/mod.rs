@@ -31,6 +31,7 @@ mod state;
 mod stories;
 mod telephone;
 mod voice;
+mod wideband;
 mod wire;
 
 pub use hearing::Hearing;
@@ -41,7 +42,6 @@ pub use sound::{NoSound, Sound};
 
 use crate::network::SimHost;
 use line::State;
-use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::sdp::{Codec, Srtp};
 use pbx::shell::host::Host;
@@ -540,9 +540,10 @@ impl Phone {
         })
     }
 
-    /// The codec of its call.
-    pub fn law(&self) -> Option<Law> {
-        self.shared.look(|telephone, _| telephone.shown().and_then(|line| line.voice.law()))
+    /// The codec of its call, by its name.
+    pub fn codec(&self) -> Option<String> {
+        self.shared
+            .look(|telephone, _| telephone.shown().and_then(|line| line.voice.codec().map(str::to_owned)))
     }
 
     /// Whether no call, dialog or transaction is left.

@@ -40,7 +40,7 @@ fn line(line: &Line) -> Value {
         "ended_secs": line.facts.ended_at.map(seconds),
         "ended_by_other": line.facts.ended_by_other,
         "is_held": line.facts.held,
-        "codec": line.voice.law().map(|law| format!("{law:?}")),
+        "codec": line.voice.codec(),
         "rtp_packets_heard": line.voice.hearing.packets(),
         "keys_heard": line.voice.keys_heard,
     })

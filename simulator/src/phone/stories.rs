@@ -215,7 +215,7 @@ fn a_call_without_an_offer_has_the_answer_in_its_acknowledgement() {
     wire.act("alice", |alice, now| alice.call("bob", now));
     wire.pass(3 * SECOND);
     for name in ["alice", "bob"] {
-        assert!(wire.line(name).voice.law().is_some(), "{name} has nothing to talk with");
+        assert!(wire.line(name).voice.codec().is_some(), "{name} has nothing to talk with");
     }
     wire.act("bob", Telephone::ask_for_offer);
     wire.pass(SECOND);

@@ -4,11 +4,12 @@ use super::hearing::Hearing;
 use super::misbehaviour::{Misbehaviour, Ways};
 use super::seal::Seal;
 use super::sound::{self, Sound};
-use pbx::audio::Law;
+use super::wideband::Wideband;
+use pbx::audio::{Coding, Law, NARROWBAND};
 use pbx::rng::Rng;
 use pbx::rtp::event::{self, Payload};
 use pbx::rtp::packet::{Header, View};
-use pbx::sdp::{Agreement, Direction};
+use pbx::sdp::{Agreement, Codec, Direction};
 use pbx::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -43,6 +44,8 @@ pub(super) struct Voice {
     /// Packets that could not be opened.
     pub(super) unopened: u32,
     seal: Option<Seal>,
+    /// What makes and reads a codec that is not G.711.
+    wideband: Option<Wideband>,
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
@@ -70,10 +73,10 @@ pub(super) struct Voice {
 /// What the offer and the answer say.
 struct Agreed {
     remote: Option<SocketAddr>,
-    law: Law,
-    payload_type: u8,
+    codec: Codec,
+    coding: Coding,
     /// What may come: every codec that both have listed (RFC 3264 section 6.1).
-    listed: Vec<(u8, Law)>,
+    listed: Vec<(u8, Coding)>,
     event_type: Option<u8>,
     direction: Direction,
 }
@@ -94,6 +97,7 @@ impl Voice {
             ways: Ways::default(),
             unopened: 0,
             seal: None,
+            wideband: None,
             ssrc: rng.u32(),
             sequence: rng.u32() as u16,
             timestamp: rng.u32(),
@@ -116,11 +120,13 @@ impl Voice {
 
     /// This holds from now on.
     pub(super) fn agree(&mut self, agreement: &Agreement, now: Instant) {
-        let Some((codec, law)) =
-            agreement.codecs.iter().find_map(|codec| Some((codec, Law::named(&codec.name)?)))
-        else {
-            return;
-        };
+        let listed: Vec<(&Codec, Coding)> =
+            agreement.codecs.iter().filter_map(|codec| Some((codec, coding(codec)?))).collect();
+        let Some((codec, coding)) = listed.first().copied() else { return };
+        let wide = listed.iter().map(|(_, coding)| *coding).find(|coding| coding.law().is_none());
+        if self.wideband.as_ref().map(Wideband::coding) != wide {
+            self.wideband = wide.and_then(Wideband::new);
+        }
         let is_kept = |seal: &Seal| agreement.protection.as_ref().is_some_and(|agreed| seal.is_of(agreed));
         if !self.seal.as_ref().is_some_and(is_kept) {
             self.seal = agreement.protection.as_ref().map(Seal::new);
@@ -131,13 +137,9 @@ impl Voice {
         }
         self.agreed = Some(Agreed {
             remote: agreement.remote.rtp,
-            law,
-            payload_type: codec.payload_type,
-            listed: agreement
-                .codecs
-                .iter()
-                .filter_map(|codec| Some((codec.payload_type, Law::named(&codec.name)?)))
-                .collect(),
+            codec: codec.clone(),
+            coding,
+            listed: listed.iter().map(|(codec, coding)| (codec.payload_type, *coding)).collect(),
             event_type: agreement.telephone_event.as_ref().map(|codec| codec.payload_type),
             direction: agreement.direction,
         });
@@ -180,8 +182,9 @@ impl Voice {
         self.agreed.is_some() && self.seal.is_some()
     }
 
-    pub(super) fn law(&self) -> Option<Law> {
-        self.agreed.as_ref().map(|agreed| agreed.law)
+    /// The name of the codec it speaks in.
+    pub(super) fn codec(&self) -> Option<&str> {
+        self.agreed.as_ref().map(|agreed| agreed.codec.name.as_str())
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
@@ -256,8 +259,12 @@ impl Voice {
         let payload = &bytes[view.payload];
         let Header { payload_type, timestamp, ssrc, .. } = view.header;
         let listed = agreed.listed.iter().find(|(listed, _)| *listed == payload_type);
-        if let Some((_, law)) = listed.copied() {
-            self.hearing.receive(ssrc, timestamp, payload.iter().map(|code| law.decode(*code)), now);
+        if let Some((_, coding)) = listed.copied() {
+            if let Some(law) = coding.law() {
+                self.hearing.receive(ssrc, timestamp, payload.iter().map(|code| law.decode(*code)), now);
+            } else if let Some(wideband) = &mut self.wideband {
+                self.hearing.receive(ssrc, timestamp, wideband.hear(payload).iter().copied(), now);
+            }
         } else if Some(payload_type) == agreed.event_type
             && let Some(key) =
                 Payload::of(payload).and_then(|payload| self.events.receive(timestamp, payload))
@@ -284,18 +291,22 @@ impl Voice {
         if is_silent && self.pauses {
             return None;
         }
-        let header = self.header(marker, agreed.payload_type, timestamp);
-        let mut packet = header.to_bytes().to_vec();
-        packet.resize(Header::LENGTH + SAMPLES, agreed.law.silence());
-        let samples = &mut packet[Header::LENGTH..];
+        let header = self.header(marker, agreed.codec.payload_type, timestamp);
+        let law = agreed.coding.law().unwrap_or(Law::Mu);
+        let mut samples = [law.silence(); SAMPLES];
         match key {
             Some(key) if self.toned < KEY_PACKETS => {
-                sound::fill_key(key, u64::from(self.toned) * SAMPLES as u64, agreed.law, samples);
+                sound::fill_key(key, u64::from(self.toned) * SAMPLES as u64, law, &mut samples);
             }
             // The pause after a key.
             Some(_) => {}
-            None if is_speaking => self.sound.fill(position, agreed.law, samples),
+            None if is_speaking => self.sound.fill(position, law, &mut samples),
             None => {}
+        }
+        let mut packet = header.to_bytes().to_vec();
+        match self.wideband.as_mut().filter(|wideband| wideband.coding() == agreed.coding) {
+            Some(wideband) => wideband.say(samples.iter().map(|code| law.decode(*code)), &mut packet),
+            None => packet.extend(samples),
         }
         if key.is_some() {
             self.toned += 1;
@@ -313,7 +324,7 @@ impl Voice {
         let event_type = self.agreed.as_ref()?.event_type?;
         if self.pressing.is_none() && self.pause == 0 {
             let key = self.keys.pop_front()?;
-            let sender = event::Sender::new(key, KEY, PACKET, pbx::audio::NARROWBAND)?;
+            let sender = event::Sender::new(key, KEY, PACKET, NARROWBAND)?;
             self.pressing = Some(Pressing { sender, timestamp });
         }
         let Some(pressing) = &mut self.pressing else {
@@ -344,4 +355,10 @@ impl Voice {
     fn header(&self, marker: bool, payload_type: u8, timestamp: u32) -> Header {
         Header { marker, payload_type, sequence: self.sequence, timestamp, ssrc: self.ssrc }
     }
+}
+
+/// What a telephone here can say and hear: all whose timestamps count 8000 in a second.
+fn coding(codec: &Codec) -> Option<Coding> {
+    Coding::named(&codec.name, codec.clock_rate, codec.channels)
+        .filter(|coding| coding.clock_rate() == NARROWBAND)
 }

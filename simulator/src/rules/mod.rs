@@ -39,6 +39,7 @@ mod dialog;
 mod extension;
 mod flow;
 mod house;
+mod keys;
 mod log;
 mod media;
 mod negotiation;
@@ -114,6 +115,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         address::RULES,
         port::RULES,
         relay::RULES,
+        keys::RULES,
         report::RULES,
         seal::RULES,
         application::RULES,

@@ -1,24 +1,19 @@
-//! What goes into the PBX on one leg comes out on the other: payloads, keys, voices.
+//! What goes into the PBX on one leg comes out on the other: payloads, voices. Of keys see `keys.rs`.
 
-use super::flow::{Flow, Rtp};
-use super::media::{key, keys_in};
+use super::flow::Rtp;
+use super::keys::{self, Turned};
+use super::media::key;
 use super::sdp::Format;
 use super::session::{End, SLACK, Session, Terms, in_force};
 use super::{Evidence, Findings, Rule, Run};
 use crate::ear;
-use pbx::audio::Law;
-use pbx::rtp::event;
+use pbx::audio::resample::Halfband;
+use pbx::audio::{Coding, Decoder, Law, NARROWBAND};
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 pub(super) const RULES: &[Rule] = &[
-    Rule {
-        id: "R14",
-        source: "RFC 4733 sections 2.5.1.4 and 2.6.2",
-        sentence: "keys come out of the PBX as they were pressed: in order, each once, whatever was lost of them but all",
-        find: keys_pass,
-    },
     Rule {
         id: "R21",
         source: "a promise of the PBX",
@@ -35,8 +30,6 @@ pub(super) const RULES: &[Rule] = &[
 
 /// How long a packet stays in a relay.
 const STAY: Duration = Duration::from_millis(3);
-/// A key of which nothing has come until then has been overtaken by what was said after it.
-const LATE: Duration = Duration::from_millis(200);
 /// Packets of one look at a voice, and how many go by between two looks.
 const LOOK: usize = 10;
 const BETWEEN: usize = 100;
@@ -107,16 +100,16 @@ pub(super) fn part(
 }
 
 /// One direction of a call of two: what a telephone sends to the PBX, and what the PBX sends to the other telephone.
-struct Passage {
+pub(super) struct Passage {
     /// The telephone that speaks.
-    speaker: End,
+    pub(super) speaker: End,
     /// The end of the PBX that speaks to the one who listens.
-    relay: End,
+    pub(super) relay: End,
     /// From then on each is for itself.
-    until: Instant,
+    pub(super) until: Instant,
 }
 
-fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
+pub(super) fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + 'a {
     // What was held back came later than anybody has written down.
     let sessions = if evidence.run.stood_still { 0 } else { evidence.sessions.all.len() };
     (0..sessions).filter_map(|session| {
@@ -145,10 +138,11 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Passage { speaker, relay, until } = passage;
         let damaged =
             evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
-        let is_converted = has_info(evidence, speaker.session) || has_info(evidence, relay.session);
-        if damaged || is_converted || !is_one_codec(evidence, &passage) {
+        if damaged || !is_one_codec(evidence, &passage) {
             continue;
         }
+        // While the PBX presses keys, or hushes them, nothing else passes.
+        let Some(turned) = keys::turned(evidence, &passage) else { continue };
         let came = arrivals(evidence, speaker);
         let accepted = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         let mut next = 0;
@@ -159,6 +153,9 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
             if packet.at + SLACK >= until {
                 break;
+            }
+            if turned.covers(packet.at) || (turned.hushes && is_hushed(packet.payload)) {
+                continue;
             }
             while came.get(next).is_some_and(|(at, _)| *at + STAY < packet.at) {
                 next += 1;
@@ -179,13 +176,19 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         }
         if evidence.is_calm(speaker.session) {
             let came: Vec<_> = came.into_iter().filter(|(at, _)| *at + SLACK + STAY < until).collect();
-            all_pass(evidence, &came, relay, findings);
+            all_pass(evidence, &came, relay, &turned, findings);
         }
     }
 }
 
 /// Where the network takes nothing away, nothing is missing.
-fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, findings: &mut Findings) {
+fn all_pass(
+    evidence: &Evidence<'_>,
+    came: &[(Instant, &Rtp<'_>)],
+    relay: End,
+    turned: &Turned,
+    findings: &mut Findings,
+) {
     let terms = evidence.sessions.terms(relay);
     let sent: Vec<Instant> =
         evidence.flows.from(relay).flat_map(|flow| &flow.packets).map(|packet| packet.at).collect();
@@ -200,7 +203,9 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
             *began <= joined + SLACK || terms.iter().any(is_held)
         })
     };
-    let counts = |(at, packet): &&(Instant, &Rtp<'_>)| *at > joined + SLACK && !is_rest(*at, packet);
+    let counts = |(at, packet): &&(Instant, &Rtp<'_>)| {
+        *at > joined + SLACK && !turned.covers(*at) && !is_rest(*at, packet)
+    };
     for (at, packet) in came.iter().filter(counts) {
         let number = packet.header.payload_type;
         // Whoever may send in this moment, may have been told so in this moment.
@@ -215,6 +220,11 @@ fn all_pass(evidence: &Evidence<'_>, came: &[(Instant, &Rtp<'_>)], relay: End, f
             }
         }
     }
+}
+
+/// Whether nothing is heard in a payload: each of its bytes says the same.
+fn is_hushed(payload: &[u8]) -> bool {
+    payload.windows(2).all(|pair| pair[0] == pair[1])
 }
 
 /// Whether one payload is another one, or the same sound in the other law of G.711.
@@ -254,111 +264,23 @@ fn is_one_codec(evidence: &Evidence<'_>, passage: &Passage) -> bool {
         terms.map(|format| (format.payload_type, format.name.clone())).collect::<Vec<_>>()
     };
     let (out, into) = (names(relay), names(speaker));
-    // Where one of them knows keys as events and the other as tones, the sound is not passed on untouched.
-    let knows_events = |formats: &[(u8, String)]| formats.iter().any(|format| format.1 == "telephone-event");
-    knows_events(&into) == knows_events(&out)
-        && into.iter().all(|format| {
-            let is_law = |format: &(u8, String)| Law::named(&format.1).is_some();
-            let converts = is_law(format) && out.iter().any(is_law);
-            out.contains(format) || format.1 == "telephone-event" || converts
-        })
+    into.iter().all(|format| {
+        let is_law = |format: &(u8, String)| Law::named(&format.1).is_some();
+        let converts = is_law(format) && out.iter().any(is_law);
+        out.contains(format) || format.1 == "telephone-event" || converts
+    })
 }
 
 fn has_changed(voices: &[Option<u8>]) -> bool {
     voices.iter().any(|voice| *voice != voices[0])
 }
 
-/// Whether keys came by INFO, which the PBX may turn into something else.
-fn has_info(evidence: &Evidence<'_>, session: usize) -> bool {
-    let call_id = &evidence.sessions.all[session].call_id;
-    evidence.log.requests().any(|request| request.method == "INFO" && request.call_id == *call_id)
-}
-
-fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for Passage { speaker, relay, until } in passages(evidence) {
-        let before = |terms: &&Terms| terms.since < until;
-        let listens = evidence.sessions.terms(relay).iter().filter(before).all(|terms| {
-            terms.over || (!terms.forbid() && terms.formats.iter().any(|format| format.is_event()))
-        });
-        let tells = evidence
-            .sessions
-            .terms(speaker)
-            .iter()
-            .filter(before)
-            .all(|terms| terms.formats.iter().any(|format| format.is_event()));
-        let is_damaged =
-            evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
-        if !listens || !tells || is_damaged || has_info(evidence, speaker.session) {
-            continue;
-        }
-        let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
-        // With one leg the other is over, even where BYE has to wait for an ACK.
-        let own = End { side: 1 - speaker.side, ..speaker };
-        let ends = [own, relay].map(|end| evidence.sessions.all[end.session].over[end.side]);
-        let over = ends.into_iter().flatten().chain([until]).min().unwrap_or(until);
-        // An answer that comes in the ACK may come late.
-        let agreed =
-            [own, relay].into_iter().filter_map(|end| Some(evidence.sessions.terms(end).first()?.since));
-        let agreed = agreed.chain([joined]).max().unwrap_or(joined);
-        let during = |at: &Instant| {
-            *at > agreed + SLACK && *at + SLACK < over && evidence.has_kept(speaker.session, *at)
-        };
-        let told = text(evidence.flows.from(relay), |packet| packet.at < until);
-        // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
-        let certain = pressed(evidence.flows.from(speaker), during);
-        let perhaps = text(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
-        if !is_within(&certain, &told) || !is_within(&told, &perhaps) {
-            let at = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
-            findings.add(at, format!("{certain:?} became {told:?}"));
-        }
-    }
-}
-
-/// The keys of which `counts` says that a packet counts.
-fn text<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, counts: impl Fn(&Rtp<'_>) -> bool) -> String {
-    let mut text = String::new();
-    for flow in flows {
-        let keys = keys_in(flow).into_iter();
-        let counted = keys.filter(|(.., packets)| packets.iter().any(|at| counts(&flow.packets[*at])));
-        text.extend(counted.filter_map(|(_, number, _)| event::key(number)));
-    }
-    text
-}
-
-/// The keys that came in this time, each before the next.
-fn pressed<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, during: impl Fn(&Instant) -> bool) -> String {
-    let mut text = String::new();
-    for flow in flows {
-        let keys = keys_in(flow);
-        // What is overtaken by so much is told no more.
-        let came = |packets: &[usize]| {
-            let packets = packets.iter().map(|at| &flow.packets[*at]);
-            let arrivals = packets.flat_map(|it| it.arrivals().filter(|came| *came < it.at + LATE));
-            arrivals.collect::<Vec<_>>()
-        };
-        let begins: Vec<Option<Instant>> =
-            keys.iter().map(|(.., packets)| came(packets).into_iter().min()).collect();
-        for (place, (_, number, packets)) in keys.iter().enumerate() {
-            let next = begins[place + 1..].iter().flatten().min();
-            let counts = |at: &Instant| next.is_none_or(|next| at < next);
-            // What is left of a key that began before is no key of its own.
-            let begins_within = begins[place].is_some_and(|began| during(&began));
-            if begins_within && came(packets).iter().any(counts) {
-                text.extend(event::key(*number));
-            }
-        }
-    }
-    text
-}
-
-/// Whether the letters of one text stand in another, in their order.
-fn is_within(part: &str, whole: &str) -> bool {
-    let mut letters = whole.chars();
-    part.chars().all(|letter| letters.any(|other| other == letter))
-}
-
 fn voices_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
     for Passage { speaker, relay, until } in passages(evidence) {
+        if is_interpreted(evidence, speaker, relay) && !evidence.is_calm(speaker.session) {
+            // Packets wait there until their order is sure.
+            continue;
+        }
         let heard = evidence.flows.from(relay).flat_map(|flow| &flow.packets);
         let heard: Vec<&Rtp<'_>> = heard.filter(|packet| packet.arrived.is_some()).collect();
         for flow in evidence.flows.from(speaker) {
@@ -399,19 +321,62 @@ fn look(
     }
 }
 
+/// Whether what one says is in another codec than what the other hears, which is more than another law.
+fn is_interpreted(evidence: &Evidence<'_>, speaker: End, relay: End) -> bool {
+    let wide = |end: End| {
+        let formats = evidence.sessions.terms(end).iter().flat_map(|terms| &terms.formats);
+        let voices = formats.filter(|format| !format.is_event() && !format.is_g711() && format.name != "cn");
+        voices.map(|format| format.name.as_str()).collect::<Vec<_>>()
+    };
+    wide(speaker) != wide(relay)
+}
+
 pub(super) fn decode<'a>(
     evidence: &Evidence<'_>,
     end: End,
     packets: impl Iterator<Item = &'a Rtp<'a>>,
 ) -> Option<Vec<i16>> {
-    let mut samples = Vec::with_capacity(LOOK * 160);
+    let (mut samples, mut reader) = (Vec::with_capacity(LOOK * 160), None);
     for packet in packets.filter(|packet| key(packet).is_none()) {
         let holds = in_force(evidence.sessions.terms(end), packet.at);
         let format = holds.iter().rev().find_map(|terms| terms.format(packet.header.payload_type))?;
-        let law = Law::named(&format.name)?;
-        samples.extend(packet.payload.iter().map(|code| law.decode(*code)));
+        let coding = Coding::named(&format.name, format.rate, 1)?;
+        Reader::of(coding, &mut reader)?.read(packet.payload, &mut samples);
+    }
+    if reader.is_some_and(|reader| reader.coding.law().is_none()) {
+        // What a codec makes of its first packets depends on what came before them.
+        samples.drain(..SETTLING.min(samples.len()));
     }
     Some(samples)
+}
+
+/// Samples until a codec that remembers has forgotten that it did not hear the beginning.
+const SETTLING: usize = 2 * 160;
+
+/// What makes narrowband sound of payloads of one codec.
+pub(super) struct Reader {
+    coding: Coding,
+    decoder: Decoder,
+    fitting: Halfband,
+    sound: Vec<i16>,
+}
+
+impl Reader {
+    /// The one there is, when it is for this codec, else a new one; `None` where its sound does not fit.
+    pub(super) fn of(coding: Coding, known: &mut Option<Reader>) -> Option<&mut Reader> {
+        if known.as_ref().is_none_or(|reader| reader.coding != coding) {
+            let fitting = Halfband::new(coding.rate(), NARROWBAND)?;
+            *known = Some(Reader { coding, decoder: Decoder::new(coding), fitting, sound: Vec::new() });
+        }
+        known.as_mut()
+    }
+
+    /// Appends the samples of a payload.
+    pub(super) fn read(&mut self, payload: &[u8], samples: &mut Vec<i16>) {
+        self.sound.clear();
+        self.decoder.decode(payload, &mut self.sound);
+        self.fitting.resample(&self.sound, samples);
+    }
 }
 
 /// The frequency of a sine, counted by how often it goes through zero; `None` when it is none.
@@ -455,11 +420,5 @@ mod tests {
             tale.rtp(at + 1, 1, 3, n, timestamp).sent_from(20_002)
         });
         assert!(broken(&tale).contains(&"R22"), "{:?}", broken(&tale));
-    }
-
-    #[test]
-    fn a_key_that_is_kept_breaks_r14() {
-        let told = [(160, false), (320, true), (320, true), (320, true)];
-        assert!(broken(&Tale::talk_of_two().key(20, 0, 0, &told)).contains(&"R14"));
     }
 }

@@ -5,12 +5,14 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `report.rs` | what is printed: the table, JSON, the verdict |
+//! | `speed.rs` | how fast it listens |
 //! | `picture.rs` | the spectrogram |
 //! | `canvas.rs` | dots, frames and letters in it |
 
 mod canvas;
 mod picture;
 mod report;
+mod speed;
 
 use clap::{Parser, Subcommand};
 use pbx::audio::recording::Recording;
@@ -71,6 +73,9 @@ struct Detect {
     /// Listen for DTMF alone, which is faster
     #[arg(long, conflicts_with = "expect")]
     dtmf: bool,
+    /// Listen to all files five times, and say only how much faster than real time the best was
+    #[arg(long, conflicts_with_all = ["json", "expect", "spectrogram"])]
+    speed: bool,
 }
 
 fn main() -> ExitCode {
@@ -108,6 +113,10 @@ struct Listened<'a> {
 }
 
 fn detect(wish: &Detect) -> Result<ExitCode, Wrong> {
+    if wish.speed {
+        print(&speed::measure(&wish.files, wish.dtmf)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let schedule = wish.expect.as_deref().map(read_schedule).transpose()?;
     if wish.spectrogram.is_some() && wish.files.len() > 1 {
         return Err(Wrong("--spectrogram draws one file, and there are several".to_owned()));
@@ -142,18 +151,22 @@ fn detect(wish: &Detect) -> Result<ExitCode, Wrong> {
 }
 
 fn listen<'a>(path: &'a Path, only_keys: bool, schedule: Option<&Schedule>) -> Result<Listened<'a>, Wrong> {
-    let recording = Recording::read(&read(path)?).map_err(|error| Wrong::with(path, error))?;
+    let recording = read_recording(path)?;
     let hear = |channel: usize| {
         let samples = recording.narrowband(channel);
-        if only_keys {
-            let scan = Scan { keys: scan::keys(&samples), ..Scan::default() };
-            return Heard { samples, scan };
-        }
-        Heard::in_channel(samples)
+        Heard { scan: scan_of(&samples, only_keys), samples }
     };
     let channels: Vec<Heard> = (0..recording.channels.len()).map(hear).collect();
     let differences = schedule.map(|schedule| compare(schedule, &channels));
     Ok(Listened { path, recording, channels, differences })
+}
+
+fn scan_of(samples: &[f32], only_keys: bool) -> Scan {
+    if only_keys { Scan { keys: scan::keys(samples), ..Scan::default() } } else { scan::scan(samples) }
+}
+
+fn read_recording(path: &Path) -> Result<Recording, Wrong> {
+    Recording::read(&read(path)?).map_err(|error| Wrong::with(path, error))
 }
 
 fn read_schedule(path: &Path) -> Result<Schedule, Wrong> {

@@ -5,6 +5,10 @@ use crate::audio::Law;
 #[cfg(any(feature = "g722", feature = "opus"))]
 use crate::audio::{Coding, Decoder, Encoder};
 use crate::tone::Wave;
+#[cfg(any(feature = "g722", feature = "opus"))]
+use crate::tone::dtmf::Detector;
+#[cfg(any(feature = "g722", feature = "opus"))]
+use crate::tone::scan::Instruments;
 
 #[test]
 fn one_law_becomes_the_other_at_once() {
@@ -171,6 +175,43 @@ fn keys_in_wideband_sound_are_heard_and_made() {
             share(&loud, 852.0, 16_000.0) > 0.3 && share(&loud, 1477.0, 16_000.0) > 0.3,
             "{}",
             loud.len()
+        );
+    }
+}
+
+#[test]
+#[cfg(any(feature = "g722", feature = "opus"))]
+fn a_key_that_is_told_is_not_heard_as_well_where_both_speak_in_a_wide_band() {
+    for mut wide in Wideband::all() {
+        let mut world = World::new();
+        world.detect = true;
+        let (alice, bob) = (world.phone(), world.phone());
+        world.agree(alice, |a| (a.codecs, a.telephone_event) = (vec![wide.codec.clone()], None));
+        world.agree(bob, |a| a.codecs = vec![wide.codec.clone()]);
+        world.order(Command::Bridge(alice, bob));
+        let said = [&[300.0] as &[f64], &[770.0, 1336.0], &[300.0]];
+        for (n, tones) in said.into_iter().flat_map(|tones| [tones; 10]).enumerate() {
+            let payload = wide.says(tones, 320);
+            world.sends(alice, wide.header(alice, n as u16), &payload);
+            world.pass(20);
+        }
+        world.pass(500);
+        let heard = world.heard(bob);
+        let is_event = |packet: &&Sent| packet.header.payload_type == 101;
+        assert!(heard.iter().any(|packet| is_event(&packet)), "{}: bob is told as event", wide.codec.name);
+        let (sound, rest): (Vec<Sent>, Vec<Sent>) =
+            heard.into_iter().partition(|packet| packet.header.payload_type == wide.codec.payload_type);
+        assert!(rest.iter().all(|packet| is_event(&packet)), "everything else is passed on as it came");
+        let sound = wide.hears(&sound);
+        let (mut detector, mut instruments) = (Detector::default(), Instruments::default());
+        let mut keys = String::new();
+        // Every second sample is enough for what is below 4000 Hz, as all of this is.
+        let narrow = sound.iter().step_by(2).copied().chain([0; 800]);
+        detector.receive(narrow, &mut instruments, |key| keys.push(key));
+        assert_eq!(keys, "", "{}", wide.codec.name);
+        assert!(
+            share(&sound[sound.len() - 1_600..], 300.0, 16_000.0) > 0.9,
+            "what is said after it is heard"
         );
     }
 }

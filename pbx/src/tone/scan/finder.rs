@@ -286,9 +286,11 @@ fn drop_overlapping(keys: &mut Vec<Waiting>, count: &mut usize) {
                 break;
             }
             let loses = match (first.rejected.is_none(), second.rejected.is_none()) {
-                (true, true) if weight(first) < weight(second) => one,
-                (true, _) => other,
-                (false, _) => one,
+                (true, false) => other,
+                (false, true) => one,
+                // Of what was no key the clearer one says why.
+                (true, true) | (false, false) if weight(first) < weight(second) => one,
+                (true, true) | (false, false) => other,
             };
             let overlap = first.end.min(second.end) - second.start;
             let shorter = (first.end - first.start).min(second.end - second.start);

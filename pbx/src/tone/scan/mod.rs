@@ -159,6 +159,29 @@ mod tests {
     }
 
     #[test]
+    fn every_key_that_is_off_frequency_is_told_so_and_at_its_place() {
+        for off in [0.965, 1.035] {
+            for key in "1234567890*#ABCD".chars() {
+                for start in (0..160).step_by(13) {
+                    let (row, column) = dtmf::frequencies(key).expect("a key");
+                    let mut sound = Sound::default();
+                    sound.silence(60);
+                    sound.0.resize(480 + start, 0.0);
+                    sound.sines(70, &[(row * off, -12.0), (column * off, -12.0)]);
+                    sound.silence(60);
+                    let (from, to) = (480 + start, 480 + start + 560);
+                    let told = keys(&sound.0);
+                    let is_told = told.iter().any(|told| {
+                        let is_there = told.start.abs_diff(from) < 40 && told.end.abs_diff(to) < 40;
+                        told.digit == key && told.rejected == Some(Reason::OffFrequency) && is_there
+                    });
+                    assert!(is_told, "{key}, {off} times, {start} samples later: {told:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_key_over_a_dial_tone_is_heard() {
         let mut sound = Sound::default();
         sound.sines(300, &[(350.0, -13.0), (440.0, -13.0)]);
