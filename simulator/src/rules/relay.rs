@@ -124,6 +124,8 @@ fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = Passage> + '
         let joined = joined.or_else(|| evidence.split.get(&session).copied());
         let (partner, until) =
             joined.filter(|(partner, _)| !evidence.is_misled(session) && !evidence.is_misled(*partner))?;
+        // Whoever is sent on hears somebody else from then on.
+        let until = until.min(evidence.parted_at(&evidence.sessions.all[session].call_id).unwrap_or(until));
         let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
         let speaker = End { session, side: telephone(session), stream: 0 };
         let relay = End { session: partner, side: 1 - telephone(partner), stream: 0 };
@@ -288,12 +290,14 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             .all(|terms| terms.formats.iter().any(|format| format.is_event()));
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
-        if !listens || !tells || is_damaged || has_info(evidence, speaker.session) {
+        // Where an answer never came nobody knows where to pass anything on.
+        let own = End { side: 1 - speaker.side, ..speaker };
+        let is_agreed = [own, relay].iter().all(|end| !evidence.sessions.terms(*end).is_empty());
+        if !is_agreed || !listens || !tells || is_damaged || has_info(evidence, speaker.session) {
             continue;
         }
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         // With one leg the other is over, even where BYE has to wait for an ACK.
-        let own = End { side: 1 - speaker.side, ..speaker };
         let ends = [own, relay].map(|end| evidence.sessions.all[end.session].over[end.side]);
         let over = ends.into_iter().flatten().chain([until]).min().unwrap_or(until);
         // An answer that comes in the ACK may come late.
