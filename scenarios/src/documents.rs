@@ -138,7 +138,11 @@ fn proofs(root: &Path) -> Result<BTreeMap<String, Proof>, String> {
 /// What is built is nobody's source.
 fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = files(folder, "rs")?;
-    found.retain(|file| !file.components().any(|part| part.as_os_str() == "target"));
+    let is_built = |file: &Path| {
+        let within = file.strip_prefix(folder).unwrap_or(file);
+        within.components().any(|part| part.as_os_str() == "target")
+    };
+    found.retain(|file| !is_built(file));
     Ok(found)
 }
 
@@ -154,43 +158,4 @@ fn is_id(word: &str) -> bool {
     word.split_once('-').is_some_and(|(area, number)| {
         AREAS.contains(&area) && number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_dictionary_stands_behind_its_marker() {
-        let old = "# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `old`\n";
-        let text = behind(DICTIONARY, old, &sentences());
-        assert!(text.starts_with("# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `"), "{text}");
-        assert!(text.contains("- `{actor} hears {actor}`") && !text.contains("- `old`"), "{text}");
-    }
-
-    #[test]
-    fn what_shows_a_capability_stands_below_it() {
-        let mut proof = Proof::default();
-        let names = ["B", "A"].map(str::to_owned).into();
-        proof.scenarios.insert("features/calls/talk.feature".into(), names);
-        proof.sources.insert("tests/x.rs".into());
-        let id = format!("SIM-{}", "01");
-        let other = format!("SIM-{}", "02");
-        let old = format!("- **{id}** One.\n  - old\n- **{other}** Two.\n");
-        let text = with_proofs(&old, &BTreeMap::from([(id.clone(), proof)])).expect("all are known");
-        let expected = format!(
-            "- **{id}** One.\n  - [calls/talk](../features/calls/talk.feature): A · B\n  \
-             - [tests/x.rs](../tests/x.rs)\n- **{other}** Two.\n  - nothing yet\n"
-        );
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_tag_that_nobody_explains_is_an_error() {
-        let mut proof = Proof::default();
-        proof.scenarios.insert("features/a.feature".into(), ["A".to_owned()].into());
-        let id = format!("SIM-{}", "99");
-        let error = with_proofs("# Nothing\n", &BTreeMap::from([(id.clone(), proof)]));
-        assert_eq!(error, Err(format!("no line says what {id} is")));
-    }
 }
