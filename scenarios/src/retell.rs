@@ -93,6 +93,10 @@ fn told(setting: &Setting) -> String {
         Setting::Queue(one, other, strategy) => {
             format!("a queue \"support\" with the agents {one} and {other}, who are rung {strategy:?}")
         }
+        Setting::Briefly(seconds) => {
+            format!("registrations and subscriptions may be as short as {}", span(seconds * 1_000))
+        }
+        Setting::Mailbox(owner) => format!("{owner} has a mailbox"),
         Setting::Orphans(seconds) => {
             format!("the PBX waits {} for an application that is gone", span(seconds * 1_000))
         }
@@ -144,6 +148,15 @@ fn deed(action: &Action) -> String {
         Deed::Mend => format!("{who} is no longer cut off"),
         Deed::BreakConnection(bytes) => format!("{who}'s connection breaks after {bytes} more bytes"),
         Deed::Transfer(number) => format!("{who} sends the other side to {number:?}"),
+        Deed::JoinLines => format!("{who} connects her two calls"),
+        Deed::TakePlace(name) => format!("{who} calls in the place of {name}, who may have none"),
+        Deed::PickUp(name) => format!("{who} calls for what rings at {name}, if anything does"),
+        Deed::Watch(number, seconds) => format!("{who} watches {number:?} for {}", span(seconds * 1_000)),
+        Deed::WatchMessages(seconds) => {
+            format!("{who}'s telephone wants to know of messages for {}", span(seconds * 1_000))
+        }
+        Deed::Unwatch => format!("{who}'s telephone does not want to be told any longer"),
+        Deed::ForgetWatches => format!("{who}'s telephone forgets what it wanted to know"),
         Deed::Send(text) => format!("{who} sends\n\"\"\"\n{text}\n\"\"\""),
         Deed::Connect => {
             let token = Client { name: who.clone(), scopes: Vec::new() }.token();

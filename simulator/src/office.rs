@@ -56,6 +56,8 @@ pub struct Plan {
     pub behavior: Vec<(String, String)>,
     /// Lines of `[media]`.
     pub media: Vec<(String, String)>,
+    /// Lines of `[limits]`.
+    limits: Vec<(String, String)>,
     /// Lines of `[sip]` beside `listen` and `domain`.
     pub sip: Vec<(String, String)>,
     /// Whole tables that follow: trunks, routes, limits.
@@ -85,6 +87,7 @@ impl Plan {
             extensions: Vec::new(),
             behavior: vec![entry("auto_answer", "false")],
             media: vec![entry("rtp_port_range_start", "20000"), entry("rtp_port_range_end", "20999")],
+            limits: Vec::new(),
             sip: Vec::new(),
             tables: "[[routes]]\nname = \"tone\"\nto_user = \"9197\"\napp = \"tone\"\n\n\
                      [[routes]]\nname = \"echo\"\nto_user = \"9196\"\napp = \"echo\"\n"
@@ -158,6 +161,29 @@ impl Plan {
     /// Sets a key of `[media]`.
     pub fn talk(&mut self, key: &str, value: impl ToString) {
         self.media.push((key.to_owned(), value.to_string()));
+    }
+
+    /// Sets a key of `[limits]`.
+    pub fn limit(&mut self, key: &str, value: impl ToString) {
+        self.limits.push((key.to_owned(), value.to_string()));
+    }
+
+    /// An extension has a mailbox, with these further lines of its table: it is dialled as `*` and the number, and all dial
+    /// `voicemail` for their own.
+    pub fn mailbox(&mut self, owner: &str, more: &str) {
+        self.keep_messages();
+        self.extension(owner);
+        let _ = write!(self.tables, "\n[[mailboxes]]\nextension = \"{owner}\"\n{more}");
+        // A star that is one, as TOML writes it.
+        self.route(&format!("\\\\*{owner}"), "voicemail", &format!("mailbox = \"{owner}\""));
+    }
+
+    /// Messages may be left.
+    pub fn keep_messages(&mut self) {
+        if !self.tables.contains("[voicemail]") {
+            self.tables.push_str("\n[voicemail]\ndirectory = \".\"\n");
+            self.route("voicemail", "voicemail", "");
+        }
     }
 
     /// Sets a text of an extension.
@@ -236,6 +262,10 @@ impl Plan {
         write_entries(&mut text, &self.behavior);
         text.push_str("\n[media]\n");
         write_entries(&mut text, &self.media);
+        if !self.limits.is_empty() {
+            text.push_str("\n[limits]\n");
+            write_entries(&mut text, &self.limits);
+        }
         let _ = writeln!(text, "\n[http]\nlisten = \"{address}:{HTTP_PORT}\"");
         let _ = writeln!(text, "\n[cdr]\nfile = \"{RECORDS}\"\n");
         for Extension { number, more } in &self.extensions {

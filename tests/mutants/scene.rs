@@ -115,6 +115,8 @@ pub(crate) enum Scene {
     Transfer,
     /// carol takes bob's place in his talk with alice.
     Replaced,
+    /// bob watches alice for a while, who calls the tone; then he wants to know no more.
+    Watched,
 }
 
 impl Scene {
@@ -145,6 +147,7 @@ impl Scene {
         Scene::Resumed,
         Scene::Transfer,
         Scene::Replaced,
+        Scene::Watched,
     ];
 
     pub(crate) async fn play(self, stage: &mut Stage) {
@@ -316,6 +319,19 @@ impl Scene {
                 carol.call_in_place_of("bob", &place);
                 stage.pass(3 * SECOND).await;
                 alice.hang_up();
+            }
+            Scene::Watched => {
+                for phone in [&alice, &bob] {
+                    phone.register();
+                    stage.until(40 * SECOND, |_| phone.is_registered()).await;
+                }
+                bob.subscribe("alice", "dialog", 60);
+                stage.pass(SECOND).await;
+                alice.call("9197");
+                stage.pass(SECOND).await;
+                alice.hang_up();
+                stage.pass(SECOND).await;
+                bob.unsubscribe();
             }
             Scene::Dead => {
                 bob.habits(|habits| habits.answering = Answering::IsDead);

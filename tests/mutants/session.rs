@@ -63,6 +63,24 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         plant: |stage| forge(stage, PBX, "CANCEL ", |_| Vec::new()),
     },
     Mutant {
+        rule: "D19",
+        wrong: "the PBX takes a SUBSCRIBE and tells nothing",
+        scene: Scene::Watched,
+        plant: |stage| forge(stage, PBX, "NOTIFY ", |_| Vec::new()),
+    },
+    Mutant {
+        rule: "D19",
+        wrong: "a subscription lasts the longer the later it is",
+        scene: Scene::Watched,
+        plant: |stage| rewrite(stage, PBX, "NOTIFY ", "active;expires=5", "active;expires=15"),
+    },
+    Mutant {
+        rule: "D19",
+        wrong: "who wants to know no more is told so, and not that it is the last time",
+        scene: Scene::Watched,
+        plant: |stage| rewrite(stage, PBX, "NOTIFY ", "terminated;reason=timeout", "active;expires=0"),
+    },
+    Mutant {
         rule: "D15",
         wrong: "a telephone says two things reliably at once",
         scene: Scene::Call,

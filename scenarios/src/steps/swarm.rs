@@ -7,7 +7,7 @@ use simulator::faults::PacketFault;
 use simulator::network::Fate;
 use simulator::phone::Sound;
 use simulator::stage::Stage;
-use simulator::swarm::Client;
+use simulator::swarm::{Client, take_place};
 
 #[given(expr = "a PBX with {string}")]
 async fn has_whim(scene: &mut Scene, name: String) {
@@ -103,6 +103,30 @@ async fn sends_the_other_side(scene: &mut Scene, actor: Actor, number: String) {
     scene.phone(actor, move |phone| phone.transfer(&number)).await;
 }
 
+#[when(expr = "{actor} watches {string} for {span}")]
+async fn watches_for(scene: &mut Scene, actor: Actor, number: String, time: Span) {
+    let seconds = time.0.as_secs() as u32;
+    scene.phone(actor, move |phone| phone.subscribe(&number, "dialog", seconds)).await;
+}
+
+#[when(expr = "{actor} calls in the place of {actor}, who may have none")]
+async fn wants_place(scene: &mut Scene, actor: Actor, other: Actor) {
+    wants_place_of(scene, actor, other, "").await;
+}
+
+#[when(expr = "{actor} calls for what rings at {actor}, if anything does")]
+async fn wants_what_rings(scene: &mut Scene, actor: Actor, other: Actor) {
+    wants_place_of(scene, actor, other, ";early-only").await;
+}
+
+#[given(expr = "registrations and subscriptions may be as short as {span}")]
+async fn may_be_short(scene: &mut Scene, time: Span) {
+    let allow = async move |stage: &mut Stage| {
+        stage.replan(|plan| plan.limit("min_expires_seconds", time.0.as_secs())).await;
+    };
+    scene.world.play(allow).await;
+}
+
 #[when(expr = "the faults stop")]
 async fn faults_stop(scene: &mut Scene) {
     let stop = |stage: &mut Stage| {
@@ -118,6 +142,14 @@ async fn nobody_is_alone(scene: &mut Scene) {
     if let Some(what) = alone {
         panic!("A27 is broken: when the faults have stopped nobody talks to nobody, but {what}");
     }
+}
+
+async fn wants_place_of(scene: &mut Scene, actor: Actor, other: Actor, more: &'static str) {
+    let take = async move |stage: &mut Stage| {
+        let phone = stage.phone(&actor.0).await;
+        take_place(stage, &phone, &other.0, more);
+    };
+    scene.world.play(take).await;
 }
 
 /// Several faults of one packet come together.

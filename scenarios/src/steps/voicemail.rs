@@ -6,7 +6,6 @@ use cucumber::{given, then, when};
 use pbx::audio::recording::Recording;
 use pbx::time::Duration;
 use serde_json::Value;
-use simulator::office::Plan;
 use simulator::phone::Phone;
 use simulator::stage::Stage;
 
@@ -33,7 +32,7 @@ async fn says_of_mailboxes(scene: &mut Scene, line: String) {
     let say = async move |stage: &mut Stage| {
         stage
             .replan(|plan| {
-                keep_messages(plan);
+                plan.keep_messages();
                 plan.tables = plan.tables.replacen("[voicemail]\n", &format!("[voicemail]\n{line}\n"), 1);
             })
             .await;
@@ -94,27 +93,9 @@ async fn messages_for(scene: &mut Scene, owner: Actor) -> Vec<Value> {
     all.into_iter().filter(|message| is_its(message) && message["complete"] == true).collect()
 }
 
-/// The extension has a mailbox, which is dialled as `*` and its number; all dial `voicemail` for their own.
+/// The extension has a mailbox, with these further lines of its table.
 async fn give(scene: &mut Scene, owner: Actor, more: &str) {
     let more = more.to_owned();
-    let build = async move |stage: &mut Stage| {
-        stage
-            .replan(|plan| {
-                keep_messages(plan);
-                plan.extension(&owner.0);
-                plan.tables.push_str(&format!("\n[[mailboxes]]\nextension = \"{}\"\n{more}", owner.0));
-                // A star that is one, as TOML writes it.
-                let number = format!("\\\\*{}", owner.0);
-                plan.route(&number, "voicemail", &format!("mailbox = \"{}\"", owner.0));
-            })
-            .await;
-    };
+    let build = async move |stage: &mut Stage| stage.replan(|plan| plan.mailbox(&owner.0, &more)).await;
     scene.world.play(build).await;
-}
-
-fn keep_messages(plan: &mut Plan) {
-    if !plan.tables.contains("[voicemail]") {
-        plan.tables.push_str("\n[voicemail]\ndirectory = \".\"\n");
-        plan.route("voicemail", "voicemail", "");
-    }
 }

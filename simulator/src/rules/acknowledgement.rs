@@ -113,6 +113,12 @@ fn check(
         // The ACK to one that came damaged is made of what that one said.
         let mut finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
         let is_settled = finals.any(|response| response.damaged.is_some_and(|at| at <= arrived));
+        // For who was refused, by what was said to a damaged copy perhaps, a 2xx is none of its (section 17.1.1.2).
+        let mut refused =
+            evidence.log.at(&transaction.responses).filter(|it| it.answers("INVITE", |s| s >= 300));
+        let was_refused = response.answers("INVITE", |status| status < 300)
+            && refused.any(|refusal| refusal.arrivals().any(|at| at < arrived));
+        let is_settled = is_settled || was_refused;
         if !is_awaited || !is_heard || is_settled || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE)
         {
             continue;
@@ -179,6 +185,15 @@ mod tests {
         let again = acked.response(505, 1, 2, 200, "INVITE", "b1", 1);
         assert!(breaks("T14", &again.clone().ends(2_000)));
         assert!(!breaks("T14", &again.request(506, 2, 1, "ACK", "b2", 1).within().ends(2_000)));
+    }
+
+    #[test]
+    fn who_was_refused_does_not_acknowledge_an_answer() {
+        let asked = || Tale::new().request(0, 2, 1, "INVITE", "b1", 1);
+        let refused = asked().response(5, 1, 2, 486, "INVITE", "b1", 1).request(7, 2, 1, "ACK", "b1", 1);
+        let answered = |tale: Tale| tale.response(50, 1, 2, 200, "INVITE", "b1", 1).ends(2_000);
+        assert!(!breaks("T14", &answered(refused.within())));
+        assert!(breaks("T14", &answered(asked())));
     }
 
     #[test]

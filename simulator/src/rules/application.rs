@@ -2,10 +2,10 @@
 
 mod order;
 
-use super::bridge::understood;
 use super::cancel::handled;
 use super::log::Sip;
 use super::session::SLACK;
+use super::transfer::replaces;
 use super::{Evidence, Findings, Rule};
 use pbx::sip::Name;
 use pbx::time::{Duration, Instant};
@@ -87,8 +87,9 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
     let is_told =
         |record: &&Value| record["started_at"].is_string() && record["disposition"] != "interrupted";
     for record in evidence.records.iter().filter(is_told) {
+        // An ordered call that nobody has answered has none, as have answers to what came without one.
         let call_id = record["sip_call_id"].as_str().unwrap_or_default();
-        if !calls.contains_key(call_id) {
+        if call_id.is_empty() || !calls.contains_key(call_id) {
             continue;
         }
         let session = evidence.session_of(record);
@@ -167,6 +168,10 @@ struct Seen {
     crossed: [Option<Instant>; 2],
     /// Whether it is known whom the PBX has joined with the caller.
     is_joined: bool,
+    /// When those hung up who came later in the place of one of the two.
+    heirs: Vec<Instant>,
+    /// When somebody took the place of one of the two.
+    taken: Option<Instant>,
 }
 
 impl Seen {
@@ -194,7 +199,11 @@ impl Seen {
                     seen.gave_up = seen.gave_up.or(message.arrived);
                 }
                 None if message.to.ip() == pbx && message.asks("BYE") => {
-                    seen.left[0] = seen.left[0].or(understood(evidence, message));
+                    seen.left[0] = earliest(seen.left[0], evidence.log.understood(message));
+                }
+                // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2).
+                Some(408 | 481) if message.to.ip() == pbx && !is_of_its_own(message) => {
+                    seen.left[0] = earliest(seen.left[0], message.arrived);
                 }
                 None if message.from.ip() == pbx && message.method == "BYE" => {
                     let at = evidence.log.decided(message, ended);
@@ -226,17 +235,23 @@ impl Seen {
         let callee = callee.and_then(|callee| calls.get(evidence.sessions.all[callee].call_id.as_str()));
         seen.is_joined = callee.is_some();
         seen.see_callee(evidence, callee.map_or(&[], Vec::as_slice), ended);
+        seen.heirs = heirs_end(evidence, calls, call_id);
+        seen.taken = evidence.taken_at(call_id);
         seen
     }
 
     fn see_callee(&mut self, evidence: &Evidence<'_>, messages: &[&Sip], ended: Option<Instant>) {
+        let is_gone = |told: &&&Sip| matches!(told.status, Some(408 | 481)) && evidence.is_pbx(told.to);
+        for told in messages.iter().filter(is_gone).filter(|told| !is_of_its_own(told)) {
+            self.left[1] = earliest(self.left[1], told.arrived);
+        }
         for bye in messages.iter().filter(|message| message.is_request() && message.method == "BYE") {
             if evidence.is_pbx(bye.from) {
                 let at = evidence.log.decided(bye, ended);
                 self.hang_up(at);
                 self.crossed[1].get_or_insert(at);
             } else {
-                self.left[1] = self.left[1].or(understood(evidence, bye));
+                self.left[1] = earliest(self.left[1], evidence.log.understood(bye));
             }
         }
     }
@@ -282,7 +297,12 @@ impl Seen {
                 let is_next = |at: Instant| ended.is_some_and(|ended| ended <= at && at < ended + LEAVES);
                 let mut off = evidence.outages.iter().filter(|outage| outage.host == evidence.pbx);
                 let left = ended.filter(|_| off.any(|outage| is_next(outage.from)));
-                compare("ended_at", ended, ends.or(left));
+                let heir = self
+                    .heirs
+                    .iter()
+                    .copied()
+                    .find(|at| ended.is_some_and(|ended| ended.since(*at).max(at.since(ended)) <= SLACK));
+                compare("ended_at", ended, heir.or(ends).or(left));
             }
         }
         all.extend(self.who(record, ended));
@@ -300,7 +320,7 @@ impl Seen {
         // Where the PBX hangs up on who hangs up in that moment either was first; of a callee whom nobody knows nobody knows
         // what it did.
         let crosses = caller && is_then(self.crossed[0]) || callee && is_then(self.crossed[1]);
-        if crosses || (was_answered && !self.is_joined && !caller) {
+        if crosses || is_then(self.taken) || (was_answered && !self.is_joined && !caller) {
             return None;
         }
         let expected = match (caller, callee) {
@@ -313,6 +333,40 @@ impl Seen {
         (is_hang_up && record["ended_by"] != expected)
             .then(|| format!("it says that {} ended it and it was the {expected}", record["ended_by"]))
     }
+}
+
+/// When the PBX heard, in a call whose sides were parted, that somebody who came in the place of one of them is gone.
+fn heirs_end(evidence: &Evidence<'_>, calls: &Calls<'_>, call_id: &str) -> Vec<Instant> {
+    let Some(parted) = evidence.parted_at(call_id) else { return Vec::new() };
+    let begins = |messages: &&Vec<&Sip>| {
+        let first = messages.iter().find(|it| it.asks("INVITE"));
+        let is_heir = |invite: &&&Sip| {
+            replaces(invite).is_some() || evidence.is_pbx(invite.from) && evidence.may_be_transfer(invite)
+        };
+        // The other one of the two, too, has a record of its own from then on.
+        let is_split = |invite: &&&Sip| {
+            let split = evidence.calls.get(call_id).and_then(|session| evidence.split.get(session));
+            split.is_some_and(|(other, _)| evidence.sessions.all[*other].call_id == invite.call_id)
+        };
+        first.is_some_and(|invite| is_heir(&invite) || is_split(&invite))
+    };
+    let taken = evidence.taken_at(call_id);
+    let heard = |message: &&Sip| match message.status {
+        None if message.method == "BYE" && evidence.is_pbx(message.to) => evidence.log.understood(message),
+        Some(408 | 481) if evidence.is_pbx(message.to) => message.arrived,
+        Some(_) | None => None,
+    };
+    let heirs = calls.values().filter(begins).flatten();
+    heirs.filter_map(heard).filter(|at| *at >= parted).chain(taken).collect()
+}
+
+/// A PRACK may miss its response, a CANCEL its INVITE: no dialog ends with that.
+fn is_of_its_own(response: &Sip) -> bool {
+    ["PRACK", "CANCEL"].contains(&response.method.as_str())
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 /// What follows from the other entries.
@@ -351,7 +405,7 @@ fn disposition(record: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::{Tale, broken};
+    use super::super::tale::{Tale, breaks, broken};
     use serde_json::json;
 
     #[test]
@@ -367,6 +421,56 @@ mod tests {
     #[test]
     fn a_record_for_a_call_breaks_nothing() {
         assert_eq!(broken(&answered_call().recorded()), [""; 0]);
+    }
+
+    #[test]
+    fn who_comes_in_the_place_of_another_ends_the_call() {
+        let record = |ended: &str| {
+            json!({
+                "sip_call_id": "c",
+                "started_at": "2026-01-01T00:00:00.001000Z",
+                "answered_at": "2026-01-01T00:00:00.005000Z",
+                "ended_at": ended,
+                "duration_secs": 1.0,
+                "billed_secs": 0.996,
+                "disposition": "answered",
+                "status": 200,
+                "ended_by": "callee",
+            })
+        };
+        let sent_on = |refer: u16| {
+            answered_call()
+                .request(500, 2, 1, "REFER", "r", 2)
+                .within()
+                .response(501, 1, 2, refer, "REFER", "r", 2)
+                .request(502, 1, 3, "INVITE", "d1", 1)
+                .but("From: <sip:a@x>", "From: <sip:b@x>")
+                .but("Call-ID: c", "Call-ID: d")
+                .response(510, 3, 1, 200, "INVITE", "d1", 1)
+                .but("Call-ID: c", "Call-ID: d")
+                .request(1_000, 3, 1, "BYE", "d2", 1)
+                .within_by_callee()
+                .but("Call-ID: c", "Call-ID: d")
+                .request(1_200, 1, 2, "BYE", "b3", 2)
+                .within_by_callee()
+        };
+        let told = |tale: Tale| breaks("A2", &tale.with_record(record("2026-01-01T00:00:01.001000Z")));
+        assert!(!told(sent_on(202)));
+        assert!(told(sent_on(603)), "nobody was sent on");
+    }
+
+    #[test]
+    fn an_order_that_led_nowhere_is_not_what_came_without_a_name() {
+        let record = json!({
+            "sip_call_id": "",
+            "call_id": "d1",
+            "started_at": "2026-01-01T00:00:00.001000Z",
+            "ended_at": "2026-01-01T00:00:00.001000Z",
+            "disposition": "failed",
+            "status": 404,
+        });
+        let refused = Tale::new().response(5, 1, 2, 400, "CANCEL", "b1", 1).but("Call-ID: c", "Subject: c");
+        assert!(!breaks("A2", &refused.with_record(record)));
     }
 
     #[test]

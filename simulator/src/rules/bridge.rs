@@ -1,6 +1,7 @@
 //! Two sides of a call that the PBX has joined (a B2BUA, RFC 7092 section 3), and several that it has rung.
 
 use super::acknowledgement::AT_ONCE;
+use super::cancel::handled;
 use super::dialog::contact;
 use super::log::{Sip, Transaction};
 use super::repeat::{PATIENCE, SLACK, T1};
@@ -83,10 +84,9 @@ fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
-    let parted = super::transfer::parted(evidence);
     let is_parted = |bridge: &Bridge<'_>| {
         let legs = bridge.legs.iter().map(|(_, leg)| leg);
-        [&bridge.caller.1].into_iter().chain(legs).any(|invite| parted.contains(&invite.call_id))
+        [&bridge.caller.1].into_iter().chain(legs).any(|it| evidence.parted_at(&it.call_id).is_some())
     };
     for bridge in bridges(evidence).into_iter().filter(|bridge| !bridge.legs.is_empty()) {
         if is_parted(&bridge) {
@@ -115,7 +115,8 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
             cancel.and_then(|cancel| evidence.log.at(&cancel.requests).flat_map(Sip::arrivals).min());
         // Of what is answered nothing can be cancelled.
         let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
-        if let Some(since) = gave_up.filter(|since| told.is_none_or(|told| told.at > *since)) {
+        let is_cancelled = |since: &Instant| told.is_none_or(|told| told.at > handled(*since));
+        if let Some(since) = gave_up.filter(is_cancelled) {
             for leg in bridge.legs.iter().filter(|leg| leg.1.at <= since && !gives_up(evidence, **leg, since))
             {
                 findings.blame(leg.1.from, since, format!("{} still rings", leg.1.uri()));
@@ -179,6 +180,15 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
         let (transaction, invite) = caller;
         if super::transfer::replaces(invite).is_some() {
             // It comes to where somebody is already.
+        } else if evidence.is_pbx(invite.from) && evidence.may_be_transfer(invite) {
+            // Somebody has asked for it, and the caller may have another call under way.
+            let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
+            let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
+            causes
+                .copied()
+                .collect::<Vec<usize>>()
+                .into_iter()
+                .for_each(|cause| bridges[cause].perhaps.push(transaction));
         } else if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
             by_caller.entry(from(invite)).or_default().push(bridges.len());
             bridges.push(Bridge { caller, legs: Vec::new(), perhaps: Vec::new() });
@@ -249,41 +259,39 @@ fn is_at_rest(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip),
     is_refused || is_cancelled || is_dead
 }
 
-/// When the first final response came.
+/// When the first final response came that was understood, as one that came damaged may have been.
 fn first_final<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> Option<(Instant, &'a Sip)> {
     let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
-    finals.filter_map(|response| Some((response.arrived?, response))).min_by_key(|(arrived, _)| *arrived)
+    let understood = |response: &'a Sip| {
+        let damaged = response.damaged.filter(|came| is_acknowledged(evidence, response, *came));
+        let came = response.arrived.into_iter().chain(damaged).min()?;
+        Some((came, response))
+    };
+    finals.filter_map(understood).min_by_key(|(came, _)| *came)
+}
+
+/// Whether a final response that came then, damaged, was acknowledged at once as what it was sent as.
+fn is_acknowledged(evidence: &Evidence<'_>, response: &Sip, came: Instant) -> bool {
+    let places = evidence.log.by_call_id.get(&response.call_id).map_or(&[][..], Vec::as_slice);
+    evidence.log.at(places).any(|ack| {
+        let is_its = ack.cseq == response.cseq && ack.to_tag == response.to_tag;
+        ack.asks("ACK") && !ack.is_ghost && is_its && (came..came + AT_ONCE).contains(&ack.meant)
+    })
 }
 
 /// When the dialog of an answer is over for the PBX: it has said BYE, or one has come to it.
 fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
-    let within =
-        evidence.log.at(&evidence.log.dialog(answer)?.messages).filter(|message| message.asks("BYE"));
+    // The tag of the answer is in one dialog only; that of the caller may have come damaged, and be repeated so.
+    let places = evidence.log.by_call_id.get(&answer.call_id).map_or(&[][..], Vec::as_slice);
+    let of_it = |it: &&Sip| !it.is_ghost && [&it.from_tag, &it.to_tag].contains(&&answer.to_tag);
     // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2).
-    let told = evidence.log.at(&evidence.log.dialog(answer)?.messages);
-    let gone = told.filter(|it| evidence.is_pbx(it.to) && matches!(it.status, Some(408 | 481)));
-    within
-        .filter_map(|bye| match evidence.is_pbx(bye.from) {
-            true => Some(bye.at),
-            false => understood(evidence, bye),
-        })
-        .chain(gone.filter_map(|response| response.arrived))
-        .min()
-}
-
-/// When a BYE came that was understood, as one that came damaged may have been.
-pub(super) fn understood(evidence: &Evidence<'_>, bye: &Sip) -> Option<Instant> {
-    bye.arrived.into_iter().chain(bye.damaged.filter(|came| is_taken(evidence, bye, *came))).min()
-}
-
-/// Whether a BYE that came then, damaged, was answered 200, by whatever it had become.
-fn is_taken(evidence: &Evidence<'_>, bye: &Sip, came: Instant) -> bool {
-    let is_then =
-        |answer: &Sip| (came..came + AT_ONCE).contains(&answer.at) && answer.to.ip() == bye.from.ip();
-    evidence
-        .log
-        .responses()
-        .any(|(answer, status)| answer.method == "BYE" && (200..300).contains(&status) && is_then(answer))
+    let ends = |it: &Sip| match (it.status, evidence.is_pbx(it.from)) {
+        (None, true) if it.method == "BYE" => Some(it.at),
+        (None, false) if it.method == "BYE" => evidence.log.understood(it),
+        (Some(408 | 481), false) => it.arrived,
+        _ => None,
+    };
+    evidence.log.at(places).filter(of_it).filter_map(ends).min()
 }
 
 /// Who calls.
@@ -314,6 +322,32 @@ mod tests {
         };
         assert!(breaks("D13", &won().ends(2_000)));
         assert!(!breaks("D13", &won().request(11, 1, 4, "CANCEL", "d", 1).ends(2_000)));
+    }
+
+    #[test]
+    fn who_answers_first_wins_though_that_came_damaged() {
+        // One bit of a header that nobody needs: it is understood.
+        let answered = || {
+            rings(&[(3, "c"), (4, "d")])
+                .response(5, 3, 1, 180, "INVITE", "c", 1)
+                .but("Call-ID: c", "Call-ID: leg-c")
+                .response(9, 3, 1, 200, "INVITE", "c", 1)
+                .but("Call-ID: c", "Call-ID: leg-c")
+                .with("Subject: hello")
+                .damaged("hello")
+        };
+        let late = |tale: Tale| {
+            tale.response(900, 4, 1, 200, "INVITE", "d", 1)
+                .but("Call-ID: c", "Call-ID: leg-d")
+                .request(901, 1, 4, "ACK", "e", 1)
+                .but("Call-ID: c", "Call-ID: leg-d")
+                .request(901, 1, 4, "BYE", "f", 2)
+                .but("Call-ID: c", "Call-ID: leg-d")
+                .ends(3_000)
+        };
+        let acked = answered().request(11, 1, 3, "ACK", "g", 1).within().but("Call-ID: c", "Call-ID: leg-c");
+        assert!(!breaks("D13", &late(acked)));
+        assert!(breaks("D13", &late(answered())), "it was not understood, and rings on");
     }
 
     #[test]

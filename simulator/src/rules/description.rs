@@ -232,8 +232,9 @@ fn ends_are_open(evidence: &Evidence<'_>, findings: &mut Findings) {
 }
 
 fn exchanges<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = (&'a Session, &'a Exchange)> {
-    let judged = evidence.sessions.all.iter().filter(|session| !session.is_blurred);
-    judged.flat_map(|session| session.exchanges.iter().map(move |it| (session, it)))
+    let all = evidence.sessions.all.iter();
+    let all = all.flat_map(|session| session.exchanges.iter().map(move |it| (session, it)));
+    all.filter(|(_, exchange)| !exchange.is_blurred)
 }
 
 /// Who answered.

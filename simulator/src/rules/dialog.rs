@@ -101,6 +101,8 @@ fn old_numbers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
     for dialog in &evidence.log.dialogs {
         let mut came: Vec<(Instant, &Sip)> = new_requests(evidence, dialog)
             .filter(|request| !["ACK", "CANCEL"].contains(&request.method.as_str()))
+            // Who does not know the dialog yet has seen no number in it.
+            .filter(|request| final_of(evidence, request).is_none_or(|told| told.status != Some(481)))
             .filter_map(|request| Some((request.arrived?, request)))
             .collect();
         came.sort_by_key(|(arrived, _)| *arrived);
@@ -252,15 +254,8 @@ fn crossing_byes_end(evidence: &Evidence<'_>, findings: &mut Findings) {
                     && other.cseq > bye.cseq
             })
         };
-        // Who had the Contact of the other side damaged does not know where it is.
-        let is_astray = |bye: &&Sip| {
-            let places = dialog.messages.iter().filter_map(|place| evidence.log.ghost(*place));
-            let mut damaged = places.filter_map(contact).chain(damaged_contacts(evidence, dialog));
-            let invite = first_of(evidence, dialog).into_iter();
-            let mut given = invite.chain(evidence.log.at(&dialog.messages)).filter_map(contact);
-            damaged.any(|target| target == bye.uri()) && !given.any(|target| target == bye.uri())
-        };
-        for bye in byes.into_iter().filter(|bye| cross && !is_late(bye) && !is_astray(bye)) {
+        for bye in byes.into_iter().filter(|bye| cross && !is_late(bye) && !is_astray(evidence, dialog, bye))
+        {
             let answer = final_of(evidence, bye).filter(|answer| !evidence.log.is_to_damaged(answer));
             if let Some(answer) =
                 answer.filter(|answer| !matches!(answer.status, Some(200 | 481 | 401 | 407)))
@@ -331,6 +326,15 @@ fn damaged_contacts<'a>(evidence: &'a Evidence<'_>, dialog: &Dialog) -> impl Ite
     let begun_by = dialog.begun_by.map(|at| &evidence.log.transactions[at]);
     let ghosts = begun_by.into_iter().flat_map(|begun_by| evidence.log.at(&begun_by.ghosts));
     ghosts.filter(|ghost| ghost.is_request()).filter_map(contact)
+}
+
+/// Whether a request goes to what came of a Contact of the other side that was damaged on its way.
+pub(super) fn is_astray(evidence: &Evidence<'_>, dialog: &Dialog, request: &Sip) -> bool {
+    let places = dialog.messages.iter().filter_map(|place| evidence.log.ghost(*place));
+    let mut damaged = places.filter_map(contact).chain(damaged_contacts(evidence, dialog));
+    let invite = first_of(evidence, dialog).into_iter();
+    let mut given = invite.chain(evidence.log.at(&dialog.messages)).filter_map(contact);
+    damaged.any(|target| target == request.uri()) && !given.any(|target| target == request.uri())
 }
 
 /// The INVITE that began a dialog.

@@ -1,6 +1,7 @@
 //! The PBX as a program: what it leaves behind (SIM-11), what it complains about, what time it thinks it is.
 
 use super::application::is_of_disk;
+use super::dialog::is_astray;
 use super::log::Sip;
 use super::session::header;
 use super::{Evidence, Findings, Rule};
@@ -72,6 +73,8 @@ fn everything_heals(evidence: &Evidence<'_>, findings: &mut Findings) {
             && request.over.is_none_or(|over| over > request.at + PATIENCE)
             // Who was refused often is not listened to for a while.
             && !evidence.run.unheard.contains(&request.from.ip())
+            // Who had the Contact of the PBX damaged does not know where it is.
+            && !evidence.log.dialog(request).is_some_and(|dialog| is_astray(evidence, dialog, request))
     };
     for request in evidence.log.requests().filter(counts).filter(|_| evidence.is_whole) {
         let at = answered.get(&(request.branch.as_str(), request.method.as_str()));

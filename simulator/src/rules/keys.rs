@@ -56,7 +56,10 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
         let by_tones = !tells || !listens;
-        if !is_free || is_damaged || by_tones && !evidence.is_calm(speaker.session) {
+        // Where an answer never came nobody knows where to pass anything on.
+        let own = End { side: 1 - speaker.side, ..speaker };
+        let is_agreed = [own, relay].iter().all(|end| !evidence.sessions.terms(*end).is_empty());
+        if !is_agreed || !is_free || is_damaged || by_tones && !evidence.is_calm(speaker.session) {
             continue;
         }
         let (Some(messages), Some(passed)) =
@@ -73,7 +76,6 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
 
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         // With one leg the other is over, even where BYE has to wait for an ACK.
-        let own = End { side: 1 - speaker.side, ..speaker };
         let ends = [own, relay].map(|end| evidence.sessions.all[end.session].over[end.side]);
         let over = ends.into_iter().flatten().chain([until]).min().unwrap_or(until);
         // An answer that comes in the ACK may come late.

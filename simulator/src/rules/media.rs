@@ -185,8 +185,11 @@ fn keys_are_told_to_their_end(evidence: &Evidence<'_>, findings: &mut Findings) 
 fn falls_silent(evidence: &Evidence<'_>, end: End, from: Instant, to: Instant) -> bool {
     let sessions = std::iter::once(end.session).chain(evidence.partner_of(end.session));
     let ends = sessions.flat_map(|session| [0, 1].map(|side| End { session, side, ..end }));
+    // So does whoever is sent on to somebody else.
+    let parted = evidence.parted_at(&evidence.sessions.all[end.session].call_id);
     let mut terms = ends.flat_map(|end| evidence.sessions.terms(end));
-    terms.any(|terms| terms.forbid() && from <= terms.since && terms.since <= to)
+    parted.is_some_and(|at| from <= at && at <= to)
+        || terms.any(|terms| terms.forbid() && from <= terms.since && terms.since <= to)
 }
 
 fn keys_are_not_heard_twice(evidence: &Evidence<'_>, findings: &mut Findings) {

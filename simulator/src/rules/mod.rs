@@ -15,6 +15,7 @@
 //! | `registration.rs` | D: registrations and passwords |
 //! | `bridge.rs` | D: the sides of a call that the PBX has joined |
 //! | `transfer.rs` | D: transfers, and who takes another's place |
+//! | `subscription.rs` | D: who wants to know, and what it is told |
 //! | `description.rs`, `negotiation.rs` | S: offers and answers, each by itself and one after the other |
 //! | `permission.rs` | R, S: who may send what when |
 //! | `source.rs`, `media.rs` | R: numbers, sound and keys of each source |
@@ -58,6 +59,7 @@ mod seal;
 mod server;
 mod session;
 mod source;
+mod subscription;
 #[cfg(test)]
 mod tale;
 mod transaction;
@@ -78,6 +80,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use transfer::Transfers;
 
 /// A rule.
 #[derive(Debug)]
@@ -107,6 +110,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         registration::RULES,
         bridge::RULES,
         transfer::RULES,
+        subscription::RULES,
         description::RULES,
         negotiation::RULES,
         permission::RULES,
@@ -212,6 +216,7 @@ pub(crate) struct Evidence<'a> {
     /// By session: the one it was joined with, and until when, where an application has parted them.
     split: BTreeMap<usize, (usize, Instant)>,
     calls: BTreeMap<String, usize>,
+    transfers: Transfers,
     wrongs: OnceCell<Vec<Wrong>>,
     /// Where the PBX is.
     pbx: IpAddr,
@@ -257,6 +262,7 @@ impl<'a> Evidence<'a> {
             partners,
             split,
             calls: calls.collect(),
+            transfers: Transfers::of(&log),
             wrongs: OnceCell::new(),
             pbx: run.pbx,
             is_whole: was_on && run.records.is_some(),
@@ -286,6 +292,30 @@ impl<'a> Evidence<'a> {
         self.partners[session]
     }
 
+    /// Since when the two sides of a call, known by the Call-ID of either, are parted: one was sent on or replaced.
+    fn parted_at(&self, call_id: &str) -> Option<Instant> {
+        let since = [Some(call_id), self.other_side(call_id)].into_iter().flatten();
+        since.filter_map(|call_id| self.transfers.parted_at(call_id)).min()
+    }
+
+    /// Since when somebody has the place of another in a call, known by the Call-ID of either side.
+    fn taken_at(&self, call_id: &str) -> Option<Instant> {
+        let since = [Some(call_id), self.other_side(call_id)].into_iter().flatten();
+        since.filter_map(|call_id| self.transfers.taken_at(call_id)).min()
+    }
+
+    /// The Call-ID of the other side of a call.
+    fn other_side(&self, call_id: &str) -> Option<&str> {
+        let session = self.calls.get(call_id).copied()?;
+        let other = self.partner_of(session).or(self.split.get(&session).map(|(other, _)| *other))?;
+        Some(&self.sessions.all[other].call_id)
+    }
+
+    /// Whether an INVITE of the PBX may be on behalf of somebody who was sent on just then, and of no caller.
+    fn may_be_transfer(&self, invite: &log::Sip) -> bool {
+        self.transfers.may_ask_for(invite)
+    }
+
     /// The session of the caller of a call record.
     fn session_of(&self, record: &serde_json::Value) -> Option<usize> {
         self.calls.get(record["sip_call_id"].as_str()?).copied()
@@ -301,13 +331,16 @@ impl<'a> Evidence<'a> {
         self.sessions.all.iter().any(has)
     }
 
-    /// Whether a host may be in a session that nobody knows of: an INVITE or the answer to one came damaged, to it or from it,
-    /// or there was no stream for its own.
-    fn may_have_agreed(&self, host: IpAddr, at: Instant) -> bool {
-        let mut said = self.log.sent().filter(|message| message.method == "INVITE" && message.at <= at);
-        let is_blurred = said
-            .any(|message| message.damaged.is_some() && [message.from.ip(), message.to.ip()].contains(&host));
-        is_blurred || self.log.is_refused(host, self.pbx, at)
+    /// Whether an address may be of a session that nobody knows of: its host has said that it is there, in answer to what came
+    /// damaged perhaps, or there was no stream on which to say so.
+    fn may_be_of_session(&self, address: SocketAddr, at: Instant) -> bool {
+        let says_so = |message: &log::Sip| {
+            let said = message.sdp.as_deref().map(sdp::Description::read);
+            let port = address.port();
+            said.is_some_and(|said| said.streams.iter().any(|stream| stream.port == port && port != 0))
+        };
+        let own = |message: &&log::Sip| message.from.ip() == address.ip() && message.meant <= at;
+        self.log.sent().filter(own).any(says_so) || self.log.is_refused(address.ip(), self.pbx, at)
     }
 
     /// Whether the network has done nothing to those who talk in a session, nor to those it is joined with, from its first

@@ -51,7 +51,10 @@ fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
     for message in evidence.log.sent() {
         // What is answered to a damaged request has parts of it.
         let is_noise = evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes);
-        if is_noise || copies_damage(evidence, message) || copies_tag(evidence, message) {
+        // And so has what is answered to a request that repeats such a part.
+        let asked = evidence.log.transaction(message).and_then(|it| evidence.log.at(&it.requests).next());
+        let copies = copies_tag(evidence, message) || asked.is_some_and(|asked| copies_tag(evidence, asked));
+        if is_noise || copies || copies_damage(evidence, message) {
             continue;
         }
         match Read::of(&message.bytes) {
@@ -84,7 +87,10 @@ fn copies_tag(evidence: &Evidence<'_>, request: &Sip) -> bool {
     let has =
         |message: &Sip, tag: &str| [&message.from_tag, &message.to_tag].into_iter().any(|own| own == tag);
     let is_given = |tag: &str| {
-        let theirs = |message: &&Sip| !message.is_ghost && message.from.ip() == request.to.ip();
+        // What they say to it repeats what it says.
+        let theirs = |message: &&Sip| {
+            !message.is_ghost && message.from.ip() == request.to.ip() && message.at < request.at
+        };
         evidence.log.at(within).filter(theirs).any(|message| has(message, tag))
     };
     let tag = request.to_tag.as_str();

@@ -163,6 +163,7 @@ fn nobody_rings_for_strangers(evidence: &Evidence<'_>, findings: &mut Findings) 
             }
             None if evidence.is_pbx(message.from)
                 && message.to_tag.is_empty()
+                && !evidence.may_be_transfer(message)
                 && is_new(evidence, message) =>
             {
                 if let Some(since) = asked.get(from.uri) {

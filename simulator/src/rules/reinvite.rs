@@ -92,7 +92,14 @@ fn the_owner_waits(evidence: &Evidence<'_>, findings: &mut Findings) {
             let told = responses(evidence, invite).find(|response| response.status == Some(491));
             let next = invites[at + 1..].iter().find(|next| dialog.is_from_caller(next));
             let Some((arrived, next)) = told.and_then(|told| told.arrived).zip(next) else { continue };
-            if next.at < arrived + OWNER_WAITS {
+            // Once the other side has had its turn nobody is left who might ask at the same time; something else may be wanted then.
+            let mut theirs = invites.iter().filter(|other| !dialog.is_from_caller(other));
+            let had_its_turn = theirs.any(|other| {
+                let told = final_of(evidence, other).filter(|told| told.status < Some(300));
+                told.is_some_and(|told| arrived <= told.at && told.at <= next.at)
+            });
+            let is_another = next.sdp.is_some() && wanted(invite) != wanted(next);
+            if next.at < arrived + OWNER_WAITS && !(had_its_turn && is_another) {
                 findings.blame(next.from, next.at, format!("it waited {:?}", next.at.since(arrived)));
             }
         }
@@ -127,6 +134,11 @@ fn refused_changes_are_none(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// What a change asks for: its description, without the line that names it.
+fn wanted(invite: &Sip) -> Vec<&str> {
+    invite.sdp.iter().flat_map(|sdp| sdp.lines()).filter(|line| !line.starts_with("o=")).collect()
 }
 
 /// The INVITEs within a dialog, without the one that began it.
@@ -164,6 +176,12 @@ mod tests {
         let told = || talk().reinvite(100, "b3", 2).response(110, 1, 2, 491, "INVITE", "b3", 2);
         assert!(breaks("D10", &told().reinvite(1_000, "b4", 3)));
         assert!(!breaks("D10", &told().reinvite(2_300, "b4", 3)));
+        let turn = told().request(500, 1, 2, "INVITE", "c1", 1).within_by_callee();
+        let other = |tale: Tale| tale.reinvite(1_000, "b4", 3).describes("v=0\r\na=sendonly\r\n");
+        assert!(breaks("D10", &other(turn.clone())), "the other side is not done");
+        let turn = turn.response(505, 2, 1, 200, "INVITE", "c1", 1);
+        assert!(!breaks("D10", &other(turn.clone())));
+        assert!(breaks("D10", &turn.reinvite(1_000, "b4", 3)), "it wants the same again");
     }
 
     #[test]

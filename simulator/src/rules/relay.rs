@@ -117,6 +117,8 @@ pub(super) fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = P
         let joined = joined.or_else(|| evidence.split.get(&session).copied());
         let (partner, until) =
             joined.filter(|(partner, _)| !evidence.is_misled(session) && !evidence.is_misled(*partner))?;
+        // Whoever is sent on hears somebody else from then on.
+        let until = until.min(evidence.parted_at(&evidence.sessions.all[session].call_id).unwrap_or(until));
         let telephone = |session: usize| usize::from(evidence.sessions.all[session].hosts[0] == evidence.pbx);
         let speaker = End { session, side: telephone(session), stream: 0 };
         let relay = End { session: partner, side: 1 - telephone(partner), stream: 0 };

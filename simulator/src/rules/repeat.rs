@@ -95,7 +95,7 @@ fn refusals_are_repeated(evidence: &Evidence<'_>, findings: &mut Findings) {
         let refusals = evidence.log.at(&transaction.responses);
         let refusals: Vec<&Sip> = refusals
             .filter(|response| response.over_udp && response.answers("INVITE", |s| s >= 300))
-            .filter(|response| response.status != Some(400) || !evidence.log.is_to_damaged(response))
+            .filter(|response| !has_no_timer(response) || !evidence.log.is_to_damaged(response))
             .collect();
         // A PBX that was off in between has forgotten that it refused before; a telephone may have lost its network only. One
         // that was said to a damaged copy may have been the first.
@@ -151,6 +151,11 @@ fn check_refusal(
         let what = format!("{} was sent {} times and no ACK came", first.name(), refusals.len());
         findings.blame(first.from, end, what);
     }
+}
+
+/// Whether a refusal may be of what was no INVITE any more, when it came damaged.
+fn has_no_timer(refusal: &Sip) -> bool {
+    matches!(refusal.status, Some(400 | 405 | 501))
 }
 
 /// Whether timer G goes off so long after a refusal was sent first.
@@ -396,6 +401,16 @@ mod tests {
         assert!(breaks("T11", &refused(&all[..4]).ends(40_000)));
         assert!(breaks("T11", &refused(&[0, 700]).ends(5_000)));
         assert!(!breaks("T11", &refused(&all).ends(40_000)));
+    }
+
+    #[test]
+    fn what_was_no_invite_any_more_is_refused_once() {
+        let refused = |status| {
+            let asked = Tale::new().request(0, 2, 1, "INVITE", "b1", 1).damaged("INVITE sip");
+            asked.response(1, 1, 2, status, "INVITE", "b1", 1).ends(40_000)
+        };
+        assert!(!breaks("T11", &refused(501)));
+        assert!(breaks("T11", &refused(404)), "it was understood");
     }
 
     #[test]

@@ -368,7 +368,9 @@ fn reports_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
             (Some(name), _) => names = Some(name),
         }
         let Some(end) = report.end(evidence) else {
-            if evidence.may_have_agreed(from.ip(), at) {
+            // RTCP has the port above that of its RTP (RFC 3550 section 11).
+            let media = SocketAddr::new(from.ip(), from.port() & !1);
+            if evidence.may_be_of_session(media, at) {
                 continue;
             }
             findings.add(at, format!("{from} reports and is in no session"));

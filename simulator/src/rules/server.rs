@@ -148,7 +148,9 @@ fn trying_is_said_first(evidence: &Evidence<'_>, findings: &mut Findings) {
         let is_asked_for =
             |response: &Sip| asked.iter().any(|at| (*at..*at + AT_ONCE).contains(&response.at));
         let mut first: Option<&Sip> = None;
-        for response in evidence.log.at(&transaction.responses) {
+        // To a damaged copy something else was said, and the request came after that.
+        let told = evidence.log.at(&transaction.responses);
+        for response in told.filter(|response| !evidence.log.is_to_damaged(response)) {
             let before = *first.get_or_insert(response);
             let is_late = before.status != Some(100) || !is_asked_for(response);
             let is_another = !std::ptr::eq(before, response) && response.status == Some(100);

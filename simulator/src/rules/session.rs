@@ -44,7 +44,7 @@ pub(super) struct Session {
     pub(super) refused: Vec<(Instant, usize, Description)>,
     /// By side and stream: what holds, in the order of time.
     pub(super) terms: [Vec<Vec<Terms>>; 2],
-    /// Whether a description came damaged: what was agreed then, nobody knows.
+    /// Whether a description came as another one: what was agreed then, nobody knows.
     pub(super) is_blurred: bool,
     /// What was wrong in the order of offers and answers, by rule.
     pub(super) irregular: Vec<Irregular>,
@@ -83,6 +83,8 @@ pub(super) struct Exchange {
     pub(super) at: Instant,
     /// How people call what carried the answer.
     pub(super) carrier: String,
+    /// Whether who answered may have had another offer.
+    pub(super) is_blurred: bool,
 }
 
 /// What one side may send from a moment on.
@@ -111,8 +113,11 @@ impl Sessions {
         // What was said to a request that came damaged may be as unreadable.
         let murmured = log.asked().filter(|(transaction, _)| log.was_taken_damaged(transaction));
         let murmured = murmured.map(|(_, request)| key(request)).collect();
-        let mut reading = Reading { murmured, ..Reading::default() };
-        log.sent().for_each(|message| reading.read(message));
+        let byes = log.requests().filter(|request| request.method == "BYE" && request.damaged.is_some());
+        let understood = byes.filter_map(|bye| Some((key(bye), log.understood(bye)?))).collect();
+        let mut reading = Reading { murmured, understood, ..Reading::default() };
+        let sent = log.messages.iter().enumerate().filter(|(_, message)| !message.is_ghost);
+        sent.for_each(|(place, message)| reading.read(message, log.ghost(place)));
         let mut sessions = Sessions { all: reading.sessions, ends: BTreeMap::new() };
         for (at, address, end) in reading.ends {
             sessions.ends.entry(address).or_default().push((at, end));
@@ -172,11 +177,24 @@ struct Reading {
     waits_for_prack: BTreeMap<usize, u32>,
     /// The requests that came damaged and were answered at once, by whatever they had become.
     murmured: BTreeSet<(String, String)>,
+    /// The transactions in which a description came as another one, or as one of another session.
+    blurred: BTreeSet<(String, String)>,
+    /// When BYEs that came damaged were understood.
+    understood: BTreeMap<(String, String), Instant>,
 }
 
 /// What the requests and responses of a transaction have in common.
 fn key(message: &Sip) -> (String, String) {
     (message.branch.to_ascii_lowercase(), message.method.clone())
+}
+
+/// Whether what came of a message says something else, or belongs elsewhere.
+fn is_another(message: &Sip, ghost: &Sip) -> bool {
+    let says = |sip: &Sip| {
+        let tags = (sip.from_tag.clone(), sip.to_tag.clone());
+        (sip.sdp.clone(), sip.call_id.clone(), sip.branch.clone(), sip.cseq, tags)
+    };
+    says(message) != says(ghost)
 }
 
 /// A request that may carry an offer, or lead to one.
@@ -214,12 +232,17 @@ struct Open {
 }
 
 impl Reading {
-    fn read(&mut self, message: &Sip) {
+    fn read(&mut self, message: &Sip, ghost: Option<&Sip>) {
+        // What cannot be read any more is dropped, or refused.
+        let is_another = ghost.filter(|_| message.sdp.is_some()).is_some_and(|it| is_another(message, it));
+        if is_another {
+            self.blurred.insert(key(message));
+        }
         match message.status {
             None => self.on_request(message),
             Some(status) => self.on_response(message, status),
         }
-        if message.damaged.is_some() && message.sdp.is_some() {
+        if is_another {
             let session = self.by_call.get(&message.call_id);
             session.into_iter().for_each(|session| self.sessions[*session].is_blurred = true);
         }
@@ -400,6 +423,7 @@ impl Reading {
                 answer: sdp.description.clone(),
                 at: response.at,
                 carrier: response.name(),
+                is_blurred: self.blurred.contains(key),
             });
             self.agree(session, side, &sdp.description, &offer.description, response.meant);
         }
@@ -471,6 +495,7 @@ impl Reading {
                 answer: answer.description.clone(),
                 at: carrier.at,
                 carrier: carrier.name(),
+                is_blurred: self.blurred.contains(&key),
             });
             self.agree(session, side, &answer.description, &offer, carrier.meant);
         }
@@ -531,7 +556,8 @@ impl Reading {
 
     fn on_bye(&mut self, session: usize, side: usize, bye: &Sip) {
         self.end(session, side, bye.at);
-        if let Some(arrived) = bye.arrived {
+        let understood = self.understood.get(&key(bye)).copied();
+        if let Some(arrived) = bye.arrived.into_iter().chain(understood).min() {
             self.end(session, 1 - side, arrived);
         }
     }

@@ -181,6 +181,15 @@ impl Tale {
         self
     }
 
+    /// The last message arrives with one bit of these words flipped.
+    pub(super) fn damaged(mut self, words: &str) -> Tale {
+        if let Some(packet) = self.packets.last_mut() {
+            let place = packet.bytes.windows(words.len()).position(|window| window == words.as_bytes());
+            packet.fate.flip = place.map(|place| place as u64 * 8);
+        }
+        self
+    }
+
     /// The last message has no tag in To.
     pub(super) fn without_tag(mut self) -> Tale {
         if let Some(packet) = self.packets.last_mut() {

@@ -1,11 +1,11 @@
 //! Transfers (RFC 3515), and who takes another's place (RFC 3891).
 
-use super::log::{Sip, Transaction};
+use super::log::{Log, Sip, Transaction};
 use super::repeat::T1;
 use super::{Evidence, Findings, Rule};
-use pbx::sip::{Name, Replaces, unescape};
-use pbx::time::Duration;
-use std::collections::BTreeSet;
+use pbx::sip::{Name, NameAddr, Replaces, Uri, unescape};
+use pbx::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -25,23 +25,77 @@ pub(super) const RULES: &[Rule] = &[
 /// How long the first word, or the end of what was replaced, may take.
 const SOON: Duration = T1;
 
-/// The calls whose sides were parted: one of them was sent on, or somebody has taken its place.
-pub(super) fn parted(evidence: &Evidence<'_>) -> BTreeSet<String> {
-    let mut parted = BTreeSet::new();
-    for (transaction, refer) in evidence.log.transactions_of("REFER") {
-        if accepted(evidence, transaction).is_some() {
-            parted.insert(refer.call_id.clone());
+/// What transfers and replacements there were.
+#[derive(Default)]
+pub(super) struct Transfers {
+    /// The calls whose sides were parted, by Call-ID, and since when: one of them was sent on, or somebody has taken its place.
+    parted: BTreeMap<String, Instant>,
+    /// Those of them in which somebody has taken a place, who ends them with that.
+    taken: BTreeMap<String, Instant>,
+    /// Who was sent on, by the user part of the address, from when until when it was told how that ended.
+    sent_on: Vec<(String, Instant, Instant)>,
+}
+
+impl Transfers {
+    pub(super) fn of(log: &Log) -> Transfers {
+        let mut transfers = Transfers::default();
+        for (transaction, refer) in log.transactions_of("REFER") {
+            let Some(answer) = accepted(log, transaction) else { continue };
+            part(&mut transfers.parted, refer.call_id.clone(), answer.at);
             let to = refer.headers().get(Name::ReferTo).unwrap_or_default();
             let replaces = to.split(['?', '&']).find_map(|part| part.strip_prefix("Replaces="));
-            parted.extend(replaces.and_then(|value| named(&unescape(value))));
+            let replaced = replaces.and_then(|value| named(&unescape(value)));
+            for call_id in replaced.into_iter().flat_map(|replaced| [replaced, refer.call_id.clone()]) {
+                part(&mut transfers.parted, call_id.clone(), answer.at);
+                part(&mut transfers.taken, call_id, answer.at);
+            }
+            let is_last = |notify: &&Sip| notify.asks("NOTIFY") && is_last(notify);
+            let places = log.by_call_id.get(&refer.call_id).map_or(&[][..], Vec::as_slice);
+            let mut told = log.at(places).filter(|it| it.from.ip() == answer.from.ip() && it.at >= answer.at);
+            let until = told.find(is_last).map_or(Instant::from_nanos(u64::MAX), |last| last.at);
+            transfers.sent_on.push((user(refer, Name::To), answer.at, until));
         }
-    }
-    for (transaction, invite) in evidence.log.transactions_of("INVITE") {
-        if let (Some(_), Some(replaces)) = (accepted(evidence, transaction), replaces(invite)) {
-            parted.extend(named(replaces));
+        for (transaction, invite) in log.transactions_of("INVITE") {
+            if let (Some(answer), Some(replaces)) = (accepted(log, transaction), replaces(invite))
+                && let Some(call_id) = named(replaces)
+            {
+                part(&mut transfers.parted, call_id.clone(), answer.at);
+                part(&mut transfers.taken, call_id, answer.at);
+            }
         }
+        transfers
     }
-    parted
+
+    /// Since when the sides of a call are parted.
+    pub(super) fn parted_at(&self, call_id: &str) -> Option<Instant> {
+        self.parted.get(call_id).copied()
+    }
+
+    /// Since when somebody has the place of another in a call.
+    pub(super) fn taken_at(&self, call_id: &str) -> Option<Instant> {
+        self.taken.get(call_id).copied()
+    }
+
+    /// Whether an INVITE may be on behalf of somebody who was sent on just then.
+    pub(super) fn may_ask_for(&self, invite: &Sip) -> bool {
+        let user = user(invite, Name::From);
+        let is_its = |(who, from, until): &(String, Instant, Instant)| {
+            *who == user && *from <= invite.meant && invite.meant <= *until
+        };
+        self.sent_on.iter().any(is_its)
+    }
+}
+
+fn part(parted: &mut BTreeMap<String, Instant>, call_id: String, at: Instant) {
+    let since = parted.entry(call_id).or_insert(at);
+    *since = at.min(*since);
+}
+
+/// The user part of an address.
+fn user(message: &Sip, name: Name) -> String {
+    let address = message.headers().get(name).and_then(|value| NameAddr::parse(value).ok());
+    let uri = address.as_ref().and_then(|address| Uri::parse(address.uri).ok());
+    uri.and_then(|uri| uri.user.map(str::to_owned)).unwrap_or_default()
 }
 
 /// Whether an INVITE is to take somebody's place.
@@ -54,14 +108,14 @@ fn named(replaces: &str) -> Option<String> {
 }
 
 /// The 2xx to a request.
-fn accepted<'a>(evidence: &'a Evidence<'_>, transaction: &'a Transaction) -> Option<&'a Sip> {
-    let mut answers = evidence.log.at(&transaction.responses);
+fn accepted<'a>(log: &'a Log, transaction: &'a Transaction) -> Option<&'a Sip> {
+    let mut answers = log.at(&transaction.responses);
     answers.find(|answer| answer.status.is_some_and(|status| (200..300).contains(&status)))
 }
 
 fn transfers_are_told(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, refer) in evidence.log.transactions_of("REFER") {
-        let Some(answer) = accepted(evidence, transaction) else { continue };
+        let Some(answer) = accepted(&evidence.log, transaction) else { continue };
         let says_no = answer.headers().named("Refer-Sub").is_some_and(|value| value.trim() == "false");
         let is_of_it = |notify: &&Sip| {
             let event = notify.headers().get(Name::Event).unwrap_or_default();
@@ -92,10 +146,7 @@ fn transfers_are_told(evidence: &Evidence<'_>, findings: &mut Findings) {
                 findings.blame(notify.from, notify.at, "it is no fragment of SIP");
             }
         }
-        let is_last = |notify: &&&Sip| {
-            notify.headers().get(Name::SubscriptionState).is_some_and(|state| state.starts_with("terminated"))
-        };
-        if let Some(last) = told.iter().find(is_last)
+        if let Some(last) = told.iter().find(|notify| is_last(notify))
             && let Some(more) = told.iter().find(|notify| notify.cseq > last.cseq)
         {
             findings.blame(more.from, more.at, "the last word had been said");
@@ -106,14 +157,14 @@ fn transfers_are_told(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn places_are_taken(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (transaction, invite) in evidence.log.transactions_of("INVITE") {
         let Some(replaces) = replaces(invite).and_then(|value| Replaces::parse(value).ok()) else { continue };
-        let Some(answer) = accepted(evidence, transaction) else { continue };
+        let Some(answer) = accepted(&evidence.log, transaction) else { continue };
         let of_it = |message: &&Sip| message.call_id == replaces.call_id;
         let Some(first) = evidence.log.requests().filter(of_it).find(|request| request.asks("INVITE")) else {
             findings.blame(answer.from, answer.at, "there is no such dialog");
             continue;
         };
         let begun = evidence.log.transaction(first);
-        let answered = begun.and_then(|begun| accepted(evidence, begun)).filter(|it| it.at < invite.at);
+        let answered = begun.and_then(|begun| accepted(&evidence.log, begun)).filter(|it| it.at < invite.at);
         if replaces.early_only && answered.is_some_and(|it| it.arrived.is_some_and(|came| came < invite.at)) {
             findings.blame(answer.from, answer.at, "it had been answered");
         }
@@ -125,6 +176,12 @@ fn places_are_taken(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(answer.from, answer.at, "the other one goes on");
         }
     }
+}
+
+/// Whether a NOTIFY is the last word.
+pub(super) fn is_last(notify: &Sip) -> bool {
+    let state = notify.headers().get(Name::SubscriptionState);
+    state.is_some_and(|state| state.trim_start().starts_with("terminated"))
 }
 
 fn refuses(message: &Sip) -> bool {

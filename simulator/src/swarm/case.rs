@@ -101,6 +101,10 @@ pub enum Setting {
     Queued(String),
     /// A queue with these two agents, who are rung like this.
     Queue(String, String, String),
+    /// Registrations and subscriptions may be so short, in seconds.
+    Briefly(u64),
+    /// Somebody has a mailbox.
+    Mailbox(String),
     /// So many seconds applications that are gone may stay away.
     Orphans(u64),
 }
@@ -193,6 +197,20 @@ pub enum Deed {
     BreakConnection(usize),
     /// Sends the other side to a number.
     Transfer(String),
+    /// Connects the other sides of its two calls.
+    JoinLines,
+    /// Calls in the place that somebody has in a call.
+    TakePlace(String),
+    /// Calls in the place that somebody has in a call, if that rings only.
+    PickUp(String),
+    /// Wants to know of the calls of a number for so many seconds; 0: only how it is now.
+    Watch(String, u64),
+    /// Wants to know of its own messages for so many seconds.
+    WatchMessages(u64),
+    /// Wants to know no more.
+    Unwatch,
+    /// Has forgotten that it wanted to know anything.
+    ForgetWatches,
     /// Sends a text as it is, lines ended by CR LF, an empty line at the end.
     Send(String),
     /// An application connects.

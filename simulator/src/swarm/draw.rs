@@ -5,7 +5,7 @@
 //! would hardly ever meet in a crowd.
 
 use super::case::{Action, Answers, Case, Deed, Gust, PBX, Person, Setting, Way};
-use super::clients;
+use super::{clients, handovers};
 use crate::dice::Dice;
 use pbx::buggify::HARDSHIPS;
 
@@ -47,6 +47,7 @@ pub fn draw(seed: u64, wishes: &Wishes) -> Case {
         HARDSHIPS.iter().filter(|_| wishes.buggify && draws.is(30)).map(|name| (*name).to_owned());
     let whims = hardships.chain(wishes.bugs.iter().cloned()).collect();
     let mut case = Case { seed, clients: Vec::new(), people, office, whims, weather, faults: None, actions };
+    handovers::join(&mut case);
     if wishes.applications {
         clients::join(&mut case);
     }

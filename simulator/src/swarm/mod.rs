@@ -11,6 +11,7 @@
 //! | `case.rs` | the value, and as a file |
 //! | `clients.rs` | applications, and what they ask for |
 //! | `draw.rs` | from a seed to a case |
+//! | `handovers.rs` | transfers, places that others take, who watches whom |
 //! | `play.rs` | from a case to what became of it |
 //! | `shrink.rs` | from a case to a smaller one |
 //! | `simpler.rs` | what is smaller than a case |
@@ -18,11 +19,12 @@
 mod case;
 mod clients;
 mod draw;
+mod handovers;
 mod play;
 mod shrink;
 mod simpler;
 
 pub use case::{Action, Answers, Case, CaseError, Client, Deed, Gust, Person, Setting, Way};
 pub use draw::{Wishes, draw};
-pub use play::{Broken, Run, play, play_and};
+pub use play::{Broken, Run, play, play_and, take_place};
 pub use shrink::{Shrunk, shrink};

@@ -192,8 +192,16 @@ async fn perform(stage: &mut Stage, action: &Action) {
         Deed::Cut(Way::Down) => network.partition_one_way(PBX, address),
         Deed::Mend => network.repair(address, PBX),
         Deed::BreakConnection(bytes) => network.break_streams_after(address, PBX, bytes),
+        Deed::TakePlace(ref name) => take_place(stage, &phone, name, ""),
+        Deed::PickUp(ref name) => take_place(stage, &phone, name, ";early-only"),
         _ => perform_on(&phone, &action.does),
     }
+}
+
+/// One calls in the place that another has in its call, if it has one.
+pub fn take_place(stage: &Stage, phone: &Phone, name: &str, more: &str) {
+    let Some(place) = stage.phones().get(name).and_then(Phone::place_in_call) else { return };
+    phone.call_in_place_of(name, &format!("{place}{more}"));
 }
 
 fn perform_on(phone: &Phone, deed: &Deed) {
@@ -214,6 +222,13 @@ fn perform_on(phone: &Phone, deed: &Deed) {
             phone.sends(format!("{}\r\n\r\n", text.trim_end().replace('\n', "\r\n")).as_bytes());
         }
         Deed::Transfer(number) => phone.transfer(number),
+        Deed::JoinLines => phone.connect_lines(),
+        Deed::Watch(number, seconds) => phone.subscribe(number, "dialog", *seconds as u32),
+        Deed::WatchMessages(seconds) => phone.subscribe(&phone.name(), "message-summary", *seconds as u32),
+        Deed::Unwatch => phone.unsubscribe(),
+        Deed::ForgetWatches => phone.forgets_what_it_wanted(),
+        // The other one has to be asked.
+        Deed::TakePlace(_) | Deed::PickUp(_) => {}
         // Only a PBX does that, and this happens to lines.
         Deed::Crash | Deed::Start | Deed::ShutDown(_) => {}
         Deed::Cut(_) | Deed::Mend | Deed::BreakConnection(_) => {}
@@ -254,6 +269,8 @@ impl crate::office::Plan {
             Setting::Queue(one, other, strategy) => {
                 self.queue(clients::QUEUE, &[one, other], strategy, Duration::ZERO);
             }
+            Setting::Briefly(seconds) => self.limit("min_expires_seconds", seconds),
+            Setting::Mailbox(owner) => self.mailbox(owner, ""),
             Setting::Orphans(seconds) => self.wait_for_applications(Duration::from_secs(*seconds)),
         }
     }

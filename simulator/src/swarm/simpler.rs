@@ -124,7 +124,11 @@ fn without_clients(case: &mut Case, from: usize, end: usize) {
 fn without_people(case: &mut Case, from: usize, end: usize) {
     let gone: Vec<Person> = case.people.drain(from..end).collect();
     let is_gone = |name: &str| gone.iter().any(|person| person.is_at(name));
-    case.actions.retain(|action| !is_gone(&action.who));
+    let names_gone = |deed: &Deed| match deed {
+        Deed::TakePlace(name) | Deed::PickUp(name) => is_gone(name),
+        _ => false,
+    };
+    case.actions.retain(|action| !is_gone(&action.who) && !names_gone(&action.does));
     case.weather.retain(|gust| !is_gone(&gust.who));
     if let Some(plan) = &mut case.faults {
         plan.packets.retain(|fault| !is_gone(&fault.from) && !is_gone(&fault.to));

@@ -66,7 +66,10 @@ impl Dialog {
         routes.reverse();
         let mut dialog = self.clone();
         dialog.remote_tag = tag_of(response.to_header().ok());
-        dialog.remote = response.headers().get(Name::To).unwrap_or_default().to_owned();
+        // Only the tag is theirs: whom we have called we know.
+        if let Some(tag) = dialog.remote_tag.as_ref().filter(|_| self.remote_tag.is_none()) {
+            dialog.remote = format!("{};tag={tag}", self.remote);
+        }
         dialog.routes = routes;
         dialog.retarget(response.contact().ok());
         dialog

@@ -14,8 +14,10 @@ pub(super) struct Wanted {
     id: u64,
     dialog: Dialog,
     event: String,
-    /// For how many seconds we ask; 0: no longer.
+    /// For how many seconds we want to know; 0: no longer.
     expires: u32,
+    /// For how many we have asked.
+    asked: u32,
     state: State,
 }
 
@@ -41,7 +43,7 @@ impl Agent {
         self.next_session += 1;
         let id = self.next_session;
         let event = event.to_owned();
-        self.wanted.push(Wanted { id, dialog, event, expires, state: State::Asked });
+        self.wanted.push(Wanted { id, dialog, event, expires, asked: expires, state: State::Asked });
         self.ask_to_be_told(id, now);
         self.settle(now);
     }
@@ -51,11 +53,13 @@ impl Agent {
         let ids: Vec<u64> =
             self.wanted.iter().filter(|wanted| wanted.holds()).map(|wanted| wanted.id).collect();
         for id in ids {
-            if let Some(wanted) = self.wanted.iter_mut().find(|wanted| wanted.id == id) {
-                wanted.expires = 0;
+            let Some(wanted) = self.wanted.iter_mut().find(|wanted| wanted.id == id) else { continue };
+            wanted.expires = 0;
+            // Until it is answered there is no dialog in which to say so.
+            if wanted.state != State::Asked {
                 wanted.state = State::Leaving { until: now + PATIENCE };
+                self.ask_to_be_told(id, now);
             }
-            self.ask_to_be_told(id, now);
         }
         self.settle(now);
     }
@@ -117,6 +121,9 @@ impl Agent {
                 wanted.state = State::Holds { again_at: now + granted * 9 / 10 };
             } else {
                 wanted.state = State::Leaving { until: now + PATIENCE };
+                if wanted.asked > 0 {
+                    self.ask_to_be_told(id, now);
+                }
             }
         }
         self.wanted.retain(|wanted| wanted.state != State::Over);
@@ -161,6 +168,7 @@ impl Agent {
     fn ask_to_be_told(&mut self, id: u64, now: Instant) {
         let contact = self.contact(self.identity.path);
         let Some(wanted) = self.wanted.iter_mut().find(|wanted| wanted.id == id) else { return };
+        wanted.asked = wanted.expires;
         let mut request = wanted.dialog.request(Method::Subscribe);
         let path = wanted.dialog.path();
         let headers = request.headers_mut();

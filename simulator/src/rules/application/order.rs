@@ -56,6 +56,8 @@ fn end(evidence: &Evidence<'_>, record: &Value, messages: &[&Sip], ended: Instan
         (true, false) if by_pbx => {
             Some("it says that the PBX ended it, and the telephone has hung up".to_owned())
         }
+        // To whom there was no stream any more nothing could be said: it was gone (RFC 3261 section 8.1.3.1).
+        (false, true) if byes().any(|bye| evidence.log.is_refused(bye.from.ip(), bye.to.ip(), ended)) => None,
         (false, true) if theirs.is_empty() && !by_pbx => {
             Some(format!("it says that {} ended it, and it was the PBX", record["ended_by"]))
         }

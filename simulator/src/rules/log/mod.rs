@@ -15,7 +15,7 @@ use super::rwi::Talks;
 use crate::network::{Kind, Outage, Packet, box_of};
 use crate::wire::{self, Form};
 use pbx::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Longer than that nothing is on its way, unless something is in it.
@@ -155,7 +155,9 @@ impl Log {
         let Some(said) = said else { return message.at };
         let waited = said.clamp(message.meant, message.at.max(message.meant));
         let off = |at: &Instant| said.since(*at).max(at.since(said));
-        self.attempts(message).into_iter().chain([waited]).min_by_key(off).unwrap_or(waited)
+        // One of another moment was about something else that was to go there.
+        let attempts = self.attempts(message).into_iter().filter(|at| off(at) <= AT_ONCE);
+        attempts.chain([waited]).min_by_key(off).unwrap_or(waited)
     }
 
     /// Whether one host tried in vain to open a stream to another at that moment, or at once after it.
@@ -169,12 +171,32 @@ impl Log {
         self.messages.get(place + 1).filter(|next| next.is_ghost && !self.messages[place].is_ghost)
     }
 
+    /// When a BYE came that was understood, as one that came damaged may have been.
+    pub(super) fn understood(&self, bye: &Sip) -> Option<Instant> {
+        bye.arrived.into_iter().chain(bye.damaged.filter(|came| self.is_taken(bye, *came))).min()
+    }
+
+    /// Whether a BYE that came then, damaged, was answered 200, by whatever it had become.
+    fn is_taken(&self, bye: &Sip, came: Instant) -> bool {
+        let is_then =
+            |answer: &Sip| (came..came + AT_ONCE).contains(&answer.at) && answer.to.ip() == bye.from.ip();
+        self.responses()
+            .any(|(answer, status)| answer.method == "BYE" && (200..300).contains(&status) && is_then(answer))
+    }
+
     /// Whether the server of a request had it damaged first and took that for it: what comes undamaged then is a copy, and
     /// is told what was said to the first.
     pub(super) fn was_taken_damaged(&self, transaction: &Transaction) -> bool {
-        self.at(&transaction.requests).any(|request| {
+        transaction.requests.iter().any(|place| {
+            let (request, ghost) = (&self.messages[*place], self.ghost(*place));
+            // What was made out of it: another branch, or nothing but that.
+            let is_of = |answer: &Sip| match ghost {
+                Some(ghost) => answer.branch.eq_ignore_ascii_case(&ghost.branch),
+                None => answer.transaction.is_none() || answer.transaction == request.transaction,
+            };
             let answers = |came: Instant, answer: &Sip| {
-                (came..came + AT_ONCE).contains(&answer.at)
+                is_of(answer)
+                    && (came..came + AT_ONCE).contains(&answer.at)
                     && !answer.is_request()
                     && (answer.from.ip(), answer.to.ip()) == (request.to.ip(), request.from.ip())
             };
@@ -247,10 +269,16 @@ fn refused(
         refused.entry((cut.from.ip(), cut.to.ip())).or_default().push((cut.sent, cut.sent));
     }
     let mut open: BTreeMap<(SocketAddr, SocketAddr), Instant> = BTreeMap::new();
+    let mut streams: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
     for packet in packets {
         let (way, back) = ((packet.from, packet.to), (packet.to, packet.from));
         match packet.kind {
-            Kind::Syn => drop(open.entry(way).or_insert(packet.at)),
+            Kind::Syn => {
+                streams.extend([way, back]);
+                open.entry(way).or_insert(packet.at);
+            }
+            // A datagram for which nobody is there says nothing of streams.
+            Kind::Reset if !streams.contains(&way) => {}
             Kind::Data => drop(open.remove(&way)),
             Kind::Reset => {
                 let until = packet.arrives.unwrap_or(packet.at);
@@ -270,4 +298,26 @@ fn refused(
         refused.entry((from.ip(), to.ip())).or_default().push((since, since + CONNECTS));
     }
     refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tale::Tale;
+    use super::*;
+
+    #[test]
+    fn a_stream_is_refused_by_who_is_not_there_and_a_datagram_is_not() {
+        let refused = |kind: Kind| {
+            let asked = Tale::new().request(0, 1, 2, "OPTIONS", "b1", 1);
+            let tale = asked.request(1, 2, 1, "OPTIONS", "b2", 1);
+            tale.look(|run| {
+                let mut packets = run.packets.to_vec();
+                (packets[0].kind, packets[1].kind) = (kind, Kind::Reset);
+                let [from, to] = [packets[0].from.ip(), packets[0].to.ip()];
+                Log::of(&packets, &[]).is_refused(from, to, Instant::START)
+            })
+        };
+        assert!(refused(Kind::Syn));
+        assert!(!refused(Kind::Datagram));
+    }
 }
