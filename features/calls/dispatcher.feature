@@ -35,6 +35,18 @@ Feature: A web service says where calls go
     And INVITE to bob says "Ada"
     And INVITE to bob says "<sip:+4930123@pbx.example>"
 
+  Scenario: An application calls a number for which it is asked
+    Given an application that controls the PBX
+    And calls to "55" go where the dispatcher says
+    And the dispatcher says
+      """
+      { "action": "route", "targets": ["bob"] }
+      """
+    And bob's telephone answers at once
+    When the application commands "call.originate call_id=leg_a destination=sip:55@local"
+    Then the command has succeeded
+    And the application is told "call.answered leg_a"
+
   Scenario: It names two who ring at once
     Given calls to "55" go where the dispatcher says
     And the dispatcher says

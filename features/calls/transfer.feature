@@ -26,6 +26,30 @@ Feature: A telephone transfers its call
     Then bob and carol hear each other
     And alice's call is over
 
+  Scenario: To a number for which a web service is asked
+    Given calls to "55" go where the dispatcher says
+    And the dispatcher says
+      """
+      { "action": "route", "targets": ["carol"] }
+      """
+    When bob transfers the call to "55"
+    And 1 second passes
+    Then carol's telephone rings
+    When carol answers
+    And 1 second passes
+    Then alice and carol hear each other
+    And bob's call is over
+
+  Scenario: The web service knows nobody for it, and they talk on
+    Given calls to "55" go where the dispatcher says
+    And the dispatcher says
+      """
+      { "action": "reject", "status": 404 }
+      """
+    When bob transfers the call to "55"
+    And 2 seconds pass
+    Then alice and bob hear each other
+
   Scenario: Who has sent the other on does not wait for the end
     When bob transfers the call to carol and hangs up
     And 1 second passes

@@ -70,26 +70,3 @@ fn read(attribute: &'static str) -> Option<Sentence> {
     let text = rest.trim_start().strip_prefix("expr = \"")?.split_once(")]")?.0.trim_end();
     Some(Sentence { keyword, text: text.strip_suffix('"')? })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_sentence_that_is_written_is_linked() {
-        assert_eq!(check(), Ok(()));
-    }
-
-    #[test]
-    fn a_sentence_may_take_several_lines() {
-        let long = read("given(\n    expr = \"a tape of {tone}\"\n)]\nasync fn is_taped()");
-        assert_eq!(long, Some(Sentence { keyword: "Given", text: "a tape of {tone}" }));
-        assert_eq!(read("derive(Debug)]"), None);
-    }
-
-    #[test]
-    fn a_slip_of_the_tongue_finds_its_sentence() {
-        let found = nearest("alice hear bob", 3);
-        assert!(found.iter().any(|sentence| sentence.text == "{actor} hears {actor}"), "{found:?}");
-    }
-}

@@ -33,20 +33,24 @@ pub fn current(root: &Path, document: &str) -> Result<String, String> {
     let path = root.join(document);
     let old = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     match document {
-        "docs/scenarios.md" => Ok(with_dictionary(&old)),
+        "docs/scenarios.md" => Ok(behind(DICTIONARY, &old, &sentences())),
         "docs/features.md" => with_proofs(&old, &proofs(root)?),
-        "docs/rwi.md" => Ok(with_tables(&old)),
-        "docs/rwi-transcripts.md" => with_transcripts(root, &old),
+        "docs/rwi.md" => Ok(behind(TABLES, &old, &format!("\n{}", pbx::rwi::document()))),
+        "docs/rwi-transcripts.md" => Ok(behind(TRANSCRIPTS, &old, &transcripts::all(root)?)),
         _ => Err(format!("{document} has no part that follows from the code")),
     }
 }
 
-/// The document with all sentences behind its marker.
-fn with_dictionary(old: &str) -> String {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(DICTIONARY)).collect();
-    let marker = old.lines().find(|line| line.starts_with(DICTIONARY)).unwrap_or(DICTIONARY);
-    let mut text = format!("{}\n{marker}\n", head.join("\n"));
-    let mut keyword = "";
+/// The document up to this marker, which stays, and this behind it.
+fn behind(marker: &str, old: &str, new: &str) -> String {
+    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(marker)).collect();
+    let marker = old.lines().find(|line| line.starts_with(marker)).unwrap_or(marker);
+    format!("{}\n{marker}\n{new}", head.join("\n"))
+}
+
+/// All sentences.
+fn sentences() -> String {
+    let (mut text, mut keyword) = (String::new(), "");
     for sentence in dictionary::sentences() {
         if sentence.keyword != keyword {
             keyword = sentence.keyword;
@@ -55,20 +59,6 @@ fn with_dictionary(old: &str) -> String {
         let _ = writeln!(text, "- `{}`", sentence.text);
     }
     text
-}
-
-/// The document with all actions, events and errors behind its marker.
-fn with_tables(old: &str) -> String {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TABLES)).collect();
-    let marker = old.lines().find(|line| line.starts_with(TABLES)).unwrap_or(TABLES);
-    format!("{}\n{marker}\n\n{}", head.join("\n"), pbx::rwi::document())
-}
-
-/// The document with what was said in the stories behind its marker.
-fn with_transcripts(root: &Path, old: &str) -> Result<String, String> {
-    let head: Vec<&str> = old.lines().take_while(|line| !line.starts_with(TRANSCRIPTS)).collect();
-    let marker = old.lines().find(|line| line.starts_with(TRANSCRIPTS)).unwrap_or(TRANSCRIPTS);
-    Ok(format!("{}\n{marker}\n{}", head.join("\n"), transcripts::all(root)?))
 }
 
 /// What shows one capability.
@@ -148,7 +138,11 @@ fn proofs(root: &Path) -> Result<BTreeMap<String, Proof>, String> {
 /// What is built is nobody's source.
 fn rust_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = files(folder, "rs")?;
-    found.retain(|file| !file.components().any(|part| part.as_os_str() == "target"));
+    let is_built = |file: &Path| {
+        let within = file.strip_prefix(folder).unwrap_or(file);
+        within.components().any(|part| part.as_os_str() == "target")
+    };
+    found.retain(|file| !is_built(file));
     Ok(found)
 }
 
@@ -164,42 +158,4 @@ fn is_id(word: &str) -> bool {
     word.split_once('-').is_some_and(|(area, number)| {
         AREAS.contains(&area) && number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_dictionary_stands_behind_its_marker() {
-        let text = with_dictionary("# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `old`\n");
-        assert!(text.starts_with("# Title\n\n<!-- sentences: of ours -->\n\n### Given\n\n- `"), "{text}");
-        assert!(text.contains("- `{actor} hears {actor}`") && !text.contains("- `old`"), "{text}");
-    }
-
-    #[test]
-    fn what_shows_a_capability_stands_below_it() {
-        let mut proof = Proof::default();
-        let names = ["B", "A"].map(str::to_owned).into();
-        proof.scenarios.insert("features/calls/talk.feature".into(), names);
-        proof.sources.insert("tests/x.rs".into());
-        let id = format!("SIM-{}", "01");
-        let other = format!("SIM-{}", "02");
-        let old = format!("- **{id}** One.\n  - old\n- **{other}** Two.\n");
-        let text = with_proofs(&old, &BTreeMap::from([(id.clone(), proof)])).expect("all are known");
-        let expected = format!(
-            "- **{id}** One.\n  - [calls/talk](../features/calls/talk.feature): A · B\n  \
-             - [tests/x.rs](../tests/x.rs)\n- **{other}** Two.\n  - nothing yet\n"
-        );
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_tag_that_nobody_explains_is_an_error() {
-        let mut proof = Proof::default();
-        proof.scenarios.insert("features/a.feature".into(), ["A".to_owned()].into());
-        let id = format!("SIM-{}", "99");
-        let error = with_proofs("# Nothing\n", &BTreeMap::from([(id.clone(), proof)]));
-        assert_eq!(error, Err(format!("no line says what {id} is")));
-    }
 }

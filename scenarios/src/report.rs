@@ -116,8 +116,8 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// A text in lines that are no longer than the terminal is wide; those that follow stand a little further in.
-fn write_wrapped(out: &mut String, text: &str, indent: &str, style: Style) {
+/// Writes a text in lines that are no longer than the terminal is wide; those that follow stand a little further in.
+pub fn write_wrapped(out: &mut String, text: &str, indent: &str, style: Style) {
     let own = text.len() - text.trim_start().len();
     let (mut line, mut length) = (format!("{indent}{}", " ".repeat(own)), indent.len() + own);
     let mut is_empty = true;
@@ -140,21 +140,4 @@ fn write_wrapped(out: &mut String, text: &str, indent: &str, style: Style) {
 
 fn red(text: &str, style: Style) -> String {
     if style.has_colours { format!("\x1b[31m{text}\x1b[0m") } else { text.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lines_are_wrapped_and_short_ones_are_not() {
-        let wrapped = |text: &str| {
-            let mut out = String::new();
-            write_wrapped(&mut out, text, "  ", Style { width: 20, ..Style::default() });
-            out
-        };
-        assert_eq!(wrapped("  And one"), "    And one\n");
-        assert_eq!(wrapped("one two three four five"), "  one two three four\n      five\n");
-        assert_eq!(wrapped(&"x".repeat(30)), format!("  {}\n", "x".repeat(30)));
-    }
 }

@@ -8,7 +8,7 @@
 
 mod websocket;
 
-use crate::agents::websocket::{Frame as WebFrame, Opcode};
+use crate::agents::websocket::Opcode;
 use crate::network::{Kind, Packet, flipped};
 use crate::secure::{Opened, Secret};
 use pbx::sip::{Frame, Framer};
@@ -273,11 +273,12 @@ impl<'a> Stream<'a> {
         let mut pieces = self.pieces();
         let (said, rest) = if is_sip(&pieces) {
             frames(&pieces)
-        } else if let Some(said) = web_socket(&pieces) {
-            (said, 0)
-        } else if websocket::is_one(&pieces) {
-            heed_the_end(&mut pieces, closed);
-            return messages.extend(websocket::cut(&pieces, &whole));
+        } else if let Some(handshake) = websocket::handshake(&pieces) {
+            if !handshake.is_sip {
+                heed_the_end(&mut pieces, closed);
+                return messages.extend(websocket::cut(&pieces, &handshake, &whole));
+            }
+            (websocket::messages_of_sip(&pieces, &handshake), 0)
         } else {
             messages.extend(pieces.into_iter().map(|Piece { sent, arrived, bytes, packets }| Message {
                 sent,
@@ -402,34 +403,6 @@ fn frames(pieces: &[Piece<'_>]) -> (Vec<Said>, usize) {
     let framed: usize = frames.iter().map(|said| said.length).sum();
     let all: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
     (frames, all - framed)
-}
-
-/// What is said over a WebSocket whose subprotocol is SIP (RFC 7118); `None` when it is another stream. A message that was
-/// not sent to its end was not sent.
-fn web_socket(pieces: &[Piece<'_>]) -> Option<Vec<Said>> {
-    const END: &[u8] = b"\r\n\r\n";
-    let stream = stream_of(pieces);
-    if !stream.starts_with(b"GET ") && !stream.starts_with(b"HTTP/1.1 101 ") {
-        return None;
-    }
-    let end = stream.windows(END.len()).position(|window| window == END)? + END.len();
-    let head = String::from_utf8_lossy(&stream[..end]).to_ascii_lowercase();
-    let mut lines = head.lines();
-    if !lines.any(|line| {
-        line.split_once(':').is_some_and(|(name, value)| {
-            name == "sec-websocket-protocol" && value.split(',').any(|one| one.trim() == "sip")
-        })
-    }) {
-        return None;
-    }
-    let mut said = vec![Said { length: end, bytes: None }];
-    let mut rest = &stream[end..];
-    while let Ok(Some((frame, length))) = WebFrame::read(rest) {
-        let speaks = matches!(frame.opcode, Opcode::Text | Opcode::Binary);
-        said.push(Said { length, bytes: speaks.then_some(frame.payload) });
-        rest = &rest[length..];
-    }
-    Some(said)
 }
 
 /// Goes along the pieces of a stream.

@@ -15,7 +15,7 @@ use crate::media::{self, RoomId};
 use crate::route::{Ask, Caller, Decision, Routed};
 use crate::sip::{Path, Request};
 use crate::time::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path;
 use std::sync::Arc;
@@ -202,6 +202,12 @@ impl Calls {
     /// All of them, those that are over among them.
     pub(super) fn all(&self) -> impl Iterator<Item = &Call> {
         self.calls.values().map(Box::as_ref)
+    }
+
+    /// Those in these rooms, in the order in which they began.
+    pub(super) fn in_rooms(&self, rooms: &[RoomId]) -> impl Iterator<Item = &Call> {
+        let rooms: BTreeSet<RoomId> = rooms.iter().copied().collect();
+        rooms.into_iter().filter_map(|room| self.calls.get(&room).map(Box::as_ref))
     }
 
     pub(super) fn new_room(&mut self) -> RoomId {

@@ -43,13 +43,7 @@ impl Calls {
     pub(crate) fn originate(&mut self, order: Originate, context: &mut Context) -> Answer {
         let call_id = self.new_name(order.call_id.as_deref(), context)?;
         let (number, decision) = self.destination(&order, context)?;
-        if !matches!(
-            decision,
-            Decision::Extension { .. }
-                | Decision::Trunk { .. }
-                | Decision::NotFound
-                | Decision::Reject { .. }
-        ) {
+        if decision.is_application() {
             let message = format!("destination: {number:?} is an application, nobody can be rung there");
             return Err(Refusal::new(Code::InvalidParams, message));
         }

@@ -127,7 +127,7 @@ impl Calls {
             (call.facts.call_id.clone(), call.number(), call.context().to_owned());
         let name = format!("consult-{call_id}-{}", context.rng.token(4));
         let with = match decision {
-            Decision::Extension { .. } | Decision::Trunk { .. } => {
+            decision if !decision.is_application() => {
                 let order = Originate {
                     call_id: Some(name.clone()),
                     destination: number.clone(),
@@ -142,10 +142,6 @@ impl Calls {
                     Ok(room) => Consultation::Call(room, false),
                     Err(_) => return self.reported(transferor, StatusCode::SERVICE_UNAVAILABLE, context),
                 }
-            }
-            // Who is asked where a call goes is told of its caller, and here there is none.
-            Decision::Ask(_) | Decision::Group(_) => {
-                return self.reported(transferor, StatusCode::NOT_FOUND, context);
             }
             application => {
                 let owner = self.call(transferor).map(|call| call.number()).unwrap_or_default();
@@ -254,14 +250,14 @@ impl Calls {
         };
         let (_, decision) = self.destination(&order, context)?;
         let with = match decision {
-            Decision::Extension { .. } | Decision::Trunk { .. } => {
+            Decision::NotFound | Decision::Reject { .. } => {
+                return Err(Refusal::new(Code::InvalidParams, format!("target: {target:?} leads nowhere")));
+            }
+            decision if !decision.is_application() => {
                 self.originate(order, context)?;
                 let room =
                     self.room_of(&consultation).ok_or_else(|| Refusal::state("the target cannot be rung"))?;
                 Consultation::Call(room, false)
-            }
-            Decision::NotFound | Decision::Reject { .. } | Decision::Ask(_) | Decision::Group(_) => {
-                return Err(Refusal::new(Code::InvalidParams, format!("target: {target:?} leads nowhere")));
             }
             application => {
                 let owner = transferor.and_then(|room| self.call(room)).map(|call| call.number());

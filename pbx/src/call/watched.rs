@@ -31,8 +31,7 @@ pub(crate) enum DialogState {
 impl Calls {
     /// The dialogs of an extension now.
     pub(crate) fn dialogs_of(&self, number: &str, context: &Context) -> Vec<DialogNow> {
-        let rooms = context.books.calls_of(number);
-        let calls = self.all().filter(|call| rooms.contains(&call.room) && !call.has_ended());
+        let calls = self.in_rooms(context.books.calls_of(number)).filter(|call| !call.has_ended());
         calls.flat_map(|call| call.dialogs_of(number, context)).collect()
     }
 }

@@ -17,16 +17,26 @@ const LIMIT: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Reception {
     /// Replies to failed attempts, each with when it goes out.
-    held: BTreeMap<(Instant, u64), Held>,
+    held: BTreeMap<(Instant, u64), (Asker, Reply)>,
     held_total: u64,
     /// Requests that were passed on, by what was sent for them.
     passed_on: BTreeMap<RequestId, RequestId>,
 }
 
-/// A reply that makes guessing slow.
-enum Held {
-    ToInvite(SessionId, Reply),
-    ToRequest(RequestId, Reply),
+/// Whom a reply is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    Invite(SessionId),
+    Request(RequestId),
+}
+
+impl Asker {
+    fn reply(self, reply: Reply, context: &mut Context) {
+        match self {
+            Asker::Invite(session) => context.agent.reject(session, reply, context.now),
+            Asker::Request(id) => context.agent.reply(id, reply, context.now),
+        }
+    }
 }
 
 /// An INVITE that nobody has looked at.
@@ -76,22 +86,15 @@ impl Reception {
             Access::Forbidden => {
                 return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
             }
-            Access::NeedsAuthentication => match authenticate(auth, &invite, path, Role::Proxy, context) {
-                Admission::Granted(number) => {
-                    caller = Caller::Extension(number);
-                    // Who is known may reach what a stranger may not.
-                    routed = context.route(&dialled, &caller, source);
-                }
-                Admission::Refused { reply, at: None } => {
-                    return context.agent.reject(session, reply, context.now);
-                }
-                Admission::Refused { reply, at: Some(at) } => {
-                    return self.hold(at, Held::ToInvite(session, reply), context);
-                }
-                Admission::Ignored => {
-                    return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
-                }
-            },
+            Access::NeedsAuthentication => {
+                let asker = Asker::Invite(session);
+                let Some(number) = self.identify(asker, &invite, path, Role::Proxy, auth, context) else {
+                    return;
+                };
+                caller = Caller::Extension(number);
+                // Who is known may reach what a stranger may not.
+                routed = context.route(&dialled, &caller, source);
+            }
         }
         let is_tone = matches!(routed.decision, Decision::Tone { .. });
         if is_tone && calls.len() >= context.config.behavior.max_concurrent_calls {
@@ -113,18 +116,13 @@ impl Reception {
     ) {
         let Visitor { session, invite, path, offer } = visitor;
         let caller = match route::caller(&context.config, path.remote.ip()) {
-            Caller::Anonymous => match authenticate(auth, &invite, path, Role::Proxy, context) {
-                Admission::Granted(number) => Caller::Extension(number),
-                Admission::Refused { reply, at: None } => {
-                    return context.agent.reject(session, reply, context.now);
+            Caller::Anonymous => {
+                let asker = Asker::Invite(session);
+                match self.identify(asker, &invite, path, Role::Proxy, auth, context) {
+                    Some(number) => Caller::Extension(number),
+                    None => return,
                 }
-                Admission::Refused { reply, at: Some(at) } => {
-                    return self.hold(at, Held::ToInvite(session, reply), context);
-                }
-                Admission::Ignored => {
-                    return context.agent.reject(session, Reply::new(StatusCode::FORBIDDEN), context.now);
-                }
-            },
+            }
             known => known,
         };
         let routed = route::Routed { decision: Decision::NotFound, route: None, open: false };
@@ -181,16 +179,14 @@ impl Reception {
 
     /// The session is gone before its held reply went out.
     pub(super) fn forget(&mut self, session: SessionId) {
-        self.held.retain(|_, held| !matches!(held, Held::ToInvite(held, _) if *held == session));
+        self.held.retain(|_, (asker, _)| *asker != Asker::Invite(session));
     }
 
     /// Sends the replies whose time has come.
     pub(super) fn handle_timeout(&mut self, context: &mut Context) {
         while let Some(entry) = self.held.first_entry().filter(|entry| entry.key().0 <= context.now) {
-            match entry.remove() {
-                Held::ToInvite(session, reply) => context.agent.reject(session, reply, context.now),
-                Held::ToRequest(id, reply) => context.agent.reply(id, reply, context.now),
-            }
+            let (asker, reply) = entry.remove();
+            asker.reply(reply, context);
         }
     }
 
@@ -214,11 +210,8 @@ impl Reception {
         (watchers, calls): (&mut Watchers, &Calls),
         context: &mut Context,
     ) {
-        match authenticate(auth, request, path, Role::Server, context) {
-            Admission::Granted(number) => watchers.subscribe(id, &number, request, path, calls, context),
-            Admission::Refused { reply, at: None } => context.agent.reply(id, reply, context.now),
-            Admission::Refused { reply, at: Some(at) } => self.hold(at, Held::ToRequest(id, reply), context),
-            Admission::Ignored => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
+        if let Some(number) = self.identify(Asker::Request(id), request, path, Role::Server, auth, context) {
+            watchers.subscribe(id, &number, request, path, calls, context);
         }
     }
 
@@ -238,16 +231,13 @@ impl Reception {
             }
             Err(_) => String::new(),
         };
-        match authenticate(auth, request, path, Role::Server, context) {
-            Admission::Granted(number) if number == aor => {
-                let reply = context.registrar.register(&aor, request, path, context.now);
-                context.agent.reply(id, reply, context.now);
-            }
-            Admission::Granted(_) => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
-            Admission::Refused { reply, at: None } => context.agent.reply(id, reply, context.now),
-            Admission::Refused { reply, at: Some(at) } => self.hold(at, Held::ToRequest(id, reply), context),
-            Admission::Ignored => context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now),
-        }
+        let asker = Asker::Request(id);
+        let Some(number) = self.identify(asker, request, path, Role::Server, auth, context) else { return };
+        let reply = match number == aor {
+            true => context.registrar.register(&aor, request, path, context.now),
+            false => Reply::new(StatusCode::FORBIDDEN),
+        };
+        asker.reply(reply, context);
     }
 
     /// A MESSAGE goes to the first contact of the extension it is for.
@@ -259,17 +249,10 @@ impl Reception {
         auth: &mut Authenticator,
         context: &mut Context,
     ) {
-        if !matches!(route::caller(&context.config, path.remote.ip()), Caller::Trunk(_)) {
-            match authenticate(auth, request, path, Role::Proxy, context) {
-                Admission::Granted(_) => {}
-                Admission::Refused { reply, at: None } => return context.agent.reply(id, reply, context.now),
-                Admission::Refused { reply, at: Some(at) } => {
-                    return self.hold(at, Held::ToRequest(id, reply), context);
-                }
-                Admission::Ignored => {
-                    return context.agent.reply(id, Reply::new(StatusCode::FORBIDDEN), context.now);
-                }
-            }
+        let is_trunk = matches!(route::caller(&context.config, path.remote.ip()), Caller::Trunk(_));
+        let asker = Asker::Request(id);
+        if !is_trunk && self.identify(asker, request, path, Role::Proxy, auth, context).is_none() {
+            return;
         }
         match outgoing(request, context) {
             Ok(outgoing) if self.passed_on.len() < LIMIT => {
@@ -281,16 +264,27 @@ impl Reception {
         }
     }
 
-    fn hold(&mut self, at: Instant, held: Held, context: &mut Context) {
-        if self.held.len() < LIMIT {
-            self.held_total += 1;
-            self.held.insert((at, self.held_total), held);
-            return;
+    /// Which extension it is, by its password. Who shows none, or another one, has been answered, or will be: later, as that
+    /// makes guessing slow.
+    fn identify(
+        &mut self,
+        asker: Asker,
+        request: &Request,
+        path: Path,
+        role: Role,
+        auth: &mut Authenticator,
+        context: &mut Context,
+    ) -> Option<String> {
+        match authenticate(auth, request, path, role, context) {
+            Admission::Granted(number) => return Some(number),
+            Admission::Refused { reply, at: Some(at) } if self.held.len() < LIMIT => {
+                self.held_total += 1;
+                self.held.insert((at, self.held_total), (asker, reply));
+            }
+            Admission::Refused { reply, .. } => asker.reply(reply, context),
+            Admission::Ignored => asker.reply(Reply::new(StatusCode::FORBIDDEN), context),
         }
-        match held {
-            Held::ToInvite(session, reply) => context.agent.reject(session, reply, context.now),
-            Held::ToRequest(id, reply) => context.agent.reply(id, reply, context.now),
-        }
+        None
     }
 }
 

@@ -10,6 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
 use std::time::SystemTime;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -94,6 +95,8 @@ impl Host for RealHost {
 
     #[expect(clippy::disallowed_methods, reason = "this is the host through which tasks are spawned")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // All are of one kind, for which tokio is compiled once.
+        let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
         tokio::spawn(task);
     }
 

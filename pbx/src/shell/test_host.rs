@@ -16,6 +16,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{Notify, mpsc};
@@ -142,6 +143,8 @@ impl Host for TestHost {
 
     #[expect(clippy::disallowed_methods, reason = "this is a host")]
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // All are of one kind, for which tokio is compiled once.
+        let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(task);
         tokio::spawn(task);
     }
 

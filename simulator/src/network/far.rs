@@ -214,7 +214,7 @@ impl FarUdp {
         let desk = Arc::new(Mutex::new(Desk::default()));
         let (out, outgoing) = mpsc::unbounded_channel();
         let (told, bound) = oneshot::channel();
-        network.spawn_for(host, carry(network.clone(), local, desk.clone(), outgoing, told));
+        network.spawn_for(host, Box::pin(carry(network.clone(), local, desk.clone(), outgoing, told)));
         (FarUdp { network: network.clone(), local, desk, out }, bound)
     }
 }

@@ -103,7 +103,7 @@ impl Host for SimHost {
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.network.spawn_for(self.address, task);
+        self.network.spawn_for(self.address, Box::pin(task));
     }
 
     fn now(&self) -> Instant {
@@ -136,7 +136,7 @@ impl Host for SimHost {
 
 /// A task of a host on which life is hard.
 #[cfg(feature = "buggify")]
-pub(super) async fn whimsical(whims: std::sync::Arc<pbx::buggify::Whims>, task: impl Future<Output = ()>) {
+pub(super) async fn whimsical(whims: std::sync::Arc<pbx::buggify::Whims>, task: super::pause::Pausable) {
     let mut task = std::pin::pin!(task);
     std::future::poll_fn(|context| pbx::buggify::within(&whims, || task.as_mut().poll(context))).await;
 }

@@ -48,13 +48,12 @@ pub use socket::{TcpListener, TcpStream, UdpSocket};
 pub(crate) use steps::Steps;
 pub use tap::{Happening, Kind, Packet, PacketNumber};
 
-use far::{Command, Far};
+use far::{Command, Far, Task};
 use pause::Pausable;
 use pbx::time::{Duration, Instant, WallClock};
 use state::State;
 pub(crate) use state::flipped;
 pub use state::{Books, Outage};
-use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
@@ -424,9 +423,9 @@ impl Network {
 
     /// Begins a task of a host.
     #[expect(clippy::disallowed_methods, reason = "this is where tasks are spawned on behalf of a host")]
-    fn spawn_for(&self, host: IpAddr, task: impl Future<Output = ()> + Send + 'static) {
+    fn spawn_for(&self, host: IpAddr, task: Task) {
         match &self.shared.far {
-            Some(far) if far.is_turmoil() => far.jobs(host).push(Box::pin(task)),
+            Some(far) if far.is_turmoil() => far.jobs(host).push(task),
             Some(_) | None => {
                 let task = Pausable::new(self.clone(), host, task);
                 #[cfg(feature = "buggify")]

@@ -2,6 +2,7 @@
 //! shake hands. To their peers they are silent. Afterwards every deadline that has passed is due at once.
 
 use super::Network;
+use super::far::Task;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
@@ -52,19 +53,19 @@ impl Paused {
 }
 
 /// A task of a host, which does nothing while the host stands still.
-pub(super) struct Pausable<F> {
+pub(super) struct Pausable {
     network: Network,
     host: IpAddr,
-    task: Pin<Box<F>>,
+    task: Task,
 }
 
-impl<F: Future<Output = ()>> Pausable<F> {
-    pub(super) fn new(network: Network, host: IpAddr, task: F) -> Pausable<F> {
-        Pausable { network, host, task: Box::pin(task) }
+impl Pausable {
+    pub(super) fn new(network: Network, host: IpAddr, task: Task) -> Pausable {
+        Pausable { network, host, task }
     }
 }
 
-impl<F: Future<Output = ()>> Future for Pausable<F> {
+impl Future for Pausable {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {

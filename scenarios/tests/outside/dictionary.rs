@@ -1,0 +1,24 @@
+//! All sentences, and the nearest to a slip of the tongue.
+
+use scenarios::dictionary::{check, nearest, sentences};
+
+#[test]
+fn every_sentence_that_is_written_is_linked() {
+    assert_eq!(check(), Ok(()));
+}
+
+#[test]
+fn a_sentence_may_take_several_lines_in_its_source() {
+    let all = sentences();
+    let long =
+        all.iter().find(|sentence| sentence.text.starts_with("{actor} is a trunk over TLS for numbers"));
+    let long = long.expect("it is longer than a line of ours may be");
+    assert_eq!(long.keyword, "Given");
+    assert!(long.text.ends_with("with a certificate {certificate}"), "{long}");
+}
+
+#[test]
+fn a_slip_of_the_tongue_finds_its_sentence() {
+    let found = nearest("alice hear bob", 3);
+    assert!(found.iter().any(|sentence| sentence.text == "{actor} hears {actor}"), "{found:?}");
+}
