@@ -97,7 +97,10 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
         let is_certain = |told: &&Told| during(&told.at) && told.at > agreed + LATE;
         let mut certain = pressed(evidence.flows.from(speaker), during);
-        certain.extend(others.iter().filter(is_certain));
+        // Of messages those that were taken: one that was overtaken by the next is refused (RFC 3261 section 12.2.2).
+        let taken = messages.iter().filter(|(message, _)| is_taken(evidence, message));
+        let taken = taken.filter_map(|(message, told)| Some(Told { at: message.arrived?, ..*told }));
+        certain.extend(taken.chain(toned.iter().copied()).filter(|told| is_certain(&told)));
         let mut perhaps = events(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
         perhaps.extend(others.iter().copied());
         let mut told = events(evidence.flows.from(relay), |packet| packet.at < until);
@@ -179,6 +182,13 @@ fn messages<'a>(evidence: &'a Evidence<'_>, session: usize, by_pbx: bool) -> Opt
         }
     }
     Some(told)
+}
+
+/// Whether a request was answered with 2xx.
+fn is_taken(evidence: &Evidence<'_>, request: &Sip) -> bool {
+    let transaction = request.transaction.map(|at| &evidence.log.transactions[at]);
+    let mut answers = transaction.into_iter().flat_map(|known| evidence.log.at(&known.responses));
+    answers.any(|answer| answer.status.is_some_and(|status| (200..300).contains(&status)))
 }
 
 /// The key in `Signal=5`, or in a body that is no more than the key.
