@@ -22,6 +22,18 @@ pub fn from_environment() -> Result<Ground, String> {
     }
 }
 
+/// What cargo tells a program that it runs, of the package it is from. There are build scripts that ask for it (ring's): told
+/// something else than the last time they run again, and all that stands on them is built again.
+const TOLD: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The loopback, with the program `pbx` as it is built from these sources.
 pub fn real() -> Result<Ground, String> {
     // As `cargo test` builds it, of which this is a part: asked for alone it would have other features, and all be built again.
@@ -30,6 +42,9 @@ pub fn real() -> Result<Ground, String> {
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }
+    TOLD.iter().for_each(|name| {
+        build.env_remove(name);
+    });
     let built = build
         .stderr(Stdio::null())
         .status()
