@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 #[test]
 fn a_relayed_packet_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for pair in ports.chunks(2) {
         engine.command(Command::Bridge(pair[0].stream(), pair[1].stream()), Instant::START);
     }
@@ -39,13 +39,13 @@ fn a_relayed_packet_allocates_nothing() {
     let before = allocations();
     let passed = minute(10..20);
     let allocated = allocations() - before;
-    assert_eq!(passed, 10 * 50 * 20);
+    assert_eq!(passed, 10 * 50 * 100);
     assert_eq!(allocated, 0, "for {passed} packets and the reports of ten seconds");
 }
 
 #[test]
 fn a_tone_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for port in &ports {
         let source = Source::Tone { frequency: 440.0, level: -10.0, duration: None };
         engine.command(Command::Play { stream: port.stream(), source }, Instant::START);
@@ -64,13 +64,13 @@ fn a_tone_allocates_nothing() {
     let before = allocations();
     let sent = play_until(Instant::from_millis(20_000));
     let allocated = allocations() - before;
-    assert!(sent >= 10 * 50 * 20, "{sent} packets");
+    assert!(sent >= 10 * 50 * 100, "{sent} packets");
     assert_eq!(allocated, 0, "for {sent} packets");
 }
 
 #[test]
 fn a_prompt_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     let clip = Arc::new(Clip::new((0..8_000).map(|n| n as i16).collect()).expect("there are samples"));
     for port in &ports {
         let source = Source::Clip { clip: clip.clone(), times: None };
@@ -81,7 +81,7 @@ fn a_prompt_allocates_nothing() {
 
 #[test]
 fn a_conference_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for port in &ports {
         let (mix, stream, voice) = (MixId(1), port.stream(), Gain::UNITY);
         engine.command(Command::Join { mix, stream, voice }, Instant::START);
@@ -91,7 +91,7 @@ fn a_conference_allocates_nothing() {
 
 #[test]
 fn a_recording_allocates_a_portion_every_two_seconds() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for (n, pair) in ports.chunks(2).enumerate() {
         let (one, other) = (pair[0].stream(), pair[1].stream());
         engine.command(Command::Bridge(one, other), Instant::START);
@@ -104,7 +104,7 @@ fn a_recording_allocates_a_portion_every_two_seconds() {
 
 #[test]
 fn a_copy_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for trio in ports.chunks_exact(3) {
         engine.command(Command::Bridge(trio[0].stream(), trio[1].stream()), Instant::START);
         engine.command(Command::Fork { from: trio[0].stream(), to: trio[2].stream() }, Instant::START);
@@ -115,7 +115,7 @@ fn a_copy_allocates_nothing() {
 #[test]
 fn a_packet_in_the_other_law_or_sealed_allocates_nothing() {
     for (codecs, is_sealed) in [(["PCMU", "PCMA"], false), (["PCMU", "PCMU"], true)] {
-        let (mut engine, ports) = engine_of(20, codecs, is_sealed);
+        let (mut engine, ports) = engine_of(100, codecs, is_sealed);
         for pair in ports.chunks(2) {
             engine.command(Command::Bridge(pair[0].stream(), pair[1].stream()), Instant::START);
         }
@@ -204,7 +204,7 @@ fn a_jitter_buffer_allocates_nothing() {
 
 #[test]
 fn a_conference_over_a_bad_network_allocates_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for port in &ports {
         let (mix, stream, voice) = (MixId(1), port.stream(), Gain::UNITY);
         engine.command(Command::Join { mix, stream, voice }, Instant::START);
@@ -220,7 +220,7 @@ fn a_conference_over_a_bad_network_allocates_nothing() {
 
 #[test]
 fn packets_that_are_cut_to_another_length_allocate_nothing() {
-    let (mut engine, ports) = engine_with(20);
+    let (mut engine, ports) = engine_with(100);
     for pair in ports.chunks(2) {
         let mut shorter = Box::new(agreement(pair[1].stream(), "PCMU"));
         (shorter.ptime, shorter.remote.maxptime) = (10, Some(10));
