@@ -116,8 +116,8 @@ async fn fan_out(door: &Door, client: &mut Client, call: &str, subscribers: usiz
         listener.ask("session.subscribe", json!({ "contexts": ["default"] })).await?;
         let told = told.clone();
         tasks.spawn(async move {
-            while let Ok(frame) = listener.next().await {
-                if frame["event"] == "media.play.started" && told.send(now()).is_err() {
+            while let Ok(frame) = listener.next_text().await {
+                if frame.contains("\"media.play.started\"") && told.send(now()).is_err() {
                     return;
                 }
             }

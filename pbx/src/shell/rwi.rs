@@ -12,6 +12,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::SinkExt;
 use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,10 @@ const QUEUE: usize = 1_024;
 const SAID: usize = 256;
 /// The longest frame a client may send.
 const FRAME: usize = 128 << 10;
+/// What is read of a client at once. Most say little and seldom, and each has so much of our memory for itself.
+const READ: usize = 4 << 10;
+/// Frames that are written at once where they wait.
+const TOGETHER: usize = 32;
 /// How often a client is asked whether it is still there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A client of which nothing has come for so long is gone.
@@ -138,6 +143,7 @@ pub(super) async fn connect<H: Host>(
     };
     let session = HeaderValue::from_str(&admitted.session);
     let upgrade = upgrade.protocols(["rwi-v1"]).max_message_size(FRAME).max_frame_size(FRAME);
+    let upgrade = upgrade.read_buffer_size(READ);
     let gone = Gone { host: handle.host().clone(), said: admitted.said.clone(), client: admitted.client };
     let mut response = upgrade.on_upgrade(move |socket| converse(socket, admitted, gone));
     if let Ok(session) = session {
@@ -202,9 +208,17 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
     }
 }
 
-/// Writes a message; false: the connection is over, or the client was cut off while it did not read.
+/// Writes a message and what waits behind it; false: the connection is over, or the client was cut off while it did not read.
 async fn write(socket: &mut WebSocket, message: Message, frames: &mut mpsc::Receiver<String>) -> bool {
-    let mut sending = std::pin::pin!(socket.send(message));
+    let waiting = std::iter::from_fn(|| frames.try_recv().ok()).take(TOGETHER - 1);
+    let behind: Vec<Message> = waiting.map(|text| Message::Text(text.into())).collect();
+    let mut sending = std::pin::pin!(async {
+        socket.feed(message).await?;
+        for message in behind {
+            socket.feed(message).await?;
+        }
+        socket.flush().await
+    });
     loop {
         tokio::select! {
             biased;

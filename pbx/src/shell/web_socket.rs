@@ -19,6 +19,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The name of SIP among the subprotocols (RFC 7118 section 4.1).
 const SUBPROTOCOL: &str = "sip";
+/// What is read at once: most messages are shorter, and each connection has so much of our memory for itself.
+const READ: usize = 4 << 10;
 /// How long the handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long one write may take.
@@ -44,6 +46,7 @@ where
     let mut config = WebSocketConfig::default();
     config.max_message_size = Some(bounds.message_bytes);
     config.max_frame_size = Some(bounds.message_bytes);
+    config.read_buffer_size = READ;
     let accepted = tokio_tungstenite::accept_hdr_async_with_config(stream, admit, Some(config));
     match timeout(HANDSHAKE_LIMIT, accepted).await {
         Ok(Ok(socket)) => talk(socket, path, queue, arrivals, bounds).await,
