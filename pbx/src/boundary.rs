@@ -453,7 +453,7 @@ pub enum What {
         /// The final status the caller saw.
         status: u16,
         /// Why.
-        reason: String,
+        why: cdr::Why,
     },
     /// Something could not be played; the call goes on as if it had been.
     NotPlayed {

@@ -90,7 +90,7 @@ impl Call {
             Stage::Served(Application::Voicemail(_)) => self.on_visit_played(context),
             Stage::Served(application) => {
                 let why = format!("the {} has ended", application.name());
-                self.end(EndedBy::Pbx, &why, None, context);
+                self.end(EndedBy::Pbx, why, None, context);
             }
             Stage::Announcing(announcement) => {
                 let number = announcement.then.clone().unwrap_or_default();

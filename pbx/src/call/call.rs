@@ -12,7 +12,7 @@ use super::recording::OrderedRecording;
 use super::reoffer::Reoffer;
 use crate::boundary::{Output, What};
 use crate::buggify::buggify;
-use crate::cdr::EndedBy;
+use crate::cdr::{EndedBy, Why};
 use crate::config::Announcement;
 use crate::dialog::{Cause, Event, ExtraHeaders, Reply, SessionId};
 use crate::media::{self, RecordingId, RoomId, StreamId};
@@ -212,7 +212,7 @@ impl Call {
             Stage::Preparing(Decision::Reject { status, reason }) => {
                 let (status, reason) = (*status, reason.clone());
                 let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
-                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
+                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, said, context);
             }
             Stage::Preparing(Decision::NotFound) => self.proceed(Decision::NotFound, context),
             Stage::Preparing(_) | Stage::Replacing(_) if !self.caller.open(context, 0) => {
@@ -327,22 +327,28 @@ impl Call {
     }
 
     /// Refuses the caller and ends the call; what has been dialled is given up.
-    pub(super) fn refuse(&mut self, by: EndedBy, reply: Reply, why: &str, context: &mut Context) {
+    pub(super) fn refuse(&mut self, by: EndedBy, reply: Reply, why: impl Into<Why>, context: &mut Context) {
         let status = reply.status.code();
         if let Some(session) = self.caller.session.take() {
             context.forget_session(session);
             context.agent.reject(session, reply, context.now);
         }
-        self.close(End { at: context.now, by, status, reason: why.to_owned(), passed: None }, context);
+        self.close(End { at: context.now, by, status, why: why.into(), passed: None }, context);
     }
 
     /// Ends the call: BYE to whoever talks, a refusal (`status`) to a caller who was not yet answered.
-    pub(super) fn end(&mut self, by: EndedBy, why: &str, status: Option<StatusCode>, context: &mut Context) {
+    pub(super) fn end(
+        &mut self,
+        by: EndedBy,
+        why: impl Into<Why>,
+        status: Option<StatusCode>,
+        context: &mut Context,
+    ) {
         if self.facts.answered.is_none() {
             let status = status.unwrap_or(StatusCode::TEMPORARILY_UNAVAILABLE);
             return self.refuse(by, Reply::new(status), why, context);
         }
-        self.close(End { at: context.now, by, status: 200, reason: why.to_owned(), passed: None }, context);
+        self.close(End { at: context.now, by, status: 200, why: why.into(), passed: None }, context);
     }
 
     /// The answer to what the caller has offered, and what is agreed by it; `None`: there is none, and the caller is refused.
@@ -354,7 +360,7 @@ impl Call {
         match self.caller.negotiation.answer(local) {
             Ok(answered) => Some(answered),
             Err(error) => {
-                self.refuse(EndedBy::Pbx, Reply::new(error.status()), &error.to_string(), context);
+                self.refuse(EndedBy::Pbx, Reply::new(error.status()), error.to_string(), context);
                 None
             }
         }
@@ -530,7 +536,7 @@ impl Call {
             ),
             Decision::Reject { status, reason } => {
                 let said = reason.clone().unwrap_or_else(|| reason_phrase(status.code()).to_owned());
-                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, &said, context);
+                self.refuse(EndedBy::Pbx, Reply { reason, ..Reply::new(status) }, said, context);
             }
         }
     }
@@ -560,7 +566,7 @@ impl Call {
             _ => false,
         };
         if is_live {
-            self.end(EndedBy::Pbx, "no RTP came any more", None, context);
+            self.end(EndedBy::Pbx, Why::NoRtp, None, context);
         }
     }
 
@@ -571,13 +577,13 @@ impl Call {
             _ => None,
         };
         let (why, status) = match cause {
-            Cause::Bye { .. } => ("hung up".to_owned(), None),
-            Cause::Cancel { .. } => ("cancelled".to_owned(), Some(487)),
-            Cause::NoAck => ("the answer was never acknowledged".to_owned(), None),
-            Cause::NoPrack => ("a provisional response was never acknowledged".to_owned(), Some(504)),
-            Cause::SessionExpired => ("nobody refreshed the session".to_owned(), None),
-            Cause::Lost => ("the other side has lost the session".to_owned(), None),
-            Cause::PeerMisbehaved(what) => ((*what).to_owned(), None),
+            Cause::Bye { .. } => (Why::HungUp, None),
+            Cause::Cancel { .. } => (Why::Cancelled, Some(487)),
+            Cause::NoAck => ("the answer was never acknowledged".into(), None),
+            Cause::NoPrack => ("a provisional response was never acknowledged".into(), Some(504)),
+            Cause::SessionExpired => ("nobody refreshed the session".into(), None),
+            Cause::Lost => ("the other side has lost the session".into(), None),
+            Cause::PeerMisbehaved(what) => ((*what).into(), None),
         };
         if self.caller.session == Some(session) {
             self.caller.session_over(context);
@@ -586,13 +592,13 @@ impl Call {
                 Origin::Caller if !self.is_callee => EndedBy::Caller,
                 Origin::Caller | Origin::Application(_) => EndedBy::Callee,
             };
-            return self.close(End { at: context.now, by, status, reason: why, passed }, context);
+            return self.close(End { at: context.now, by, status, why, passed }, context);
         }
         match &mut self.stage {
             Stage::Talking(callee) if callee.session == Some(session) => {
                 callee.session_over(context);
                 let (at, by) = (context.now, EndedBy::Callee);
-                self.close(End { at, by, status: 200, reason: why, passed }, context);
+                self.close(End { at, by, status: 200, why, passed }, context);
             }
             Stage::Dialling(dial) if dial.is_picked_up_by(session) => {
                 if let Some(pick_up) = &mut dial.pick_up {
@@ -610,7 +616,7 @@ impl Call {
         if matches!(self.stage, Stage::Over) {
             return;
         }
-        let own = || format!("SIP;cause=200;text=\"{}\"", end.reason.replace('"', "'"));
+        let own = || format!("SIP;cause=200;text=\"{}\"", end.why.to_string().replace('"', "'"));
         let reason = end.passed.clone().or_else(|| (end.by == EndedBy::Pbx).then(own));
         self.passages.close(context);
         self.quit_conference(context);
@@ -643,7 +649,7 @@ impl Call {
         }
         let seen = if self.facts.answered.is_some() { 200 } else { end.status };
         context.wish(Wish::Over(self.room, seen));
-        let (by, status, reason) = (end.by, end.status, end.reason.clone());
+        let (by, status, why) = (end.by, end.status, end.why.clone());
         let is_recorded = self.recording.is_some() || self.ordered_recording.is_some();
         self.stop_recording(context);
         self.stop_ordered_recording(context);
@@ -652,7 +658,7 @@ impl Call {
         for number in std::mem::take(&mut self.occupied) {
             context.books.vacate(&number, self.room);
         }
-        self.farewell = Some(What::CallEnded { by, status, reason });
+        self.farewell = Some(What::CallEnded { by, status, why });
         if !is_recorded {
             self.say_farewell(context);
         }

@@ -1,6 +1,7 @@
 //! The codecs of a leg in view of the other one: what both can do first, then what can be made of it here.
 
 use super::Context;
+use super::dial::{trunk_name, trunk_of};
 use crate::audio::Coding;
 use crate::config::Dtmf;
 use crate::route::Caller;
@@ -20,14 +21,14 @@ impl Context {
     pub(super) fn manners_of(&self, caller: &Caller) -> Manners {
         match caller {
             Caller::Extension(number) => self.manners_named(number),
-            Caller::Trunk(name) => self.manners_named(&format!("trunk:{name}")),
+            Caller::Trunk(name) => self.manners_named(&trunk_name(name)),
             Caller::Anonymous => Manners::default(),
         }
     }
 
     /// What was configured for who has this name as a leg.
     pub(super) fn manners_named(&self, leg: &str) -> Manners {
-        match leg.strip_prefix("trunk:") {
+        match trunk_of(leg) {
             Some(name) => {
                 let trunk = self.config.trunks.iter().find(|trunk| trunk.name == name);
                 trunk.map(|trunk| Manners { srtp: trunk.srtp, dtmf: trunk.dtmf })

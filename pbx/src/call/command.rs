@@ -7,6 +7,7 @@
 use super::facts::Root;
 use crate::audio::Gain;
 use crate::buggify::buggify;
+use crate::cdr::Why;
 use crate::dialog::ExtraHeaders;
 use crate::sip::StatusCode;
 use crate::time::Duration;
@@ -34,7 +35,7 @@ pub(crate) enum Command {
     /// It ends, whatever it does.
     HangUp {
         /// For the record, and for who is hung up.
-        reason: String,
+        why: Why,
         /// What a caller is told who was not answered.
         status: Option<StatusCode>,
     },
@@ -205,6 +206,8 @@ impl Part {
 pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// What it names and is not there, where that is why.
+    pub(crate) missing: Option<String>,
 }
 
 /// The names of refusals.
@@ -275,11 +278,24 @@ impl Code {
 
 impl Refusal {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into() }
+        Refusal { code, message: message.into(), missing: None }
     }
 
-    pub(super) fn no_call(call_id: &str) -> Refusal {
-        Refusal::new(Code::CallNotFound, format!("there is no call {call_id:?}"))
+    pub(crate) fn no_call(call_id: &str) -> Refusal {
+        Refusal::not_there("call", call_id)
+    }
+
+    pub(super) fn no_consultation(call_id: &str) -> Refusal {
+        Refusal::not_there("consultation", call_id)
+    }
+
+    pub(crate) fn no_session(name: &str) -> Refusal {
+        Refusal::not_there("session", name)
+    }
+
+    fn not_there(what: &str, name: &str) -> Refusal {
+        let refusal = Refusal::new(Code::CallNotFound, format!("there is no {what} {name:?}"));
+        Refusal { missing: Some(name.to_owned()), ..refusal }
     }
 
     pub(super) fn state(message: impl Into<String>) -> Refusal {

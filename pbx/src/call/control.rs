@@ -499,11 +499,11 @@ impl Call {
             Command::Answer => Some(self.answer_by_command(context)),
             Command::Reject(status) => Some(self.reject_by_command(status, context)),
             Command::Ring => Some(self.ring_by_command(context)),
-            Command::HangUp { reason, status } => {
+            Command::HangUp { why, status } => {
                 if matches!(self.stage, Stage::Over) {
                     return Some(Err(Refusal::state("the call is over")));
                 }
-                self.end(EndedBy::Pbx, &reason, status, context);
+                self.end(EndedBy::Pbx, why, status, context);
                 Some(done())
             }
             Command::Play(play) => self.play(play, ticket, context),

@@ -214,10 +214,18 @@ impl Context {
 /// How many seconds somebody should wait who finds all lines of a trunk taken.
 pub(super) const LINE_IS_FREE_IN: u32 = 10;
 
-/// A trunk, as one that is busy with calls.
+/// What a trunk is called where legs are: as one that is busy with calls, as one that has answered.
 pub(super) fn trunk_name(trunk: &str) -> String {
-    format!("trunk:{trunk}")
+    format!("{TRUNK}{trunk}")
 }
+
+/// The trunk that such a name is about; `None`: it is an extension's.
+pub(super) fn trunk_of(name: &str) -> Option<&str> {
+    name.strip_prefix(TRUNK)
+}
+
+/// What stands before its name; no number of an extension begins so.
+const TRUNK: &str = "trunk:";
 
 /// The Request-URI of a call to a trunk target.
 pub(super) fn trunk_uri(number: &str, target: &route::Target) -> String {

@@ -1,7 +1,7 @@
 //! What a call remembers for its record.
 
 use super::leg::Leg;
-use crate::cdr::{Disposition, EndedBy, Record};
+use crate::cdr::{Disposition, EndedBy, Record, Why};
 use crate::time::{Instant, WallClock};
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) struct End {
     pub(super) by: EndedBy,
     /// The final status the caller saw.
     pub(super) status: u16,
-    pub(super) reason: String,
+    pub(super) why: Why,
     /// The value of Reason in the message that ended it (RFC 3326), which others are told.
     pub(super) passed: Option<String>,
 }
@@ -57,7 +57,7 @@ impl Facts {
             at: now,
             by: EndedBy::Pbx,
             status: self.status_so_far(),
-            reason: "the PBX was killed".into(),
+            why: "the PBX was killed".into(),
             passed: None,
         };
         let end = self.end.as_ref().unwrap_or(&interrupted);
@@ -77,7 +77,7 @@ impl Facts {
             disposition: self.disposition(),
             status: end.status,
             ended_by: end.by,
-            reason: end.reason.clone(),
+            reason: end.why.to_string(),
             route: self.route.clone(),
             media: legs.map(Leg::record).collect(),
         }

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Origin, Stage};
 use super::calls::Calls;
-use super::dial::Attempt;
+use super::dial::{Attempt, trunk_of};
 use super::facts::Root;
 use crate::dialog::ExtraHeaders;
 use crate::route::{Caller, Decision};
@@ -57,7 +57,7 @@ impl Call {
                 Attempt::Trunk { targets, .. } => targets.front().map(|target| target.trunk.clone()),
                 Attempt::Extension { .. } | Attempt::Group { .. } => None,
             },
-            _ => self.caller.name.strip_prefix("trunk:").map(str::to_owned),
+            _ => trunk_of(&self.caller.name).map(str::to_owned),
         };
         Profile {
             caller: self.facts.caller.clone(),

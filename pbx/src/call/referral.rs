@@ -9,8 +9,9 @@ use super::call::{Call, Origin, Stage, Timer};
 use super::calls::Calls;
 use super::command::{Play, Sound};
 use super::controlled::{Controlled, Doing};
+use super::dial::trunk_of;
 use super::transfer::Errand;
-use crate::cdr::EndedBy;
+use crate::cdr::{EndedBy, Why};
 use crate::dialog::{Body, ExtraHeaders, Reply, RequestId, SessionId, Standing};
 use crate::media::RoomId;
 use crate::route::{self, Access, Caller, Decision};
@@ -338,7 +339,7 @@ impl Call {
             _ if self.is_callee || matches!(self.origin, Origin::Application(_)) => &self.caller.name,
             _ => return self.invitation.caller.clone(),
         };
-        match name.strip_prefix("trunk:") {
+        match trunk_of(name) {
             Some(trunk) => Caller::Trunk(trunk.to_owned()),
             None => Caller::Extension(name.clone()),
         }
@@ -348,7 +349,7 @@ impl Call {
     pub(super) fn number(&self) -> String {
         let is_called = self.is_callee || matches!(self.origin, Origin::Application(_));
         match (is_called, &self.invitation.caller) {
-            (true, _) if self.caller.name.starts_with("trunk:") => self.facts.dialled.clone(),
+            (true, _) if trunk_of(&self.caller.name).is_some() => self.facts.dialled.clone(),
             (true, _) => self.caller.name.clone(),
             (false, Caller::Extension(number)) => number.clone(),
             (false, Caller::Trunk(_) | Caller::Anonymous) => self.facts.caller.clone(),
@@ -425,7 +426,7 @@ impl Call {
 
     /// Its telephone has had time to leave.
     pub(super) fn on_leave(&mut self, context: &mut Context) {
-        self.end(EndedBy::Pbx, "the call was transferred", None, context);
+        self.end(EndedBy::Pbx, Why::Transferred, None, context);
     }
 
     fn keep_promise(&mut self, status: StatusCode, context: &mut Context) {

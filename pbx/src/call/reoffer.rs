@@ -100,7 +100,7 @@ impl Call {
     pub(super) fn on_confirmed(&mut self, answer: Option<Vec<u8>>, context: &mut Context) {
         if let Some(answer) = answer {
             if let Err(error) = self.caller.negotiation.receive_answer(&answer) {
-                return self.end(crate::cdr::EndedBy::Pbx, &error.to_string(), None, context);
+                return self.end(crate::cdr::EndedBy::Pbx, error.to_string(), None, context);
             }
             if let (Stage::Served(application), Some(agreement)) =
                 (&self.stage, self.caller.negotiation.agreed())

@@ -221,7 +221,7 @@ impl Call {
                 at: context.now,
                 by: EndedBy::Caller,
                 status: 200,
-                reason: String::new(),
+                why: "".into(),
                 passed: Some(ELSEWHERE.to_owned()),
             };
             dial.give_up(&end, &mut self.leaving, context);

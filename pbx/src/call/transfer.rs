@@ -10,7 +10,7 @@ use super::calls::Calls;
 use super::command::{Answer, Code, Originate, Refusal, Ticket, done, done_with};
 use super::controlled::Doing;
 use crate::boundary::What;
-use crate::cdr::EndedBy;
+use crate::cdr::{EndedBy, Why};
 use crate::dialog::RequestId;
 use crate::media::RoomId;
 use crate::route::{Caller, Decision};
@@ -205,7 +205,8 @@ impl Calls {
         consultation: &str,
         context: &mut Context,
     ) -> Answer {
-        let transfer = self.transfers.0.get(consultation).ok_or_else(|| no_transfer(consultation))?;
+        let transfer =
+            self.transfers.0.get(consultation).ok_or_else(|| Refusal::no_consultation(consultation))?;
         if self.room_of(call_id) != Some(transfer.transferee) {
             return Err(Refusal::new(
                 Code::InvalidParams,
@@ -221,7 +222,8 @@ impl Calls {
 
     /// The consultation is over, and transferee and transferor talk again.
     pub(crate) fn cancel_transfer(&mut self, consultation: &str, context: &mut Context) -> Answer {
-        let transfer = self.transfers.0.remove(consultation).ok_or_else(|| no_transfer(consultation))?;
+        let transfer =
+            self.transfers.0.remove(consultation).ok_or_else(|| Refusal::no_consultation(consultation))?;
         if let Consultation::Application(_) = transfer.consultation {
             end_of(consultation, "cancelled", context);
         }
@@ -342,7 +344,7 @@ impl Calls {
             Consultation::Application(decision) => {
                 self.part(transferee, None, context);
                 self.with(transferee, context, |call, context| call.be_served(decision, context));
-                end_of(&consultation_name, "the call was transferred", context);
+                end_of(&consultation_name, Why::Transferred, context);
             }
             Consultation::Elsewhere(decision) => {
                 self.part(transferee, None, context);
@@ -356,7 +358,7 @@ impl Calls {
             Some(transferor) if asked => self.reported(transferor, StatusCode::OK, context),
             Some(transferor) => {
                 self.with(transferor, context, |call, context| {
-                    call.end(EndedBy::Pbx, "the call was transferred", None, context);
+                    call.end(EndedBy::Pbx, Why::Transferred, None, context);
                 });
             }
             None => {}
@@ -536,7 +538,7 @@ impl Call {
             }
             Some(status) if status >= 200 => {
                 context.tell(&self.facts.call_id, What::Transferred { target: referral.target });
-                self.end(EndedBy::Pbx, "the call was transferred", None, context);
+                self.end(EndedBy::Pbx, Why::Transferred, None, context);
             }
             Some(_) | None => {
                 if let Some(controlled) = self.controlled() {
@@ -564,16 +566,12 @@ impl Call {
 }
 
 /// A consultation that was no call is over.
-fn end_of(consultation: &str, why: &str, context: &mut Context) {
-    context.tell(consultation, What::CallEnded { by: EndedBy::Pbx, status: 200, reason: why.to_owned() });
+fn end_of(consultation: &str, why: impl Into<Why>, context: &mut Context) {
+    context.tell(consultation, What::CallEnded { by: EndedBy::Pbx, status: 200, why: why.into() });
 }
 
 /// The status in a `message/sipfrag` (RFC 3420).
 fn status_of_fragment(body: &str) -> Option<u16> {
     let line = body.lines().find(|line| line.starts_with("SIP/2.0 "))?;
     line.split(' ').nth(1)?.parse().ok()
-}
-
-fn no_transfer(consultation: &str) -> Refusal {
-    Refusal::new(Code::CallNotFound, format!("there is no consultation {consultation:?}"))
 }

@@ -2,6 +2,7 @@
 
 use crate::time::Instant;
 use serde::Serialize;
+use std::fmt;
 
 /// One call, one record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -70,6 +71,48 @@ pub enum EndedBy {
     Callee,
     /// Us: a timeout, a limit, the end of an application, a shutdown.
     Pbx,
+}
+
+/// Why a call ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// One of the two has hung up.
+    HungUp,
+    /// The caller gave up before anybody had answered.
+    Cancelled,
+    /// An application has hung up, and gave no reason.
+    Application,
+    /// A side was no longer heard of.
+    NoRtp,
+    /// Whom it was with talks to somebody else now.
+    Transferred,
+    /// Anything else, in words.
+    Said(String),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Why::HungUp => "hung up",
+            Why::Cancelled => "cancelled",
+            Why::Application => "hung up by an application",
+            Why::NoRtp => "no RTP came any more",
+            Why::Transferred => "the call was transferred",
+            Why::Said(words) => words,
+        })
+    }
+}
+
+impl From<&str> for Why {
+    fn from(words: &str) -> Why {
+        Why::Said(words.to_owned())
+    }
+}
+
+impl From<String> for Why {
+    fn from(words: String) -> Why {
+        Why::Said(words)
+    }
 }
 
 /// The media of one leg.

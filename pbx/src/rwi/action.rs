@@ -2,6 +2,7 @@
 
 use super::params::{Params, wrong};
 use crate::call::{Code, Collect, Command, Originate, Part, Play, Record, Refusal, Request, Sound};
+use crate::cdr::Why;
 use crate::config::{Config, DEFAULT_CONTEXT, Scope};
 use crate::sip::{StatusCode, escape_user};
 use crate::time::Duration;
@@ -101,9 +102,9 @@ impl Action {
             }
             "call.ring" => call(p, Command::Ring),
             "call.hangup" => {
-                let reason = p.maybe_line("reason")?.unwrap_or_else(|| "hung up by an application".into());
+                let why = p.maybe_line("reason")?.map_or(Why::Application, Why::Said);
                 let status = p.maybe_number("code", 400..=699)?.and_then(|code| StatusCode::new(code as u16));
-                call(p, Command::HangUp { reason, status })
+                call(p, Command::HangUp { why, status })
             }
             "call.bridge" => {
                 let with = p.text("leg_b")?;

@@ -453,7 +453,7 @@ impl Desk {
                     true => Ok(json!({})),
                     false => Err(Refusal::new(Code::InvalidState, format!("{call_id:?} is not attached"))),
                 },
-                None => Err(no_call(&call_id)),
+                None => Err(Refusal::no_call(&call_id)),
             },
             Ask::Resume { session, last_seq } => {
                 let resumed = self.resume(client, name, session, last_seq);
@@ -487,7 +487,7 @@ impl Desk {
         calls: &mut Calls,
         context: &mut Context,
     ) -> Result<Value, Refusal> {
-        let held = self.calls.get_mut(call_id).ok_or_else(|| no_call(call_id))?;
+        let held = self.calls.get_mut(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
         if watches {
             held.watchers.insert(name.clone());
             return Ok(json!({ "call_id": call_id }));
@@ -544,7 +544,7 @@ impl Desk {
             self.forget(name);
             self.clients.insert(client, wanted.clone());
         }
-        let session = self.sessions.get_mut(&wanted).ok_or_else(|| no_call(&wanted))?;
+        let session = self.sessions.get_mut(&wanted).ok_or_else(|| Refusal::no_session(&wanted))?;
         session.client = Some(client);
         if let Some(at) = session.expires.take() {
             self.expiries.remove(&(at, wanted.clone()));
@@ -709,8 +709,4 @@ fn speaks_flat(rwi: &Rwi) -> bool {
 
 fn send(client: ClientId, text: String, context: &mut Context) {
     context.out.push_back(boundary::Output::Rwi(ToClient::Frame { client, text }));
-}
-
-fn no_call(call_id: &str) -> Refusal {
-    Refusal::new(Code::CallNotFound, format!("there is no call {call_id:?}"))
 }

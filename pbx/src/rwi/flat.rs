@@ -3,6 +3,7 @@
 
 use crate::boundary::{Event, What};
 use crate::call::{Profile, Root};
+use crate::cdr::Why;
 use crate::sip::escape_user;
 use crate::time::WallClock;
 use serde_json::{Map, Value, json};
@@ -136,10 +137,10 @@ fn rename(name: &str, facts: &mut Map<String, Value>, event: &Event, about: &Abo
         "call.hangup" => {
             let by = facts.remove("by").unwrap_or_default();
             let by = if by == "pbx" { "system".into() } else { by };
-            let said = facts.remove("reason").unwrap_or_default();
-            let reason = match about.unanswered {
-                Some(_) => "originate_failed".to_owned(),
-                None => reason(said.as_str().unwrap_or_default(), by.as_str().unwrap_or_default()),
+            let reason = match (&event.what, about.unanswered) {
+                (_, Some(_)) => "originate_failed",
+                (What::CallEnded { why, .. }, None) => reason(why, by.as_str().unwrap_or_default()),
+                (_, None) => "",
             };
             facts.insert("reason".into(), reason.into());
             facts.insert("hangup_by".into(), by);
@@ -169,19 +170,22 @@ fn rename(name: &str, facts: &mut Map<String, Value>, event: &Event, about: &Abo
 }
 
 /// Why a call ended, in the words of RustPBX where it has any.
-fn reason(said: &str, by: &str) -> String {
-    match said {
-        "hung up" => by,
-        "by_caller" => "caller",
-        "by_callee" => "callee",
-        "by_system" | "hung up by an application" => "system",
-        "no_answer" => "noAnswer",
-        "cancelled" => "canceled",
-        "no RTP came any more" => "rtpTimeout",
-        "the call was transferred" => "refer",
-        other => other,
+fn reason<'a>(why: &'a Why, by: &'a str) -> &'a str {
+    match why {
+        Why::HungUp => by,
+        Why::Cancelled => "canceled",
+        Why::Application => "system",
+        Why::NoRtp => "rtpTimeout",
+        Why::Transferred => "refer",
+        // What such a client says itself when it hangs up comes back as that PBX writes it.
+        Why::Said(words) => match words.as_str() {
+            "by_caller" => "caller",
+            "by_callee" => "callee",
+            "by_system" => "system",
+            "no_answer" => "noAnswer",
+            other => other,
+        },
     }
-    .to_owned()
 }
 
 /// What is known of a call stands in each of its events, unless the event says it itself.
@@ -224,13 +228,13 @@ mod tests {
 
     #[test]
     fn a_call_ends_for_a_reason_that_such_clients_know() {
-        for (said, by, told) in [
-            ("hung up", "callee", "callee"),
-            ("cancelled", "caller", "canceled"),
-            ("by_system", "system", "system"),
-            ("a reason of one's own", "system", "a reason of one's own"),
+        for (why, by, told) in [
+            (Why::HungUp, "callee", "callee"),
+            (Why::Cancelled, "caller", "canceled"),
+            ("by_system".into(), "system", "system"),
+            ("a reason of one's own".into(), "system", "a reason of one's own"),
         ] {
-            assert_eq!(reason(said, by), told);
+            assert_eq!(reason(&why, by), told);
         }
     }
 

@@ -123,7 +123,7 @@ fn in_words(refusal: &Refusal, question: &Question) -> String {
         Code::UnknownAction | Code::InvalidParams => format!("unknown_action: {}", refusal.message),
         Code::CallNotFound => {
             // Of two calls it may be the other one that is not there.
-            let named = refusal.message.split('"').nth(1).or(question.call_id.as_deref());
+            let named = refusal.missing.as_deref().or(question.call_id.as_deref());
             format!("Call not found: {}", named.unwrap_or_default())
         }
         Code::AlreadyOwned => "Command failed: cannot claim call ownership: AlreadyOwned".to_owned(),
@@ -149,7 +149,7 @@ mod tests {
             json!({ "type": "command_completed", "response": "success", "action": "call.hangup",
                     "action_id": "7", "call_id": "leg_a", "data": {} })
         );
-        let refusal = Refusal::new(Code::CallNotFound, "there is no call \"leg_a\"");
+        let refusal = Refusal::no_call("leg_a");
         let frame = written(&question, Err(refusal), Dialect::RustPbx);
         let frame: Value = serde_json::from_str(&frame).expect("JSON");
         assert_eq!(

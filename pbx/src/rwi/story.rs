@@ -164,8 +164,8 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
             ("call.transfer.failed", json!({ "sip_status": status, "reason": reason }))
         }
         What::Dtmf { digit, by } => ("call.dtmf", json!({ "digit": digit, "by": by })),
-        What::CallEnded { by, status, reason } => {
-            ("call.hangup", json!({ "reason": reason, "by": by, "sip_status": status }))
+        What::CallEnded { by, status, why } => {
+            ("call.hangup", json!({ "reason": why.to_string(), "by": by, "sip_status": status }))
         }
         What::KeysCollected { keys } => ("dtmf.collected", json!({ "digits": keys })),
         What::KeysMissing { keys } => ("dtmf.collection_timeout", json!({ "digits": keys })),
@@ -262,7 +262,7 @@ fn story(what: &What) -> Option<(&'static str, Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cdr::EndedBy;
+    use crate::cdr::{EndedBy, Why};
     use crate::time::Duration;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -281,7 +281,7 @@ mod tests {
             What::Transferred { target: text() },
             What::TransferFailed { status: 486, reason: text() },
             What::Dtmf { digit: '1', by: "info" },
-            What::CallEnded { by: EndedBy::Pbx, status: 200, reason: text() },
+            What::CallEnded { by: EndedBy::Pbx, status: 200, why: Why::HungUp },
             What::KeysCollected { keys: text() },
             What::KeysMissing { keys: text() },
             What::PlayStarted { track: text() },

@@ -158,7 +158,7 @@ pub(super) fn event(event: &Event) {
         What::CallRinging => tracing::debug!(call_id, "call ringing"),
         What::CallAnswered { by } => tracing::info!(call_id, %by, "call answered"),
         // Its record says it with everything else.
-        What::CallEnded { status, reason, .. } => tracing::debug!(call_id, status, %reason, "call ended"),
+        What::CallEnded { status, why, .. } => tracing::debug!(call_id, status, reason = %why, "call ended"),
         What::NotRouted { reason } => {
             tracing::warn!(call_id, reason, "the web service does not say where a call goes");
         }
