@@ -3,7 +3,7 @@
 use super::dialog::Dialog;
 use super::inspect;
 use super::offer::Gate;
-use super::peer::Peer;
+use super::peer::{Fate, Peer};
 use super::prack::Provisional;
 use super::session_timer::SessionTimer;
 use super::shared::{Asked, Credentials, Cx, Inbound, Outcome, Owner, Purpose, Shared};
@@ -14,6 +14,7 @@ use super::{Body, Event, ExtraHeaders, Invite, Reply, RequestId, SessionId, Stan
 use crate::sip::{ConnectionId, Method, Name, Path, Replaces, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
+use std::collections::VecDeque;
 
 /// One session.
 #[derive(Debug)]
@@ -25,14 +26,43 @@ pub(super) struct Session {
     stage: Stage,
     /// Requests within it that somebody above has not answered yet.
     unanswered: Vec<RequestId>,
+    said: Said,
 }
+
+/// What is said within a session by INFO and MESSAGE, one after the other: over UDP the next may overtake the one before, and
+/// whoever has seen the higher number refuses the lower (RFC 3261 section 12.2.2). That would be a key less.
+#[derive(Debug, Default)]
+struct Said {
+    /// The one that is out.
+    out: Option<RequestId>,
+    waiting: VecDeque<Saying>,
+}
+
+/// One that waits.
+#[derive(Debug)]
+struct Saying {
+    id: RequestId,
+    method: Method,
+    headers: ExtraHeaders,
+    body: Option<Body>,
+}
+
+/// How many may wait; more is not said.
+const WAITING: usize = 32;
 
 impl Session {
     /// Sends an INVITE.
     pub(super) fn call(id: SessionId, mut invite: Invite, ua: &mut Shared, now: Instant) -> Session {
         let credentials = invite.credentials.take();
         let tag = ua.rng.token(12);
-        let mut session = Session { id, tag, credentials, stage: Stage::Over, unanswered: Vec::new() };
+        let mut session = Session {
+            id,
+            tag,
+            credentials,
+            stage: Stage::Over,
+            unanswered: Vec::new(),
+            said: Said::default(),
+        };
         session.act(ua, now, |_, cx| Stage::Calling(Box::new(Calling::start(invite, cx))));
         session
     }
@@ -47,7 +77,14 @@ impl Session {
         now: Instant,
     ) -> Option<Session> {
         let tag = ua.rng.token(12);
-        let mut session = Session { id, tag, credentials: None, stage: Stage::Over, unanswered: Vec::new() };
+        let mut session = Session {
+            id,
+            tag,
+            credentials: None,
+            stage: Stage::Over,
+            unanswered: Vec::new(),
+            said: Said::default(),
+        };
         session.act(ua, now, |_, cx| begin_ringing(server, invite, path, cx));
         (!session.is_over()).then_some(session)
     }
@@ -222,6 +259,7 @@ impl Session {
         if !is_final && purpose != Purpose::Invite {
             return;
         }
+        let is_heard = !matches!(Fate::of(&outcome), Fate::Lost { .. });
         self.act(ua, now, |stage, cx| match stage {
             Stage::Calling(calling) => calling.on_outcome(client, purpose, outcome, cx),
             Stage::Ringing(ringing) => ringing.on_outcome(purpose, &outcome, cx),
@@ -230,6 +268,24 @@ impl Session {
             Stage::Cancelling(cancelling) => cancelling.on_outcome(client, &outcome, cx),
             Stage::Over => Stage::Over,
         });
+        if let Purpose::Within(id) = purpose
+            && self.said.out == Some(id)
+        {
+            self.said.out = None;
+            self.say_next(is_heard, ua, now);
+        }
+    }
+
+    /// The next one that waits goes out, if there is anybody to hear it.
+    fn say_next(&mut self, is_heard: bool, ua: &mut Shared, now: Instant) {
+        while self.said.out.is_none()
+            && let Some(Saying { id, method, headers, body }) = self.said.waiting.pop_front()
+        {
+            if !is_heard || !self.request(id, method, &headers, body.as_ref(), ua, now) {
+                let response = Err(StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+                ua.emit(Event::Response { id, session: Some(self.id), response });
+            }
+        }
     }
 
     /// See [`UserAgent::ring`](super::UserAgent::ring).
@@ -322,6 +378,15 @@ impl Session {
         ua: &mut Shared,
         now: Instant,
     ) -> bool {
+        let is_said = matches!(method, Method::Info | Method::Message);
+        if is_said && self.said.out.is_some() {
+            let has_room = self.said.waiting.len() < WAITING;
+            if has_room {
+                let (headers, body) = (headers.clone(), body.cloned());
+                self.said.waiting.push_back(Saying { id, method, headers, body });
+            }
+            return has_room;
+        }
         let mut is_sent = false;
         self.act(ua, now, |mut stage, cx| {
             if let Some(peer) = stage.speaking_peer() {
@@ -335,6 +400,9 @@ impl Session {
             }
             stage
         });
+        if is_sent && is_said {
+            self.said.out = Some(id);
+        }
         is_sent
     }
 
@@ -349,6 +417,7 @@ impl Session {
         let mut cx = Cx { ua, session: self.id, tag: &self.tag, credentials, now };
         self.stage = step(stage, &mut cx);
         if self.stage.is_leaving() {
+            self.said.waiting.clear();
             self.give_up_unanswered(ua, now);
         }
     }

@@ -195,7 +195,9 @@ fn the_target_moves_with_a_change_that_is_accepted() {
     rig.act(ALICE, |alice, now| {
         alice.request_within(a, crate::sip::Method::Info, Vec::new(), None, now);
     });
-    assert_eq!(rig.request(ALICE, "INFO").uri(), "sip:bob@10.0.0.2");
+    let info = rig.request(ALICE, "INFO");
+    assert_eq!(info.uri(), "sip:bob@10.0.0.2");
+    rig.bob_answers(&info, 200, "b", "", b"");
 
     rig.bob_sends(&moved.replace("CSeq: 1 ", "CSeq: 2 ").replace("b-1-", "b-2-"));
     rig.act(ALICE, |alice, now| alice.answer(a, sdp("a2"), now));

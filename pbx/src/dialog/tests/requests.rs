@@ -64,6 +64,22 @@ fn a_challenged_request_is_sent_again_with_credentials() {
 }
 
 #[test]
+fn what_is_said_within_a_session_goes_out_one_after_the_other() {
+    let mut rig = Rig::alone();
+    let (session, _) = answered_by_hand(&mut rig);
+    let keys = ["1", "2", "3"].map(|key| Body { content_type: "application/dtmf".into(), bytes: key.into() });
+    rig.act(ALICE, |alice, now| {
+        keys.map(|key| alice.request_within(session, Method::Info, Vec::new(), Some(key), now))
+    });
+    for key in ["1", "2", "3"] {
+        let info = rig.request(ALICE, "INFO");
+        assert_eq!(info.body(), key.as_bytes());
+        rig.bob_answers(&info, 200, "b", "", b"");
+    }
+    assert_eq!(rig.count(ALICE, "INFO"), 3);
+}
+
+#[test]
 fn a_register_that_refreshes_counts_on() {
     let mut rig = Rig::alone();
     let headers = vec![
