@@ -193,7 +193,10 @@ impl Call {
             return;
         };
         let mut winner = dial.branches.remove(index);
-        response.call_id().clone_into(&mut winner.leg.call_id);
+        // The dialog has the Call-ID of our INVITE, whatever the answer says (RFC 3261 section 12.1.2).
+        if let Some([call_id, ..]) = context.agent.names(session) {
+            call_id.clone_into(&mut winner.leg.call_id);
+        }
         self.cancel_timer(Timer::Ring, context);
         if let Some(target) = &winner.target.trunk {
             context.router.target_works(target);

@@ -348,7 +348,7 @@ mod tests {
         let mut scene = Scene::new();
         scene.send(Method::Invite, UDP);
         scene.hear(200);
-        scene.hear_tagged(200, "another branch");
+        scene.hear_tagged(200, "another-branch");
         scene.hear(486);
         scene.hear(180);
         scene.pass(seconds(31.0));

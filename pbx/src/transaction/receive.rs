@@ -42,6 +42,11 @@ impl Transactions {
     }
 
     pub(super) fn receive_response(&mut self, response: Response, now: Instant) {
+        // One that does not say what every response says is none (RFC 3261 section 8.1.3.3): an ACK would repeat its faults, and
+        // over UDP it comes again.
+        if response.validate().is_err() {
+            return;
+        }
         let Some(id) = self.clients.find(&response) else { return };
         let (clients, deadlines, mut cx) = self.clients(now);
         if let Some(cancel) = clients.respond(id, response, deadlines, &mut cx) {
@@ -332,12 +337,13 @@ mod tests {
         scene.send(Method::Options, UDP);
         let Message::Request(sent) = scene.last_sent() else { panic!("a request") };
         let good = super::super::scene::answer(&sent, 200, "them");
-        let mut spoilt = [good.clone(), good.clone(), good.clone(), good.clone()];
+        let mut spoilt = [(); 5].map(|()| good.clone());
         spoilt[0].headers_mut().push(Name::Via, "SIP/2.0/UDP 203.0.113.1;branch=z9hG4bKy");
         spoilt[1].headers_mut().set(Name::CSeq, "7 INFO");
         spoilt[2].headers_mut().set(Name::Via, "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKaaaaaaaaaaaaaaaa");
         let elsewhere = good.headers().get(Name::Via).expect("a Via").replace("192.0.2.1", "192.0.2.2");
         spoilt[3].headers_mut().set(Name::Via, elsewhere);
+        spoilt[4].headers_mut().set(Name::To, "<sip:them@example.com>9tag=them");
         for response in spoilt {
             scene.receive(Message::Response(response), path(UDP));
         }
