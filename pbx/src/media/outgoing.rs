@@ -9,6 +9,8 @@ use crate::time::{Duration, Instant};
 const OLDEST: u16 = 100;
 /// The least distance between the end of one source and the beginning of the next.
 const LITTLE: Duration = Duration::from_millis(1);
+/// So far ahead of the time no key begins.
+const LEAP: Duration = Duration::from_secs(1);
 /// The latest sequence numbers of ours by which a loop of our own packets is known.
 const LOOP: u16 = 256;
 
@@ -114,9 +116,15 @@ impl Outgoing {
         }
         self.mapping = Some(mapping);
         let begins = self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
-        // Who begins to speak where somebody else has just ended does not begin anew for who hears both.
-        let marker = begins || (theirs.marker && !fresh);
-        self.count(timestamp, passing.octets, now);
+        // Who begins to speak where somebody else has just ended does not begin anew for who hears both; a key begins wherever it
+        // is the first that is heard (RFC 4733 section 2.2.2).
+        let marker = begins || if fresh { passing.event } else { theirs.marker };
+        // What comes late tells nothing of the time.
+        let is_late = ahead <= 0 && !fresh;
+        match is_late || (passing.event && self.leaps(timestamp, passing.clock_rate, now)) {
+            true => self.count_octets(passing.octets),
+            false => self.count(timestamp, passing.octets, now),
+        }
         Some(Header { marker, payload_type: passing.payload_type, sequence, timestamp, ssrc: self.ssrc })
     }
 
@@ -198,9 +206,21 @@ impl Outgoing {
         }
     }
 
-    fn count(&mut self, timestamp: u32, octets: usize, now: Instant) {
+    /// Whether a timestamp is far ahead of the time: a device counts its keys by a clock of their own, or the packet came damaged.
+    /// The sound goes on by the old one, and so does what reports say.
+    fn leaps(&self, timestamp: u32, clock_rate: u32, now: Instant) -> bool {
+        let due = |at: Instant| rtp::units(now.since(at) + LEAP, clock_rate);
+        let ahead = timestamp.wrapping_sub(self.timestamp).cast_signed();
+        self.at.is_some_and(|at| i64::from(ahead) > i64::from(due(at)))
+    }
+
+    fn count_octets(&mut self, octets: usize) {
         self.packets += 1;
         self.octets += octets as u64;
+    }
+
+    fn count(&mut self, timestamp: u32, octets: usize, now: Instant) {
+        self.count_octets(octets);
         // The packets of one event share the timestamp of its beginning.
         if self.at.is_none() || timestamp.wrapping_sub(self.timestamp).cast_signed() > 0 {
             self.timestamp = timestamp;
@@ -270,6 +290,27 @@ mod tests {
         assert!(out.pass(&marked, STEP, Instant::START).unwrap().marker);
         let later = Passing { event: true, ..passing(4, 4_800) };
         assert!(!out.pass(&later, STEP, Instant::START).unwrap().marker);
+    }
+
+    #[test]
+    fn a_key_is_marked_though_it_begins_where_somebody_else_has_ended() {
+        let mut out = outgoing();
+        out.pass(&passing(500, 77), STEP, Instant::START).unwrap();
+        out.interrupt();
+        let key = Passing { event: true, ..passing(9, 4_000) };
+        assert!(out.pass(&key, STEP, Instant::from_millis(20)).unwrap().marker);
+        let later = Passing { event: true, ..passing(10, 4_000) };
+        assert!(!out.pass(&later, STEP, Instant::from_millis(40)).unwrap().marker);
+    }
+
+    #[test]
+    fn a_key_by_a_clock_of_its_own_does_not_take_ours_along() {
+        let mut out = outgoing();
+        let first = out.pass(&passing(1, 160), STEP, Instant::START).unwrap();
+        let now = Instant::from_millis(20);
+        out.pass(&Passing { event: true, ..passing(2, 1 << 28) }, STEP, now).unwrap();
+        assert_eq!(out.timestamp_at(now, STEP, 8000), first.timestamp.wrapping_add(160));
+        assert_eq!(out.counted().0, 2);
     }
 
     #[test]
