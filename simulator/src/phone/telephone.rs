@@ -278,6 +278,9 @@ impl Telephone {
     /// A SIP message has come.
     pub(super) fn receive(&mut self, bytes: &[u8], path: Path, now: Instant) {
         match Message::parse(bytes, &Limits::default()) {
+            // What lacks what every message says (RFC 3261 section 8.1.1), or says it so that it cannot be read, is dropped: a dialog
+            // made of it would be one that the other side does not know.
+            Ok(message) if !is_sound(&message) => {}
             Ok(Message::Response(response))
                 if response.cseq().is_ok_and(|cseq| cseq.method() == Method::Register) =>
             {
@@ -465,6 +468,14 @@ impl Telephone {
         let means = if self.habits.updates { Means::Update } else { Means::Reinvite };
         self.agent.wish(session, means, now);
         self.settle(now);
+    }
+}
+
+/// Whether a message says what it has to say (RFC 3261 sections 8.1.1 and 8.1.3.3).
+fn is_sound(message: &Message) -> bool {
+    match message {
+        Message::Request(request) => request.validate().is_ok(),
+        Message::Response(response) => response.validate().is_ok(),
     }
 }
 

@@ -133,8 +133,11 @@ impl Call {
             Stage::Ringing { provisionals, .. } => provisionals.poll_timeout(),
             Stage::Calling { .. } | Stage::Up { .. } | Stage::Leaving | Stage::Over => None,
         };
-        let up = self.is_up().then(|| [self.gate.poll_timeout(), self.timer.poll_timeout()]);
-        up.into_iter().flatten().flatten().chain(stage).min()
+        // Who is about to hang up and waits for the ACK with it changes nothing any more.
+        let changes = matches!(self.stage, Stage::Up { hangs_up: false });
+        let gate = self.gate.poll_timeout().filter(|_| changes);
+        let timer = self.timer.poll_timeout().filter(|_| self.is_up());
+        gate.into_iter().chain(timer).chain(stage).min()
     }
 }
 

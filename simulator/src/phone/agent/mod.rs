@@ -159,6 +159,14 @@ struct Pending {
     longer: u32,
 }
 
+/// Something to be said within a call.
+struct Said {
+    session: SessionId,
+    method: Method,
+    header: Option<(String, String)>,
+    body: Option<(String, Vec<u8>)>,
+}
+
 /// The user agent of one telephone.
 pub(super) struct Agent {
     pub(super) identity: Identity,
@@ -171,6 +179,8 @@ pub(super) struct Agent {
     calls: Vec<Call>,
     wanted: Vec<subscriber::Wanted>,
     pending: Vec<Pending>,
+    /// What is to be said within calls when what was said before has been answered.
+    said: VecDeque<Said>,
     /// 2xx that we have acknowledged, as long as copies of them may come.
     acknowledged: Vec<Acknowledged>,
     /// 2xx of ours that wait for their ACK.
@@ -192,6 +202,7 @@ impl Agent {
             calls: Vec::new(),
             wanted: Vec::new(),
             pending: Vec::new(),
+            said: VecDeque::new(),
             acknowledged: Vec::new(),
             accepted: Vec::new(),
             next_session: 0,
@@ -267,13 +278,14 @@ impl Agent {
                 break;
             }
         }
-        let Agent { transactions, acknowledged, calls, pending, .. } = self;
+        let Agent { transactions, acknowledged, calls, pending, said, .. } = self;
         for call in calls.iter().filter(|call| call.is_over()) {
             let is_its = |pending: &&Pending| matches!(pending.purpose, Purpose::Change { session, .. } if session == call.id);
             pending.iter().filter(is_its).for_each(|pending| transactions.expire(pending.client, now));
         }
         acknowledged.retain(|ack| transactions.client(ack.client).is_some());
         calls.retain(|call| !call.is_over());
+        said.retain(|said| calls.iter().any(|call| call.id == said.session));
     }
 
     fn on_transaction(&mut self, event: TransactionEvent, now: Instant) {
@@ -313,6 +325,7 @@ impl Agent {
             Purpose::Within(session) if status.is_final() => {
                 self.tell(Event::Told { session, status });
                 self.is_still_there(session, status);
+                self.say_next(session, status, now);
             }
             Purpose::Bye(_)
             | Purpose::Cancel

@@ -3,7 +3,7 @@
 use super::call::{Call, Early, Stage};
 use super::dialog::Dialog;
 use super::transactions::ServerId;
-use super::{Agent, Event, Misbehaviour, Purpose, SessionId};
+use super::{Agent, Event, Misbehaviour, Pending, Purpose, Said, SessionId};
 use pbx::sip::{Method, Request, StatusCode};
 use pbx::time::Instant;
 
@@ -37,17 +37,46 @@ impl Agent {
         body: Option<(&str, &[u8])>,
         now: Instant,
     ) {
+        let said = Said {
+            session,
+            method,
+            header: header.map(|(name, value)| (name.to_owned(), value.to_owned())),
+            body: body.map(|(kind, body)| (kind.to_owned(), body.to_vec())),
+        };
+        // One after the other: what is overtaken is refused (RFC 3261 section 12.2.2).
+        let is_out = |pending: &Pending| pending.purpose == Purpose::Within(session);
+        let is_ordered = matches!(said.method, Method::Info | Method::Message);
+        if is_ordered && self.pending.iter().any(is_out) {
+            self.said.push_back(said);
+        } else {
+            self.say(said, now);
+        }
+        self.settle(now);
+    }
+
+    /// What waited for the one before it, which has ended, goes out, if there is anybody to hear it.
+    pub(super) fn say_next(&mut self, session: SessionId, told: StatusCode, now: Instant) {
+        let is_next = |said: &Said| said.session == session;
+        let next = self.said.iter().position(is_next).and_then(|at| self.said.remove(at));
+        let goes_on =
+            self.call(session).is_some_and(|call| matches!(call.stage, Stage::Up { hangs_up: false }));
+        if let Some(next) = next.filter(|_| goes_on && !is_gone(told)) {
+            self.say(next, now);
+        }
+    }
+
+    fn say(&mut self, said: Said, now: Instant) {
+        let Said { session, method, header, body } = said;
         let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
         let mut request = call.dialog.request(method);
         let path = call.dialog.path();
         if let Some((name, value)) = header {
-            request.headers_mut().push_named(name, value);
+            request.headers_mut().push_named(&name, &value);
         }
         if let Some((kind, body)) = body {
-            request.set_body(kind, body);
+            request.set_body(&kind, &body);
         }
         self.send(request, path, Purpose::Within(session), now);
-        self.settle(now);
     }
 
     /// BYE goes out.
@@ -90,8 +119,7 @@ impl Agent {
     /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2), but for who was called and has no ACK yet: its
     /// 2xx is repeated until that comes or 64 * T1 are over, and then there is a BYE (sections 13.3.1.4 and 15).
     pub(super) fn is_still_there(&mut self, session: SessionId, status: StatusCode) {
-        let is_gone =
-            matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST);
+        let is_gone = is_gone(status);
         let waits = self.accepted.iter().any(|accepted| accepted.session == session);
         let Some(call) = self.call(session).filter(|call| is_gone && call.is_up()) else { return };
         if waits {
@@ -187,4 +215,9 @@ impl Call {
             Stage::Over => false,
         }
     }
+}
+
+/// Whether who says so knows nothing of the call (RFC 3261 section 12.2.1.2).
+fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST)
 }
