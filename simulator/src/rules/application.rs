@@ -117,7 +117,11 @@ fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) 
 
 /// Whether a response is what a call record tells of.
 fn is_recorded(evidence: &Evidence<'_>, record: &Value, response: &Sip) -> bool {
-    let key = if response.is_provisional() { "ringing_at" } else { "ended_at" };
+    let key = match response.status {
+        Some(..200) => "ringing_at",
+        Some(200..300) => "answered_at",
+        Some(_) | None => "ended_at",
+    };
     let said = evidence.run.moment(&record[key]);
     let is_then =
         said.is_some_and(|said| said.since(response.meant).max(response.meant.since(said)) <= SLACK);
@@ -164,8 +168,12 @@ struct Seen {
     gave_up: Option<Instant>,
     /// When the PBX hung up on either.
     hung_up: Option<Instant>,
+    /// From when until when a BYE of the PBX may have been waiting for an ACK.
+    held_back: Vec<[Instant; 2]>,
     /// When it hung up on the caller, and on the callee.
     crossed: [Option<Instant>; 2],
+    /// Whether the caller has come in somebody's place: whom it talks to has a call of its own.
+    takes_place: bool,
     /// Whether it is known whom the PBX has joined with the caller.
     is_joined: bool,
     /// When those hung up who came later in the place of one of the two.
@@ -192,13 +200,15 @@ impl Seen {
             match message.status {
                 None if is_begin && message.branch != branch => {
                     branch = &message.branch;
-                    seen = Seen { invited: message.perhaps().collect(), ..Seen::default() };
+                    let takes_place = replaces(message).is_some();
+                    seen = Seen { invited: message.perhaps().collect(), takes_place, ..Seen::default() };
                 }
                 None if is_begin => seen.invited.extend(message.perhaps()),
                 None if message.to.ip() == pbx && message.asks("CANCEL") => {
                     seen.gave_up = seen.gave_up.or(message.arrived);
                 }
                 None if message.to.ip() == pbx && message.asks("BYE") => {
+                    seen.see_held_back(evidence, message);
                     seen.left[0] = earliest(seen.left[0], evidence.log.understood(message));
                 }
                 // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2).
@@ -208,6 +218,7 @@ impl Seen {
                 None if message.from.ip() == pbx && message.method == "BYE" => {
                     let at = evidence.log.decided(message, ended);
                     seen.hang_up(at);
+                    seen.see_held_back(evidence, message);
                     seen.crossed[0].get_or_insert(at);
                 }
                 Some(status) if message.from.ip() == pbx && message.branch == branch => {
@@ -246,6 +257,7 @@ impl Seen {
             self.left[1] = earliest(self.left[1], told.arrived);
         }
         for bye in messages.iter().filter(|message| message.is_request() && message.method == "BYE") {
+            self.see_held_back(evidence, bye);
             if evidence.is_pbx(bye.from) {
                 let at = evidence.log.decided(bye, ended);
                 self.hang_up(at);
@@ -254,6 +266,12 @@ impl Seen {
                 self.left[1] = earliest(self.left[1], evidence.log.understood(bye));
             }
         }
+    }
+
+    fn see_held_back(&mut self, evidence: &Evidence<'_>, bye: &Sip) {
+        let since = evidence.log.held_back(bye, evidence.pbx);
+        let until = bye.perhaps().chain([bye.meant]).max().unwrap_or(bye.meant);
+        self.held_back.extend(since.map(|since| [since, until]));
     }
 
     fn hang_up(&mut self, at: Instant) {
@@ -302,7 +320,12 @@ impl Seen {
                     .iter()
                     .copied()
                     .find(|at| ended.is_some_and(|ended| ended.since(*at).max(at.since(ended)) <= SLACK));
-                compare("ended_at", ended, heir.or(ends).or(left));
+                // What made it hang up is to be seen only where one of the two whom it has joined did so.
+                let held = ended.filter(|at| {
+                    let nobody_left = self.left.iter().flatten().all(|left| left > at);
+                    nobody_left && self.held_back.iter().any(|[from, to]| from <= at && at <= to)
+                });
+                compare("ended_at", ended, heir.or(held).or(ends).or(left));
             }
         }
         all.extend(self.who(record, ended));
@@ -319,7 +342,11 @@ impl Seen {
         let was_answered = self.answered.is_some_and(|(_, status)| status < 300);
         // Where the PBX hangs up on who hangs up in that moment either was first; of a callee whom nobody knows nobody knows
         // what it did.
+        // So it may have been where the PBX waited for an ACK with its BYE.
+        let waited = self.held_back.iter().any(|[from, to]| *from <= ended && ended <= *to);
         let crosses = caller && is_then(self.crossed[0]) || callee && is_then(self.crossed[1]);
+        let crosses = crosses || (waited && self.takes_place);
+        let crosses = crosses || self.heirs.iter().any(|heir| is_then(Some(*heir)));
         if crosses || is_then(self.taken) || (was_answered && !self.is_joined && !caller) {
             return None;
         }
@@ -471,6 +498,56 @@ mod tests {
         });
         let refused = Tale::new().response(5, 1, 2, 400, "CANCEL", "b1", 1).but("Call-ID: c", "Subject: c");
         assert!(!breaks("A2", &refused.with_record(record)));
+    }
+
+    #[test]
+    fn a_bye_that_waits_for_an_ack_is_later_than_the_end() {
+        let record = json!({
+            "sip_call_id": "c",
+            "started_at": "2026-01-01T00:00:00.001000Z",
+            "answered_at": "2026-01-01T00:00:00.005000Z",
+            "ended_at": "2026-01-01T00:00:00.500000Z",
+            "duration_secs": 0.499,
+            "billed_secs": 0.495,
+            "disposition": "answered",
+            "status": 200,
+            "ended_by": "pbx",
+        });
+        let ended = |acked: u64| {
+            let tale = answered_call().request(acked, 2, 1, "ACK", "b2", 1).within();
+            tale.request(900, 1, 2, "BYE", "b3", 1).within_by_callee().with_record(record.clone())
+        };
+        assert!(!breaks("A2", &ended(899)));
+        assert!(breaks("A2", &ended(7)), "it had been acknowledged, and nothing was to be waited for");
+    }
+
+    #[test]
+    fn what_was_said_to_an_invite_that_came_damaged_counts_if_it_is_recorded() {
+        let record = |answered: &str| {
+            json!({
+                "sip_call_id": "c",
+                "started_at": "2026-01-01T00:00:00.001000Z",
+                "answered_at": answered,
+                "ended_at": "2026-01-01T00:00:01.001000Z",
+                "duration_secs": 1.0,
+                "billed_secs": 0.999,
+                "disposition": "answered",
+                "status": 200,
+                "ended_by": "caller",
+            })
+        };
+        let tale = |answered: &str| {
+            Tale::new()
+                .request(0, 2, 1, "INVITE", "b1", 1)
+                .with("Subject: hello")
+                .damaged("hello")
+                .response(2, 1, 2, 200, "INVITE", "b1", 1)
+                .request(1_000, 2, 1, "BYE", "b3", 2)
+                .within()
+                .with_record(record(answered))
+        };
+        assert!(!breaks("A2", &tale("2026-01-01T00:00:00.002000Z")));
+        assert!(breaks("A2", &tale("2026-01-01T00:00:00.202000Z")));
     }
 
     #[test]

@@ -85,8 +85,14 @@ fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
     let is_parted = |bridge: &Bridge<'_>| {
-        let legs = bridge.legs.iter().map(|(_, leg)| leg);
-        [&bridge.caller.1].into_iter().chain(legs).any(|it| evidence.parted_at(&it.call_id).is_some())
+        let legs = bridge.legs.iter().map(|(_, leg)| *leg);
+        let is_apart = |it: &Sip| {
+            let session = evidence.calls.get(&it.call_id);
+            // An application has taken one of the two into its hand.
+            let is_split = session.is_some_and(|session| evidence.split.contains_key(session));
+            is_split || evidence.parted_at(&it.call_id).is_some()
+        };
+        [bridge.caller.1].into_iter().chain(legs).any(is_apart)
     };
     for bridge in bridges(evidence).into_iter().filter(|bridge| !bridge.legs.is_empty()) {
         if is_parted(&bridge) {
@@ -195,8 +201,11 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
         } else if evidence.is_pbx(invite.from) && !is_ordered(evidence, invite) {
             let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
             let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
+            // Whom the PBX answers itself in that moment may be in a queue, and it calls an agent for him.
+            let is_answered =
+                |cause: &usize| answered_at(evidence, bridges[*cause].caller.0) == Some(invite.at);
             match *causes.copied().collect::<Vec<usize>>() {
-                [cause] => bridges[cause].legs.push((transaction, invite)),
+                [cause] if !is_answered(&cause) => bridges[cause].legs.push((transaction, invite)),
                 ref causes => causes.iter().for_each(|cause| bridges[*cause].perhaps.push(transaction)),
             }
         }
@@ -226,7 +235,15 @@ fn is_ordered(evidence: &Evidence<'_>, invite: &Sip) -> bool {
 fn is_cause(evidence: &Evidence<'_>, (transaction, _): (&Transaction, &Sip), leg: &Sip) -> bool {
     let asked = evidence.log.at(&transaction.requests).flat_map(Sip::perhaps).min();
     let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
-    asked.is_some_and(|asked| asked <= leg.at) && told.is_none_or(|told| told.at > leg.at)
+    let is_open = told.is_none_or(|told| told.at > leg.at);
+    let is_open = is_open || answered_at(evidence, transaction) == Some(leg.at);
+    asked.is_some_and(|asked| asked <= leg.at) && is_open
+}
+
+/// When the PBX said 2xx to a caller.
+fn answered_at(evidence: &Evidence<'_>, transaction: &Transaction) -> Option<Instant> {
+    let mut told = evidence.log.at(&transaction.responses);
+    told.find(|response| response.answers("INVITE", |status| (200..300).contains(&status))).map(|it| it.at)
 }
 
 /// Whether a leg that nobody needs any more is cancelled or, where it was answered, hung up.
@@ -237,6 +254,10 @@ fn gives_up(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), s
     let due = rang.map(|rang| rang.max(since) + SOON);
     let is_judged = due.is_some_and(|due| due < evidence.run.end && evidence.ran(leg.from, leg.at, due));
     let (true, Some(due)) = (is_judged, due) else { return true };
+    // With its connection a transaction fails (RFC 3261 section 17.1.4), and nothing is left to be cancelled.
+    if leg.over.is_some_and(|over| over <= due) {
+        return true;
+    }
     let cancel = transaction.cancelled_by.and_then(|at| evidence.log.transactions[at].requests.first());
     let is_cancelled = cancel.is_some_and(|cancel| evidence.log.messages[*cancel].at <= due);
     match end {
@@ -284,14 +305,19 @@ fn over(evidence: &Evidence<'_>, answer: &Sip) -> Option<Instant> {
     // The tag of the answer is in one dialog only; that of the caller may have come damaged, and be repeated so.
     let places = evidence.log.by_call_id.get(&answer.call_id).map_or(&[][..], Vec::as_slice);
     let of_it = |it: &&Sip| !it.is_ghost && [&it.from_tag, &it.to_tag].contains(&&answer.to_tag);
-    // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2).
-    let ends = |it: &Sip| match (it.status, evidence.is_pbx(it.from)) {
-        (None, true) if it.method == "BYE" => Some(it.at),
-        (None, false) if it.method == "BYE" => evidence.log.understood(it),
-        (Some(408 | 481), false) => it.arrived,
-        _ => None,
+    let within = || evidence.log.at(places).filter(of_it);
+    let ends = |bye: &Sip| match evidence.is_pbx(bye.from) {
+        true => Some(bye.at),
+        false => evidence.log.understood(bye),
     };
-    evidence.log.at(places).filter(of_it).filter_map(ends).min()
+    let byes = within().filter(|it| it.asks("BYE")).filter_map(ends);
+    // Who is told that there is no such call has nobody to hang up on (RFC 3261 section 12.2.1.2). A response is of its request,
+    // though that came damaged and it repeats what had become of that (section 17.1.3).
+    let asked = within().filter(|it| it.is_request() && evidence.is_pbx(it.from));
+    let told =
+        asked.filter_map(|it| evidence.log.transaction(it)).flat_map(|it| evidence.log.at(&it.responses));
+    let denied = told.filter(|it| matches!(it.status, Some(408 | 481))).filter_map(|it| it.arrived);
+    byes.chain(denied).min()
 }
 
 /// Who calls.
@@ -358,6 +384,42 @@ mod tests {
         assert!(!breaks("D23", &answered(rung().response(9, 3, 1, 200, "INVITE", "c", 1))));
         // It was refused, and the PBX answers itself.
         assert!(!breaks("D23", &answered(rung().response(9, 3, 1, 486, "INVITE", "c", 1))));
+    }
+
+    #[test]
+    fn who_is_told_that_there_is_no_such_call_hangs_up_on_nobody() {
+        let talks = || {
+            rings(&[(3, "c")])
+                .response(9, 3, 1, 200, "INVITE", "c", 1)
+                .but("Call-ID: c", "Call-ID: leg-c")
+                .response(20, 1, 2, 200, "INVITE", "a", 1)
+                .request(100, 1, 3, "INVITE", "r", 2)
+                .within()
+                .but("Call-ID: c", "Call-ID: leg-c")
+        };
+        let ended = |tale: Tale| tale.request(110, 1, 2, "BYE", "e", 1).within_by_callee().ends(60_000);
+        assert!(breaks("D23", &ended(talks())));
+        // The request came damaged, so that its answer names another tag.
+        let told = talks()
+            .response(105, 3, 1, 481, "INVITE", "r", 2)
+            .but("Call-ID: c", "Call-ID: leg-c")
+            .but(";tag=b", ";tag=c");
+        assert!(!breaks("D23", &ended(told)));
+    }
+
+    #[test]
+    fn who_is_answered_as_somebody_is_rung_may_be_in_a_queue() {
+        let queued = Tale::new()
+            .request(0, 2, 1, "INVITE", "q", 1)
+            .but("Call-ID: c", "Call-ID: q")
+            .response(2, 1, 2, 200, "INVITE", "q", 1)
+            .but("Call-ID: c", "Call-ID: q")
+            .then(rings(&[(3, "c"), (4, "d")]))
+            .response(5, 3, 1, 180, "INVITE", "c", 1)
+            .but("Call-ID: c", "Call-ID: leg-c")
+            .response(9, 4, 1, 200, "INVITE", "d", 1)
+            .but("Call-ID: c", "Call-ID: leg-d");
+        assert!(!breaks("D13", &queued.ends(2_000)), "one of the two may be an agent");
     }
 
     #[test]

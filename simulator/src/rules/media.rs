@@ -173,12 +173,30 @@ fn keys_are_told_to_their_end(evidence: &Evidence<'_>, findings: &mut Findings) 
             }
             // Who hangs up lets go of all keys.
             let goes_on = flow.packets.last().is_some_and(|packet| packet.at > at);
-            let is_let_go = flow.end.is_some_and(|end| falls_silent(evidence, end, first.at, at + A_MOMENT));
+            let falls_silent = |end: End| falls_silent(evidence, end, first.at, at + A_MOMENT);
+            let is_let_go = flow.end.is_some_and(falls_silent);
+            let is_let_go = is_let_go || pressed(evidence, flow, first, told).any(falls_silent);
             if goes_on && ends != 3 && !is_let_go {
                 findings.add(at, format!("{} said the end of a key {ends} times", flow.from));
             }
         }
     }
+}
+
+/// Where a key came from that the PBX passes on: an application, or who picks up, joins others than those who have called each other.
+fn pressed<'a>(
+    evidence: &'a Evidence<'_>,
+    flow: &Flow<'_>,
+    first: &'a Rtp<'_>,
+    told: Payload,
+) -> impl Iterator<Item = End> + 'a {
+    let is_passed = evidence.is_pbx(flow.from);
+    let is_it = move |packet: &Rtp<'_>| {
+        let lately = |came: Instant| came <= first.at && first.at <= came + TOLERANCE;
+        key(packet).is_some_and(|key| key.event == told.event) && packet.arrivals().any(lately)
+    };
+    let came = evidence.flows.all.iter().filter(move |came| is_passed && evidence.is_pbx(came.to));
+    came.filter(move |came| came.packets.iter().any(is_it)).filter_map(|came| came.end)
 }
 
 /// Whether one of two who talk was told meanwhile to say nothing: whoever is held lets go of all keys.

@@ -346,8 +346,11 @@ impl<'a> Evidence<'a> {
     /// Whether the network has done nothing to those who talk in a session, nor to those it is joined with, from its first
     /// INVITE to its end; where nobody knows which it is joined with, to nobody at all.
     fn is_calm(&self, session: usize) -> bool {
-        if self.log.faults.is_empty() || self.run.stood_still {
-            return !self.run.stood_still;
+        if self.run.stood_still {
+            return false;
+        }
+        if self.log.faults.is_empty() && self.outages.is_empty() {
+            return true;
         }
         let Some(partner) = self.partner_of(session) else { return false };
         let both = [session, partner].map(|session| &self.sessions.all[session]);

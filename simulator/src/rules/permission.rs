@@ -124,7 +124,7 @@ fn was_refused(session: &Session, packet: &Rtp<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tale::{Tale, broken, description};
+    use super::super::tale::{Tale, breaks, broken, description};
 
     #[test]
     fn what_was_agreed_breaks_nothing() {
@@ -144,6 +144,22 @@ mod tests {
             .describes(&description(2, 1, "sendrecv"))
             .rtp(20, 2, 1, 0, 0);
         assert_eq!(broken(&tale), ["R9"]);
+    }
+
+    #[test]
+    fn an_answer_that_came_damaged_where_it_does_not_matter_is_one() {
+        let answered = |words: &str| {
+            let tale = Tale::new()
+                .request(0, 2, 1, "INVITE", "b1", 1)
+                .describes(&description(2, 1, "sendrecv"))
+                .response(5, 1, 2, 200, "INVITE", "b1", 1)
+                .with("Subject: hello")
+                .describes(&description(1, 1, "sendrecv"))
+                .damaged(words);
+            breaks("R9", &tale.rtp(20, 2, 1, 0, 0))
+        };
+        assert!(!answered("hello"));
+        assert!(answered("CSeq: 1 INVITE"), "what cannot be read is no answer");
     }
 
     #[test]

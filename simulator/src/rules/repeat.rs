@@ -182,12 +182,19 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     let within = evidence.log.dialog(first).map(|dialog| dialog.messages.as_slice()).unwrap_or_default();
     let is_its_ack =
         |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq && ack.from.ip() != first.from.ip();
+    // One to a place that was damaged on its way is none (section 8.2.2).
+    let is_its_ack = |ack: &&Sip| is_its_ack(ack) && ack.is_sound();
     let acks = || evidence.log.at(within).filter(is_its_ack);
     let acked = acks().flat_map(Sip::arrivals).min();
-    // Who hangs up, or is hung up, waits no longer.
-    let byes = evidence.log.at(within).filter(|message| message.asks("BYE"));
+    // Who hangs up, or is hung up, waits no longer. Whose INVITE came damaged says so in a dialog of its own, which has its tag.
+    let same_call = evidence.log.by_call_id.get(&first.call_id).map_or(&[][..], Vec::as_slice);
+    let is_of_it = |bye: &&Sip| !bye.is_ghost && [&bye.from_tag, &bye.to_tag].contains(&&first.to_tag);
+    let byes = evidence.log.at(same_call).filter(|message| message.asks("BYE")).filter(is_of_it);
     let over = byes
-        .filter_map(|bye| if bye.from.ip() == first.from.ip() { Some(bye.at) } else { bye.arrived })
+        .filter_map(|bye| match bye.from.ip() == first.from.ip() {
+            true => Some(bye.at),
+            false => evidence.log.understood(bye),
+        })
         .filter(|over| *over >= first.at)
         .min();
     let wrongs = evidence.log.attempts(first).into_iter().map(|since| off_schedule(evidence, sends, since));
@@ -301,7 +308,9 @@ fn first_arrival(
     transaction: &Transaction,
     counts: impl Fn(&Sip) -> bool,
 ) -> Option<Instant> {
-    let responses = evidence.log.at(&transaction.responses).filter(|response| counts(response));
+    // What answers a damaged copy may lack what that had lost, and is dropped.
+    let sound = evidence.log.at(&transaction.responses).filter(|response| response.is_sound());
+    let responses = sound.filter(|response| counts(response));
     responses.flat_map(Sip::arrivals).min()
 }
 
@@ -411,6 +420,16 @@ mod tests {
         };
         assert!(!breaks("T11", &refused(501)));
         assert!(breaks("T11", &refused(404)), "it was understood");
+    }
+
+    #[test]
+    fn who_was_called_under_another_name_hangs_up_in_a_dialog_of_its_own() {
+        let dues = [100, 600, 1_600, 3_600, 7_600, 11_600, 15_600, 19_600, 23_600, 27_600, 31_600];
+        let rings = Tale::new().request(0, 2, 1, "INVITE", "b1", 1);
+        let answered = dues.iter().fold(rings, |tale, due| tale.response(*due, 1, 2, 200, "INVITE", "b1", 1));
+        assert!(breaks("T12", &answered.clone().ends(40_000)), "there is no BYE");
+        let bye = answered.request(32_100, 1, 2, "BYE", "b2", 1).within_by_callee();
+        assert!(!breaks("T12", &bye.but("To: <sip:a@x>;tag=a", "To: <sip:a@x>;tag=A").ends(40_000)));
     }
 
     #[test]

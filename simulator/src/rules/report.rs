@@ -379,15 +379,21 @@ fn reports_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
         if report.bye {
             left.insert(end, at);
         }
-        let began = evidence.sessions.terms(end).first().map(|terms| terms.since);
+        // An answer that came damaged may have counted, or the one that came again.
+        let began: Vec<Instant> =
+            evidence.sessions.terms(end).iter().map(|terms| terms.since).take(2).collect();
         let before = last.insert(from, (report.ssrc, at)).filter(|(ssrc, _)| *ssrc == report.ssrc);
-        let (since, least, most) = match (before, began) {
-            (Some((_, before)), _) => (before, seconds(2.5), seconds(7.5)),
-            (None, Some(began)) => (began, seconds(1.25), seconds(3.75)),
-            (None, None) => continue,
+        let (since, least, most) = match before {
+            Some((_, before)) => (vec![before], seconds(2.5), seconds(7.5)),
+            None => (began, seconds(1.25), seconds(3.75)),
         };
-        let gap = at.since(since);
-        if !report.bye && (gap + Duration::from_millis(2) < least || gap > most + Duration::from_millis(2)) {
+        let fits =
+            |gap: Duration| gap + Duration::from_millis(2) >= least && gap <= most + Duration::from_millis(2);
+        let gaps: Vec<Duration> = since.into_iter().map(|since| at.since(since)).collect();
+        if let Some(gap) = gaps.first()
+            && !report.bye
+            && !gaps.iter().any(|gap| fits(*gap))
+        {
             findings.add(at, format!("{from} reports after {gap:?}"));
         }
     }

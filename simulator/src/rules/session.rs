@@ -181,6 +181,10 @@ struct Reading {
     blurred: BTreeSet<(String, String)>,
     /// When BYEs that came damaged were understood.
     understood: BTreeMap<(String, String), Instant>,
+    /// When the message that is read came first, if only damaged in what its description does not depend on.
+    came: Option<Instant>,
+    /// Whether that was as it was sent: what is damaged where it does not matter may have been dropped all the same.
+    is_sure: bool,
 }
 
 /// What the requests and responses of a transaction have in common.
@@ -229,6 +233,8 @@ struct Open {
     /// When the other side sent what it makes of it, and when that came.
     resolved: Option<Instant>,
     resolution_arrived: Option<Instant>,
+    /// When it was bound by that, and whether for sure.
+    bound: Option<(Instant, bool)>,
 }
 
 impl Reading {
@@ -238,6 +244,9 @@ impl Reading {
         if is_another {
             self.blurred.insert(key(message));
         }
+        let alike = message.damaged.filter(|_| ghost.is_some_and(|ghost| !self::is_another(message, ghost)));
+        self.came = message.arrived.into_iter().chain(alike).min();
+        self.is_sure = self.came.is_some() && self.came == message.arrived;
         match message.status {
             None => self.on_request(message),
             Some(status) => self.on_response(message, status),
@@ -362,7 +371,18 @@ impl Reading {
             arrived: carrier.arrived,
             resolved: None,
             resolution_arrived: None,
+            bound: None,
         });
+    }
+
+    /// When the answer that is read binds who has made the offer, if it does: the first copy that comes, and the first that comes
+    /// as it was sent.
+    fn binds(&mut self, session: usize, key: &(String, String)) -> Option<Instant> {
+        let came = self.came?;
+        let mut open = self.offers.get_mut(&session)?.iter_mut().filter(|open| open.key == *key);
+        let bound = &mut open.next()?.bound;
+        let is_first = bound.is_none_or(|(bound, was_sure)| came < bound || (self.is_sure && !was_sure));
+        is_first.then(|| bound.insert((came, self.is_sure)).0)
     }
 
     fn resolve(&mut self, session: usize, key: &(String, String), at: Instant, arrived: Option<Instant>) {
@@ -431,11 +451,7 @@ impl Reading {
             transaction.only_preview = false;
         }
         self.resolve(session, key, response.at, response.perhaps().min());
-        let bound = self.offers.get(&session).into_iter().flatten().find(|open| open.key == *key);
-        // The first copy that comes is the one that binds.
-        if bound.and_then(|open| open.resolution_arrived) == response.perhaps().min()
-            && let Some(arrived) = response.arrived
-        {
+        if let Some(arrived) = self.binds(session, key) {
             self.agree(session, 1 - side, &offer.description, &sdp.description, arrived);
         }
     }
@@ -481,12 +497,6 @@ impl Reading {
         self.waits_for_prack.remove(&session);
         let offer = transaction.late.clone().expect("that is who waits").description;
         let is_first = !std::mem::replace(&mut transaction.late_answered, true);
-        let was_known = self
-            .offers
-            .get(&session)
-            .into_iter()
-            .flatten()
-            .any(|open| open.key == key && open.resolution_arrived.is_some());
         self.resolve(session, &key, carrier.at, carrier.perhaps().min());
         if is_first {
             self.sessions[session].exchanges.push(Exchange {
@@ -499,7 +509,7 @@ impl Reading {
             });
             self.agree(session, side, &answer.description, &offer, carrier.meant);
         }
-        if let Some(arrived) = carrier.arrived.filter(|_| !was_known) {
+        if let Some(arrived) = self.binds(session, &key) {
             self.agree(session, 1 - side, &offer, &answer.description, arrived);
         }
     }

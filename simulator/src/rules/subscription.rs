@@ -1,6 +1,6 @@
 //! Subscriptions: who wants to know, and what it is told (RFC 6665).
 
-use super::log::{Sip, Transaction};
+use super::log::{CONNECTS, Sip, Transaction};
 use super::repeat::{PATIENCE, T1};
 use super::transfer::is_last;
 use super::{Evidence, Findings, Rule};
@@ -43,7 +43,7 @@ fn subscribers_are_told(evidence: &Evidence<'_>, findings: &mut Findings) {
             check_grant(evidence, &subscription, (grant, next), findings);
         }
         for (_, notify) in &subscription.told {
-            check_state(&subscription, notify, findings);
+            check_state(evidence, &subscription, notify, findings);
         }
         let last = subscription.told.iter().find(|(_, notify)| is_last(notify));
         if let Some((_, last)) = last
@@ -124,13 +124,23 @@ fn due(
     let has_way = answer.over_udp || answer.over.is_none_or(|over| over > due);
     // What is too long for UDP goes over a stream (RFC 3261 section 18.1.1), which has to be opened first.
     let mut opened = evidence.log.opened.get(&(answer.from.ip(), answer.to.ip())).into_iter().flatten();
-    let has_way = has_way && !opened.any(|at| since <= *at && *at <= due);
+    // Nor was anything told since that began.
+    let is_waiting = |at: Instant| {
+        let is_told = |notify: &Sip| at <= notify.meant && notify.meant <= since;
+        since <= at + CONNECTS && !subscription.told.iter().any(|(_, notify)| is_told(notify))
+    };
+    let has_way = has_way && !opened.any(|at| *at <= due && (since <= *at || is_waiting(*at)));
     let is_judged = due < evidence.run.end && evidence.ran(answer.from, answer.at, due) && has_way;
     is_judged.then_some(due)
 }
 
 /// NOTIFY says whether it holds, and for how long still.
-fn check_state(subscription: &Subscription<'_>, notify: &Sip, findings: &mut Findings) {
+fn check_state(
+    evidence: &Evidence<'_>,
+    subscription: &Subscription<'_>,
+    notify: &Sip,
+    findings: &mut Findings,
+) {
     let Some(state) = notify.headers().get(Name::SubscriptionState) else {
         return findings.blame(notify.from, notify.at, "it says nothing of its state");
     };
@@ -142,10 +152,11 @@ fn check_state(subscription: &Subscription<'_>, notify: &Sip, findings: &mut Fin
         return findings.blame(notify.from, notify.at, format!("it says {state:?} and not for how long"));
     };
     // One that waits for another to be answered is written when it goes out; of one that waits for its stream nobody knows.
+    let since = evidence.log.wanted_stream(notify).unwrap_or(notify.meant);
     let fits = |grant: &Grant<'_>| {
         let end = grant.answer.meant + grant.holds.unwrap_or_default();
         let left = |at: Instant| end.since(at);
-        said <= left(notify.meant) + TICK && said + TICK >= left(notify.at)
+        said <= left(since.max(grant.answer.meant)) + TICK && said + TICK >= left(notify.at)
     };
     let before = subscription.grants.iter().rev().filter(|grant| grant.answer.meant <= notify.at);
     // The one before counts still for what was written before this one.

@@ -146,7 +146,9 @@ fn transfers_are_told(evidence: &Evidence<'_>, findings: &mut Findings) {
                 findings.blame(notify.from, notify.at, "it is no fragment of SIP");
             }
         }
-        if let Some(last) = told.iter().find(|notify| is_last(notify))
+        // One that came damaged and was taken is another one, which is told of as well.
+        let was_two = evidence.log.at(&transaction.requests).any(|refer| refer.damaged.is_some());
+        if let Some(last) = told.iter().find(|notify| is_last(notify)).filter(|_| !was_two)
             && let Some(more) = told.iter().find(|notify| notify.cseq > last.cseq)
         {
             findings.blame(more.from, more.at, "the last word had been said");

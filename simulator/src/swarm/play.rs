@@ -14,6 +14,12 @@ use std::any::Any;
 /// After this nobody waits for an answer that was lost: 64 * T1, and a little.
 const SETTLES: Duration = Duration::from_secs(40);
 
+/// With this hardship records are written later than everything else has ended.
+const SLOW_DISK: &str = "the disk is slow";
+
+/// What a slow disk has still to do is done.
+const WRITES: Duration = Duration::from_secs(5);
+
 /// Who is asked answers within this.
 const AT_ONCE: Duration = Duration::from_millis(5);
 
@@ -106,6 +112,9 @@ async fn act_out(stage: &mut Stage, case: &Case) -> Vec<Broken> {
         return vec![Broken { rule: "A27".to_owned(), what }];
     }
     stage.come_to_rest().await;
+    if case.whims.iter().any(|whim| whim == SLOW_DISK) {
+        stage.pass(WRITES).await;
+    }
     let broken = stage.judge().into_iter();
     broken.map(|it| Broken { rule: it.rule.id.to_owned(), what: it.to_string() }).collect()
 }

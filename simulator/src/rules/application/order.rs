@@ -40,6 +40,14 @@ fn end(evidence: &Evidence<'_>, record: &Value, messages: &[&Sip], ended: Instan
     if unknown.flat_map(|it| it.perhaps()).any(|at| is_near(at, ended)) {
         return None;
     }
+    // The BYE waited for an ACK, and why it was to be sent is not to be seen here.
+    let is_held = |bye: &&&Sip| {
+        let since = evidence.log.held_back(bye, evidence.pbx);
+        since.is_some_and(|since| since <= ended && ended <= bye.meant)
+    };
+    if theirs.iter().all(|left| *left > ended) && byes().any(|bye| is_held(&bye)) {
+        return None;
+    }
     let ours = byes().filter(|bye| evidence.is_pbx(bye.from));
     let ours: Vec<Instant> = ours.map(|bye| evidence.log.decided(bye, Some(ended))).collect();
     if theirs.is_empty() && ours.is_empty() {

@@ -124,6 +124,14 @@ impl Sip {
         self.method == method && self.status.is_some_and(&mut with)
     }
 
+    /// Whether it says what every message of its kind says (RFC 3261 sections 8.1.1 and 8.1.3.3): what does not is dropped.
+    pub(in crate::rules) fn is_sound(&self) -> bool {
+        match &self.said {
+            Message::Request(request) => request.validate().is_ok(),
+            Message::Response(response) => response.validate().is_ok(),
+        }
+    }
+
     pub(in crate::rules) fn is_final(&self) -> bool {
         self.status.is_some_and(|status| status >= 200)
     }

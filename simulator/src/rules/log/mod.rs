@@ -11,6 +11,7 @@ pub(super) use noise::{Fault, Noise};
 pub(super) use transaction::Transaction;
 
 use super::acknowledgement::AT_ONCE;
+use super::repeat::PATIENCE;
 use super::rwi::Talks;
 use crate::network::{Kind, Outage, Packet, box_of};
 use crate::wire::{self, Form};
@@ -22,7 +23,7 @@ use std::net::{IpAddr, SocketAddr};
 const PROMPT: Duration = Duration::from_millis(3);
 
 /// So long a stream is tried to be opened.
-const CONNECTS: Duration = Duration::from_secs(15);
+pub(super) const CONNECTS: Duration = Duration::from_secs(15);
 
 /// All that was sent and can be read.
 pub(super) struct Log {
@@ -150,6 +151,33 @@ impl Log {
         tried.filter(|at| !message.over_udp && *at < message.meant).chain([message.meant]).collect()
     }
 
+    /// When somebody first tried, before a message went out, to open a stream to its receiver: what is too long for UDP goes over
+    /// one, and over UDP in the end where none comes about (RFC 3261 section 18.1.1).
+    pub(super) fn wanted_stream(&self, message: &Sip) -> Option<Instant> {
+        let tries = self.opened.get(&(message.from.ip(), message.to.ip())).into_iter().flatten().copied();
+        tries.filter(|at| *at <= message.meant && message.meant <= *at + CONNECTS).min()
+    }
+
+    /// From when on a host may have wanted to hang up that sends a BYE, or gets one first: who has answered an INVITE waits for the
+    /// ACK with it (RFC 3261 section 15), for 64 * T1 at the most.
+    pub(super) fn held_back(&self, bye: &Sip, host: IpAddr) -> Option<Instant> {
+        let within = || self.at(self.dialog(bye).map_or(&[][..], |dialog| dialog.messages.as_slice()));
+        let answers = within().filter(|it| it.answers("INVITE", |status| (200..300).contains(&status)));
+        let own = answers.filter(|answer| answer.at <= bye.meant && answer.from.ip() == host);
+        let last = own.max_by_key(|answer| answer.cseq)?;
+        let is_copy = |it: &&Sip| it.status == last.status && it.transaction == last.transaction;
+        let first = within().find(is_copy)?;
+        let is_its = |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq && ack.from.ip() != host;
+        let acked = within().filter(is_its).flat_map(Sip::perhaps).min();
+        let is_held = match acked {
+            _ if bye.from.ip() != host => acked.is_none_or(|acked| acked >= bye.at),
+            // The first that came set it free, or the end of all waiting.
+            Some(acked) => (acked..acked + AT_ONCE).contains(&bye.meant),
+            None => bye.meant + AT_ONCE >= first.meant + PATIENCE,
+        };
+        is_held.then_some(first.meant)
+    }
+
     /// When a message was decided on, if it was then that it is said to have been: when it was to go out, or while it waited.
     pub(super) fn decided(&self, message: &Sip, said: Option<Instant>) -> Instant {
         let Some(said) = said else { return message.at };
@@ -178,8 +206,16 @@ impl Log {
 
     /// Whether a BYE that came then, damaged, was answered 200, by whatever it had become.
     fn is_taken(&self, bye: &Sip, came: Instant) -> bool {
-        let is_then =
-            |answer: &Sip| (came..came + AT_ONCE).contains(&answer.at) && answer.to.ip() == bye.from.ip();
+        // A copy that came as it was sent has had its own answer.
+        let is_to_copy = |answer: &Sip| {
+            let asked =
+                self.transaction(answer).map_or(&[][..], |transaction| transaction.requests.as_slice());
+            self.at(asked).flat_map(Sip::arrivals).any(|at| came < at && at <= answer.at)
+        };
+        let is_then = |answer: &Sip| {
+            let is_at_once = (came..came + AT_ONCE).contains(&answer.at);
+            is_at_once && answer.to.ip() == bye.from.ip() && !is_to_copy(answer)
+        };
         self.responses()
             .any(|(answer, status)| answer.method == "BYE" && (200..300).contains(&status) && is_then(answer))
     }
