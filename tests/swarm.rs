@@ -40,13 +40,13 @@ fn the_first_cases_break_no_rule() {
 }
 
 #[test]
-#[ignore = "of two thousand cases about one breaks a rule, mostly where a call is handed over"]
+#[ignore = "of two thousand cases about one breaks a rule"]
 fn fresh_cases_break_no_rule() {
     find_nothing_fresh(FRESH, &Wishes::default());
 }
 
 #[test]
-#[ignore = "of two thousand cases about one breaks a rule, mostly where a call is handed over"]
+#[ignore = "of two thousand cases about one breaks a rule"]
 fn a_pbx_with_a_hard_life_breaks_no_rule() {
     find_nothing_fresh(FRESH, &Wishes { buggify: true, ..Wishes::default() });
 }
@@ -57,7 +57,7 @@ fn the_first_applications_break_no_rule() {
 }
 
 #[test]
-#[ignore = "of a thousand cases about nine break a rule, mostly A2 and D23"]
+#[ignore = "of a thousand cases about two break a rule"]
 fn fresh_applications_break_no_rule() {
     find_nothing_fresh(FRESH_APPLICATIONS, &applications());
 }

@@ -13,6 +13,9 @@ const SILENCE: f64 = 25.0;
 /// 20 ms.
 const BLOCK: usize = 160;
 
+/// 10 ms: a packet that is missing leaves at least one such block silent, wherever it stood.
+const HOLE: usize = 80;
+
 /// The share of the power that a tone has which is heard clearly; the rest is what the codec adds.
 const CLEARLY: f64 = 0.6;
 
@@ -51,13 +54,22 @@ pub fn presence(samples: &[i16], frequency: f64) -> f64 {
 pub fn one_piece(samples: &[i16], frequency: f64) -> Result<Range<usize>, String> {
     let sound: Vec<f32> = samples.iter().map(|sample| f32::from(*sample) / 32_768.0).collect();
     let tones = scan::tones(&sound);
-    let [tone] = tones.as_slice() else { return Err(format!("{} tones are heard: {tones:?}", tones.len())) };
-    let place = tone.start..tone.end;
-    // What was silent for a while takes as much from the share as it lasted.
+    // Where something was made up for, a tone may seem to end and to begin again, though nobody hears a pause.
+    let (Some(begin), Some(end)) =
+        (tones.iter().map(|tone| tone.start).min(), tones.iter().map(|tone| tone.end).max())
+    else {
+        return Err("no tone is heard".to_owned());
+    };
+    let place = begin..end;
+    let mut holes = samples[place.clone()].chunks_exact(HOLE).enumerate();
+    if let Some((at, _)) = holes.find(|(_, block)| is_silent(block)) {
+        return Err(format!("there is silence at sample {}: {tones:?}", begin + at * HOLE));
+    }
+    // What sounds otherwise for a while takes as much from the share as it lasted.
     let share = share(&samples[place.clone()], frequency);
     match share > WHOLE {
         true => Ok(place),
-        false => Err(format!("{frequency} Hz have {share:.3} of the power from {place:?}: {tone:?}")),
+        false => Err(format!("{frequency} Hz have {share:.3} of the power from {place:?}: {tones:?}")),
     }
 }
 
@@ -120,6 +132,18 @@ mod tests {
             let measured = exact_frequency(&sine(frequency, 1_600), 440.0);
             assert!((measured - frequency).abs() < 0.02, "{frequency} measured as {measured}");
         }
+    }
+
+    #[test]
+    fn a_tone_is_in_one_piece_where_nothing_is_silent() {
+        let whole = sine(500.0, 80_000);
+        assert_eq!(one_piece(&whole, 500.0).map(|place| place.len() > 79_000), Ok(true));
+        let mut made_up = whole.clone();
+        made_up[8_000..8_160].iter_mut().for_each(|sample| *sample = -*sample);
+        assert!(one_piece(&made_up, 500.0).is_ok());
+        let mut hole = whole;
+        hole[8_040..8_200].fill(0);
+        assert!(one_piece(&hole, 500.0).is_err());
     }
 
     #[test]
