@@ -102,12 +102,54 @@ Feature: Clients of RustPBX are spoken to as they are used to
     And 1 second passes
     And the second application says '{"action_id":"2","action":"call.transfer.attended","params":{"call_id":"leg_a","target":"sip:bob@local"}}'
     And 1 second passes
-    And the second application calls whom it consults: "sip:bob@local"
+    And the second application says '{"action_id":"3","action":"call.originate","params":{"call_id":"$consultation_call_id","destination":"sip:bob@local"}}'
     And 1 second passes
     Then bob has had 1 call
     When bob answers
     And 1 second passes
     Then bob's call is still up
+
+  Scenario: A talk between two telephones is transferred by a client that has attached to nothing
+    Given carol has registered
+    And bob's telephone answers at once
+    And carol's telephone answers at once
+    When alice calls bob
+    And 2 seconds pass
+    And the second application says '{"action_id":"1","action":"session.subscribe","params":{"contexts":["default"]}}'
+    And the second application says '{"action_id":"2","action":"session.list_calls"}'
+    And 1 second passes
+    And the second application says '{"action_id":"3","action":"call.transfer.attended","params":{"call_id":"$session_id","target":"sip:carol@local"}}'
+    And 1 second passes
+    And the second application says '{"action_id":"4","action":"call.originate","params":{"call_id":"my-own","destination":"sip:carol@local"}}'
+    And 1 second passes
+    Then carol has had 1 call
+    And bob and carol hear each other
+    And the second application has heard:
+      | frame                                                                                                      |
+      | {"type":"command_completed","action_id":"3","action":"call.transfer.attended","status":"success"}           |
+      | {"type":"command_completed","action_id":"4","call_id":"my-own","status":"success","data":{"call_id":"my-own"}} |
+      | {"event_type":"call_created","call_id":"my-own"}                                                           |
+      | {"event_type":"call_answered","call_id":"my-own"}                                                          |
+    When the second application says '{"action_id":"5","action":"call.transfer.complete","params":{"call_id":"$session_id","consultation_call_id":"my-own"}}'
+    And 1 second passes
+    Then alice and carol hear each other
+    And bob's call is over
+    When the second application says '{"action_id":"6","action":"call.hangup","params":{"call_id":"$session_id"}}'
+    And 1 second passes
+    Then alice's call is over
+    And carol's call is over
+
+  Scenario: Who was put through is hung up with the call it was put through to
+    Given bob's telephone answers at once
+    When the second application says '{"action_id":"1","action":"call.originate","params":{"call_id":"leg_a","destination":"sip:alice@local"}}'
+    And 1 second passes
+    And alice answers
+    And the second application says '{"action_id":"2","action":"call.transfer","params":{"call_id":"leg_a","target":"sip:bob@local"}}'
+    And 1 second passes
+    Then alice and bob hear each other
+    When the second application says '{"action_id":"3","action":"call.hangup","params":{"call_id":"leg_a"}}'
+    And 1 second passes
+    Then bob's call is over
 
   Scenario Outline: What clients send is understood: <what>
     Given bob has a mailbox
@@ -138,3 +180,13 @@ Feature: Clients of RustPBX are spoken to as they are used to
       | frame                                                                       |
       | {"event_type":"call_created","call_id":"leg_n","trunk":"north"}             |
       | {"event_type":"call_answered","call_id":"leg_n","trunk":"north"}            |
+
+  @RWI-47
+  Scenario: A webhook of RustPBX is told in its own words
+    Given events are posted to the sink as to a webhook of RustPBX
+    When the second application says '{"action_id":"1","action":"call.originate","params":{"call_id":"leg_a","destination":"sip:alice@local"}}'
+    And 1 second passes
+    And alice answers
+    And 1 second passes
+    Then the sink has been sent '{"rwi":"1.0","sequence":1,"event_type":"call_created","call_id":"leg_a","event":{"event_type":"call_created","direction":"outbound"}}'
+    And the sink has been sent '{"rwi":"1.0","event_type":"call_answered","call_id":"leg_a","event":{"event_type":"call_answered","session_id":"leg_a","callee_name":"alice"}}'
