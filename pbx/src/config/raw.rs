@@ -208,6 +208,7 @@ pub(super) struct Webhook {
     pub(super) headers: BTreeMap<String, S<String>>,
     #[serde(default)]
     pub(super) events: Vec<S<String>>,
+    pub(super) dialect: Option<S<String>>,
 }
 
 #[derive(Deserialize)]
