@@ -45,6 +45,7 @@ Feature: Announcements
     And 8 seconds pass
     Then alice hears 600 Hz
 
+  @net(shuffling)
   Scenario: An announcement in a wide band
     Given an announcement of 600 Hz for 2 seconds at "9100", of 16000 samples a second in PCM
     And the PBX turns PCMU, PCMA and G722 into each other
@@ -56,6 +57,7 @@ Feature: Announcements
     When 3 seconds pass
     Then alice has received 100 packets of sound
 
+  @net(jittery)
   Scenario: First the announcement, then somebody
     Given an announcement of 600 Hz for 2 seconds at "9101", then bob
     And alice and bob have registered
@@ -70,6 +72,7 @@ Feature: Announcements
     And 1 second passes
     Then alice and bob hear each other
 
+  @net(lossy) @net(far)
   Scenario: A key ends the announcement
     Given an announcement of 600 Hz for 20 seconds at "9101", then bob, until a key is pressed
     And alice and bob have registered

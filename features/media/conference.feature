@@ -2,6 +2,7 @@
 Feature: Conferences
   Who dials one hears all who are in it, each as it is meant for, and never itself.
 
+  @net(jittery) @net(shuffling) @net(far)
   Scenario: Three people
     Given a conference at "8000"
     And alice, bob and carol have registered
@@ -48,6 +49,7 @@ Feature: Conferences
     And 10 seconds pass
     Then bob hears alice in one piece
 
+  @net(lossy)
   Scenario: Who has left is not heard any longer
     Given a conference at "8000"
     And alice, bob and carol have registered
@@ -60,6 +62,7 @@ Feature: Conferences
     Then alice does not hear carol
     And alice and bob hear each other
 
+  @net(lossy)
   Scenario: A listener is heard by nobody and hears all
     Given a conference at "8000"
     And who dials "8001" comes into the conference and is heard by nobody
@@ -72,6 +75,7 @@ Feature: Conferences
     And sam hears bob among others
     And alice and bob hear each other
 
+  @net(lossy) @net(doubling)
   Scenario: A whisper is heard by one alone
     Given a conference at "8000"
     And who dials "8002" comes into the conference and is heard by bob alone
@@ -84,3 +88,33 @@ Feature: Conferences
     And bob hears alice among others
     And alice does not hear sam
     And sam hears alice among others
+
+  Scenario Outline: Who is to be heard <softly> is heard so
+    Given a conference at "8000"
+    And who dials "8003" comes into the conference <softly>
+    And alice, bob and sam have registered
+    When alice calls "8000"
+    And bob calls "8000"
+    And sam calls "8003"
+    And 2 seconds pass
+    Then alice hears sam <softly> than bob
+    And bob hears sam <softly> than alice
+    And sam hears alice as loud as bob
+
+    Examples:
+      | softly       |
+      | 6 dB softer  |
+      | 12 dB softer |
+      | 6 dB louder  |
+
+  Scenario: A whisper of half the strength
+    Given a conference at "8000"
+    And who dials "8004" comes into the conference 6 dB softer and is heard by bob alone
+    And alice, bob and sam have registered
+    When alice calls "8000"
+    And sam calls "8004"
+    And bob calls "8000"
+    And 2 seconds pass
+    Then bob hears sam 6 dB softer than alice
+    And alice does not hear sam
+    And sam hears alice as loud as bob

@@ -3,6 +3,7 @@ Feature: Calls that are encrypted
   A telephone and the PBX agree on keys in their descriptions (RFC 4568) and seal each packet with them (RFC 3711). Each leg of a
   call has keys of its own.
 
+  @net(shuffling) @net(far)
   Scenario: Both sides encrypt
     Given calls of alice have to be encrypted
     And calls of bob have to be encrypted
@@ -16,6 +17,7 @@ Feature: Calls that are encrypted
     And alice's call is encrypted
     And bob's call is encrypted
 
+  @net(jittery)
   Scenario: One side encrypts
     Given calls of alice have to be encrypted
     And alice's telephone encrypts its calls
@@ -41,6 +43,7 @@ Feature: Calls that are encrypted
     Then alice and bob hear each other
     And alice's call is encrypted
 
+  @net(lossy)
   Scenario: A conference and a recording hold what is sealed on the way
     Given calls of alice have to be encrypted
     And alice's telephone encrypts its calls

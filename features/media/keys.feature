@@ -3,6 +3,7 @@ Feature: Keys that travel in different ways
   As events beside the sound (RFC 4733), as tones in it, or by messages (INFO). What one side knows is turned into what the other
   side knows; no key is heard twice.
 
+  @net(doubling) @net(far)
   Scenario: Tones in the audio become events
     Given alice's telephone knows only PCMU
     And alice talks to bob
@@ -11,6 +12,7 @@ Feature: Keys that travel in different ways
     Then bob has heard the keys "15#"
     And bob has heard the keys "" in the audio
 
+  @net(doubling) @net(far)
   Scenario: Events become tones in the audio
     Given bob's telephone knows only PCMU
     And alice talks to bob
@@ -27,6 +29,7 @@ Feature: Keys that travel in different ways
     And 2 seconds pass
     Then bob has heard the keys "15#" in the audio
 
+  @net(doubling)
   Scenario: Tones in G.722 become events, and are not heard as well
     Given alice's telephone knows only G722
     And bob's telephone knows only G722 and keys

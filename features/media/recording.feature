@@ -2,6 +2,7 @@
 Feature: Recordings
   The PBX writes down what is said, a channel a leg, in files that are whole at every moment.
 
+  @net(jittery) @net(doubling)
   Scenario: A call has a channel for each side
     Given the calls of alice are recorded
     And alice talks to bob
@@ -47,6 +48,7 @@ Feature: Recordings
     And 1 second passes
     Then alice is heard on channel 1 of the recording and bob on channel 2
 
+  @net(lossy) @net(shuffling)
   Scenario: Telephones that speak in a wide band
     Given the PBX turns PCMU, PCMA and G722 into each other
     And the calls of alice are recorded
@@ -58,6 +60,7 @@ Feature: Recordings
     And 1 second passes
     Then alice is heard on channel 1 of the recording and bob on channel 2
 
+  @net(lossy)
   Scenario: A pause leaves no gap and no sound
     Given the calls of bob are recorded
     And alice talks to bob
@@ -79,6 +82,7 @@ Feature: Recordings
     Then the recording is at least 6 seconds long
     And alice is heard on channel 1 of the recording and bob on channel 2
 
+  @net(lossy)
   Scenario: A conference is recorded as one
     Given a recorded conference at "8000"
     And alice and bob have registered

@@ -11,6 +11,7 @@ Feature: What comes of a stream on its way
     And the call record says that the pbx hung up
     And the call record gives "no RTP came any more" as the reason
 
+  @net(lossy)
   Scenario: Who is on hold says nothing for as long as it takes
     Given the PBX waits 10 seconds for RTP
     And alice talks to bob

@@ -2,6 +2,7 @@
 Feature: Telephones that have no codec in common
   The PBX turns one codec into the other. Where both have one in common it passes the sound on as it is (RFC 3264).
 
+  @net(jittery) @net(shuffling)
   Scenario Outline: <caller> calls <callee>
     Given alice's telephone knows only <caller>
     And bob's telephone knows only <callee>
@@ -15,6 +16,7 @@ Feature: Telephones that have no codec in common
       | PCMA   | PCMU   |
       | PCMU   | PCMA   |
 
+  @net(lossy) @net(jittery)
   Scenario Outline: <caller> calls <callee>, where one has a wide band
     Given the PBX turns PCMU, PCMA and G722 into each other
     And alice's telephone knows only <caller>
@@ -40,6 +42,7 @@ Feature: Telephones that have no codec in common
     When 5 seconds pass
     Then alice and bob hear each other
 
+  @net(lossy)
   Scenario: In a conference each hears the others in a codec of its own
     Given the PBX turns PCMU, PCMA and G722 into each other
     And a conference at "8000"

@@ -5,7 +5,7 @@ Feature: An application calls people and lets them talk
     Given an application that controls the PBX
     And alice, bob and carol have registered
 
-  @RWI-01 @RWI-20 @RWI-22 @real
+  @RWI-01 @RWI-20 @RWI-22 @real @net(lossy)
   Scenario: A customer and an agent are called and talk
     When the application calls alice as leg_a, who answers
     And the application calls bob as leg_b, who answers
@@ -37,7 +37,7 @@ Feature: An application calls people and lets them talk
       | loses 5 % of the packets          |
       | delivers 10 % of the packets twice |
 
-  @RWI-04 @real
+  @RWI-04 @real @net(lossy)
   Scenario: An agent goes and another one comes, and the customer stays
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.hangup call_id=leg_b"
@@ -53,7 +53,7 @@ Feature: An application calls people and lets them talk
       | call.hangup leg_b               |
       | call.bridged leg_a leg_b=leg_c  |
 
-  @RWI-22
+  @RWI-22 @net(lossy)
   Scenario: Two who no longer hear each other stay up
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.unbridge call_id=leg_a"
@@ -67,7 +67,7 @@ Feature: An application calls people and lets them talk
     And 1 second passes
     Then alice and bob hear each other
 
-  @RWI-22
+  @RWI-22 @net(lossy)
   Scenario: Who is bridged with somebody else leaves the first one parked
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application calls carol as leg_c, who answers
@@ -91,7 +91,7 @@ Feature: An application calls people and lets them talk
       | is never answered             | call.no_answer | 408    |
       | refuses with forbidden (403)  | call.failed    | 403    |
 
-  @RWI-20
+  @RWI-20 @net(lossy)
   Scenario: A telephone that can be heard before it answers
     Given bob's telephone plays 700 Hz until it is answered
     When the application calls bob as leg_b
@@ -99,12 +99,12 @@ Feature: An application calls people and lets them talk
     When bob answers
     Then the application is told "call.answered leg_b"
 
-  @RWI-20
+  @RWI-20 @net(lossy)
   Scenario: Nobody has that number
     When the application commands "call.originate call_id=leg_x destination=sip:nobody@local"
     Then the application is told "call.hangup leg_x sip_status=404"
 
-  @RWI-20
+  @RWI-20 @net(lossy)
   Scenario: Header lines and a number of one's own
     When the application commands "call.originate call_id=leg_b destination=sip:bob@local caller_id=[2000] extra_headers.X-Ticket=[4711]"
     And 1 second passes

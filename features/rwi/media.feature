@@ -52,7 +52,7 @@ Feature: An application plays, holds and records
       | alice presses "1" by INFO      | info    | knows no UPDATE  |
       | alice presses "1" in the audio | inband  | knows only PCMA  |
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: A prompt that is heard to its end
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
@@ -75,7 +75,7 @@ Feature: An application plays, holds and records
       | source.type=tone source.frequency=1200        | 1200 Hz |
       | source.type=ringback                          | 425 Hz  |
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: Silence for a second
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=silence source.duration_ms=1000"
@@ -84,7 +84,7 @@ Feature: An application plays, holds and records
     When 1 second passes
     Then the application is told "media.play.finished leg_a interrupted=false"
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: A prompt lies on top of a talk, which goes on after it
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
@@ -110,7 +110,7 @@ Feature: An application plays, holds and records
       | in the same codec | knows no UPDATE |
       | in another codec | knows only PCMA |
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: Two who hear a prompt each, one longer than the other
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "media.play call_id=leg_a source.type=file source.uri=welcome.wav"
@@ -123,20 +123,20 @@ Feature: An application plays, holds and records
     When 3 seconds pass
     Then alice and bob hear each other
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: A file that is not there
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=file source.uri=missing.wav"
     Then the command has failed as not_playable
     And alice's call is still up
 
-  @RWI-26
+  @RWI-26 @net(lossy)
   Scenario: A file that nobody may name
     When the application calls alice as leg_a, who answers
     And the application commands "media.play call_id=leg_a source.type=file source.uri=../secret.wav"
     Then the command has failed as invalid_params
 
-  @RWI-13 @RWI-25 @real
+  @RWI-13 @RWI-25 @real @net(lossy)
   Scenario: A customer is put on hold, hears music of one's choice, and talks again
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.hold call_id=leg_a music=hold.wav"
@@ -153,7 +153,7 @@ Feature: An application plays, holds and records
     And alice is not on hold
     And alice and bob hear each other
 
-  @RWI-13
+  @RWI-13 @net(lossy)
   Scenario: A telephone puts whom it talks to on hold by itself
     Given the music of the PBX is "hold.wav"
     And the application lets alice as leg_a talk to bob as leg_b
@@ -166,7 +166,7 @@ Feature: An application plays, holds and records
     Then the application is told "media.hold.stopped leg_a by=telephone"
     And alice and bob hear each other
 
-  @RWI-13
+  @RWI-13 @net(lossy)
   Scenario: A telephone holds, and hangs up
     Given the music of the PBX is "hold.wav"
     And the application lets alice as leg_a talk to bob as leg_b
@@ -178,7 +178,7 @@ Feature: An application plays, holds and records
     And bob's telephone is silent
     And bob's call is still up
 
-  @RWI-13 @RWI-31
+  @RWI-13 @RWI-31 @net(lossy)
   Scenario: An application takes a talk in which somebody is on hold
     Given the music of the PBX is "hold.wav"
     And the application commands "session.subscribe contexts=default,"
@@ -193,7 +193,7 @@ Feature: An application plays, holds and records
     And 1 second passes
     Then alice and bob hear each other
 
-  @RWI-25
+  @RWI-25 @net(lossy)
   Scenario: A telephone that answers a hold with nonsense is asked again
     Given the application lets alice as leg_a talk to bob as leg_b
     And alice's telephone answers with a codec that nobody offered
@@ -202,7 +202,7 @@ Feature: An application plays, holds and records
     When the application commands "call.hold call_id=leg_a"
     Then the command has failed as rejected
 
-  @RWI-25
+  @RWI-25 @net(lossy)
   Scenario: What is on hold cannot be put on hold
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.hold call_id=leg_a"
@@ -211,7 +211,7 @@ Feature: An application plays, holds and records
     When the application commands "call.unhold call_id=leg_b"
     Then the command has failed as invalid_state
 
-  @RWI-33
+  @RWI-33 @net(lossy)
   Scenario: Keys are pressed by the application
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "call.send_dtmf call_id=leg_b digits=42#"
@@ -233,7 +233,7 @@ Feature: An application plays, holds and records
       | it takes too long    | 12   | dtmf.collected          | 12     |
       | it takes too long, with too few | 1 | dtmf.collection_timeout | 1 |
 
-  @RWI-33
+  @RWI-33 @net(lossy)
   Scenario: A note is kept with a call
     When the application calls alice as leg_a, who answers
     And the application commands "call.set_var call_id=leg_a key=ticket value=A-17"

@@ -6,7 +6,7 @@ Feature: What was ordered is picked up
     Given an application that controls the PBX
     And alice, bob and carol have registered
 
-  @RWI-20
+  @RWI-20 @net(lossy)
   Scenario: An application calls one, and another one answers
     When the application calls bob as leg_b
     And 1 second passes
@@ -26,7 +26,7 @@ Feature: What was ordered is picked up
     When the application commands "call.hangup call_id=leg_a"
     Then nothing is left over
 
-  @RWI-28 @CORE-08
+  @RWI-28 @CORE-08 @net(lossy)
   Scenario: An agent's call is picked up by a colleague
     Given a sound "waiting.wav" of 900 Hz for 2 seconds
     And dave has registered
@@ -64,6 +64,7 @@ Feature: What was ordered is picked up
     And bob's telephone does not ring
     And dave's telephone does not ring
 
+  @net(lossy)
   Scenario: The target of a transfer is picked up
     Given dave has registered
     And alice talks to bob
@@ -87,6 +88,7 @@ Feature: What was ordered is picked up
     And bob's telephone does not ring
     And exactly one of carol and dave is in a call
 
+  @net(lossy)
   Scenario: It is picked up without an offer
     Given carol calls without an offer
     When the application calls bob as leg_b
@@ -98,6 +100,7 @@ Feature: What was ordered is picked up
     And 1 second passes
     Then alice and carol hear each other
 
+  @net(lossy)
   Scenario: There is no port for whoever wants to pick it up
     Given the PBX has ports for 1 leg
     When the application calls bob as leg_b
@@ -107,6 +110,7 @@ Feature: What was ordered is picked up
     Then carol is told service unavailable (503)
     And bob's telephone rings
 
+  @net(lossy)
   Scenario: A stranger picks up nothing
     Given mallory has a telephone
     When mallory registers with a wrong password

@@ -7,7 +7,7 @@ Feature: Callers wait for agents
     And dave has registered
     And a queue "support" with the agents bob and carol, who are rung "in_turn"
 
-  @RWI-11 @RWI-28 @real
+  @RWI-11 @RWI-28 @real @net(lossy)
   Scenario: A caller waits, is held, and gets an agent
     Given bob's telephone is never answered
     When the application calls alice as leg_a, who answers
@@ -40,7 +40,7 @@ Feature: Callers wait for agents
     And 1 second passes
     Then alice and carol hear each other
 
-  @RWI-11 @RWI-28
+  @RWI-11 @RWI-28 @net(lossy)
   Scenario: By priority, then by arrival
     Given bob's telephone is never answered
     And carol's telephone is never answered
@@ -54,7 +54,7 @@ Feature: Callers wait for agents
     When the application commands "queue.set_priority call_id=leg_a priority=10"
     Then the application is told "queue.position_changed leg_a position=1"
 
-  @RWI-11
+  @RWI-11 @net(lossy)
   Scenario: Who has waited too long is parked
     Given bob's telephone is never answered
     And carol's telephone is never answered
@@ -80,7 +80,7 @@ Feature: Callers wait for agents
       | queue.left leg_a reason=abandoned |
     And nothing is left over
 
-  @RWI-28
+  @RWI-28 @net(lossy)
   Scenario: From one queue into another
     Given a queue "sales" with the agents carol and dave, who are rung "all"
     When the application calls alice as leg_a, who answers
@@ -97,7 +97,7 @@ Feature: Callers wait for agents
     Then alice and dave hear each other
     And carol's telephone does not ring
 
-  @RWI-28
+  @RWI-28 @net(lossy)
   Scenario: An agent is named who is to take the call
     Given bob's telephone is never answered
     When the application calls alice as leg_a, who answers
@@ -122,7 +122,7 @@ Feature: Callers wait for agents
       | queue.hold call_id=leg_a                       | invalid_state  |
       | queue.enqueue call_id=leg_x queue_id=support   | call_not_found |
 
-  @RWI-06 @CORE-08
+  @RWI-06 @CORE-08 @net(lossy)
   Scenario: A customer is transferred into a queue
     Given the application lets alice as leg_a talk to dave as leg_d
     And calls to "support" wait in the queue "support"
@@ -136,7 +136,7 @@ Feature: Callers wait for agents
     And 1 second passes
     Then alice and bob hear each other
 
-  @CORE-08
+  @CORE-08 @net(lossy)
   Scenario: A caller dials into a queue, with no application in it
     Given calls to "300" wait in the queue "support"
     When alice calls "300"
@@ -150,7 +150,7 @@ Feature: Callers wait for agents
     And 1 second passes
     Then alice's call is over
 
-  @CORE-08
+  @CORE-08 @net(lossy)
   Scenario: An agent who has talked is left alone for a while
     Given a queue "sales" with the agents dave and bob, who are rung "in_turn" and left alone for 30 seconds
     And calls to "300" wait in the queue "sales"
@@ -165,7 +165,7 @@ Feature: Callers wait for agents
     Then dave's telephone does not ring
     And bob's telephone rings
 
-  @CORE-08
+  @CORE-08 @net(lossy)
   Scenario: A caller is told now and then how it stands, and hears the music again after it
     Given a sound "patience.wav" of 1500 Hz for 2 seconds
     And bob's telephone is never answered
@@ -180,7 +180,7 @@ Feature: Callers wait for agents
     When 2 seconds pass
     Then alice hears 900 Hz
 
-  @CORE-08
+  @CORE-08 @net(lossy)
   Scenario: What a caller is to be told is not there
     Given bob's telephone is never answered
     And carol's telephone is never answered
@@ -190,7 +190,7 @@ Feature: Callers wait for agents
     And 6 seconds pass
     Then alice hears 900 Hz
 
-  @RWI-11 @RWI-28
+  @RWI-11 @RWI-28 @net(lossy)
   Scenario: Who is bridged while he waits has left the queue
     Given bob's telephone is never answered
     And the application calls alice as leg_a, who answers

@@ -28,7 +28,7 @@ Feature: An application records
       | record.stopped leg_a recording_id=rec_1     |
     And the length that the application was told is that of the recording
 
-  @RWI-27
+  @RWI-27 @net(lossy)
   Scenario: A channel for each
     When the application commands "record.start call_id=leg_a mode=separate_legs"
     And 3 seconds pass
@@ -36,7 +36,7 @@ Feature: An application records
     And 1 second passes
     Then alice is heard on channel 1 of the recording and bob on channel 2
 
-  @RWI-10
+  @RWI-10 @net(lossy)
   Scenario: It ends by itself
     When the application commands "record.start call_id=leg_a max_duration_secs=4"
     And 10 seconds pass
@@ -53,7 +53,7 @@ Feature: An application records
     When 1 second passes
     Then alice and bob hear each other
 
-  @RWI-27
+  @RWI-27 @net(lossy)
   Scenario: The end of the call is the end of the recording, and is told after it
     When the application commands "record.start call_id=leg_a"
     And 2 seconds pass
@@ -77,7 +77,7 @@ Feature: An application records
     Then bob is heard in the recording
     And carol is heard in the recording
 
-  @RWI-27
+  @RWI-27 @net(lossy)
   Scenario: There is nothing to stop
     When the application commands "record.stop call_id=leg_a"
     Then the command has failed as invalid_state

@@ -6,7 +6,7 @@ Feature: Applications come and go, and hold calls
     And calls to "200" are offered to applications of support
     And alice, bob and carol have registered
 
-  @RWI-14 @RWI-21 @RWI-31 @real
+  @RWI-14 @RWI-21 @RWI-31 @real @net(lossy)
   Scenario: A caller is answered by the application that has subscribed
     Given the second application controls the PBX too
     And the application commands "session.subscribe contexts=sales,support"
@@ -39,7 +39,7 @@ Feature: Applications come and go, and hold calls
       | not_found | not found (404)     |
       | decline   | decline (603)       |
 
-  @RWI-21
+  @RWI-21 @net(lossy)
   Scenario: A caller hears that it rings before it is answered
     Given the application commands "session.subscribe contexts=sales,"
     When alice calls "100"
@@ -117,14 +117,14 @@ Feature: Applications come and go, and hold calls
       | call.hangup call_id=7                  | invalid_params  |
       | media.play call_id=leg_a               | invalid_params  |
 
-  @RWI-15
+  @RWI-15 @net(lossy)
   Scenario: What is no JSON is answered too
     When the application says "good morning"
     And 1 second passes
     Then the command has failed as invalid_json
     And the application is connected
 
-  @RWI-15 @RWI-42
+  @RWI-15 @RWI-42 @net(lossy)
   Scenario: A call that another application holds
     Given the second application controls the PBX too
     And the application calls alice as leg_a, who answers
@@ -150,7 +150,7 @@ Feature: Applications come and go, and hold calls
     When the second application commands "call.answer call_id=$incoming"
     Then the command has failed as already_owned
 
-  @RWI-31 @RWI-42
+  @RWI-31 @RWI-42 @net(lossy)
   Scenario: Two extensions that talk come into the hands of an application
     Given alice talks to bob
     And the application commands "session.subscribe contexts=default,"
@@ -178,7 +178,7 @@ Feature: Applications come and go, and hold calls
     Then alice and bob hear each other
     And carol's call is over
 
-  @RWI-43
+  @RWI-43 @net(lossy)
   Scenario: A client that has gone comes back for its calls
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application disconnects
@@ -189,7 +189,7 @@ Feature: Applications come and go, and hold calls
     And the second application commands "session.attach_call call_id=leg_a"
     Then the command has succeeded
 
-  @RWI-43
+  @RWI-43 @net(lossy)
   Scenario: Calls of a client that does not come back end
     Given the configuration also says
       """
@@ -204,14 +204,14 @@ Feature: Applications come and go, and hold calls
     Then alice's call is over
     And bob's call is over
 
-  @RWI-43
+  @RWI-43 @net(lossy)
   Scenario: A client whose machine loses its power is missed
     Given the application calls alice as leg_a, who answers
     When the application loses its power
     And 100 seconds pass
     Then alice's call is over
 
-  @RWI-44
+  @RWI-44 @net(lossy)
   Scenario: What was missed is told to who resumes
     Given the application commands "session.subscribe contexts=sales,"
     And the application calls alice as leg_a, who answers
@@ -226,12 +226,12 @@ Feature: Applications come and go, and hold calls
     And the answer to the command says "complete=true replayed_count=1"
     And the second application is told "call.hangup leg_a"
 
-  @RWI-44
+  @RWI-44 @net(lossy)
   Scenario: A session that is not there cannot be resumed
     When the application commands "session.resume session_id=s_nonexistent"
     Then the command has failed as invalid_params
 
-  @RWI-45
+  @RWI-45 @net(lossy)
   Scenario: An application that originates too much is told so
     Given the configuration also says
       """
@@ -250,7 +250,7 @@ Feature: Applications come and go, and hold calls
     Then the command has failed as rate_limited
     And the refusal says "max_calls_per_connection"
 
-  @RWI-45
+  @RWI-45 @net(lossy)
   Scenario: There are as many clients as there may be
     Given the configuration also says
       """
@@ -260,7 +260,7 @@ Feature: Applications come and go, and hold calls
     When the second application connects with the token "the-secret-of-the-application"
     Then the second application is refused as 503
 
-  @RWI-45
+  @RWI-45 @net(lossy)
   Scenario: A client that does not read is cut off, and nobody else notices
     Given the second application controls the PBX too
     And the second application commands "session.subscribe contexts=default,"
@@ -308,7 +308,7 @@ Feature: Applications come and go, and hold calls
     And alice and carol hear each other
     And bob's call is over
 
-  @RWI-12 @RWI-30 @real
+  @RWI-12 @RWI-30 @real @net(lossy)
   Scenario: Messages on the leg of a call
     Given the application lets alice as leg_a talk to bob as leg_b
     When the application commands "sip.message call_id=leg_a body=ticket-12345"
@@ -321,7 +321,7 @@ Feature: Applications come and go, and hold calls
     Then NOTIFY was sent 1 time
     And alice and bob hear each other
 
-  @RWI-47
+  @RWI-47 @net(lossy)
   Scenario: Events are posted as well, also to a server that is gone for a while
     Given events are posted to the sink
     When the application calls alice as leg_a, who answers
@@ -334,7 +334,7 @@ Feature: Applications come and go, and hold calls
     And 10 seconds pass
     Then the sink has been told of "call.hangup leg_a"
 
-  @RWI-47
+  @RWI-47 @net(lossy)
   Scenario: Events are posted over TLS, one after the other on one connection
     Given events are posted to the sink over TLS
     When the application calls alice as leg_a, who answers
@@ -345,7 +345,7 @@ Feature: Applications come and go, and hold calls
     And the sink has been told of "call.hangup leg_a"
     And the PBX has opened 1 connection to the sink
 
-  @RWI-47
+  @RWI-47 @net(lossy)
   Scenario: A server that takes no events holds nobody up
     Given events are posted to the sink within 500 ms
     And the sink never answers

@@ -7,7 +7,7 @@ Feature: A supervisor takes part in a talk
     And the application lets alice as customer talk to bob as agent
     And the application calls carol as supervisor, who answers
 
-  @RWI-09 @RWI-29
+  @RWI-09 @RWI-29 @net(lossy)
   Scenario: A supervisor listens
     When the application commands "supervisor.listen supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes
@@ -18,7 +18,7 @@ Feature: A supervisor takes part in a talk
     And alice hears bob
     And bob hears alice
 
-  @RWI-09 @RWI-29
+  @RWI-09 @RWI-29 @net(lossy)
   Scenario: A supervisor whispers
     When the application commands "supervisor.whisper supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes
@@ -28,7 +28,7 @@ Feature: A supervisor takes part in a talk
     And bob hears carol among others
     And alice hears bob
 
-  @RWI-09 @RWI-29
+  @RWI-09 @RWI-29 @net(lossy)
   Scenario: A supervisor joins in
     When the application commands "supervisor.barge supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes
@@ -54,7 +54,7 @@ Feature: A supervisor takes part in a talk
     And carol's telephone is silent
     And carol's call is still up
 
-  @RWI-29
+  @RWI-29 @net(lossy)
   Scenario: A supervisor takes over
     When the application commands "supervisor.listen supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes
@@ -64,7 +64,7 @@ Feature: A supervisor takes part in a talk
     And bob's telephone is silent
     And the application is told "supervisor.takeover.started supervisor target_call_id=agent"
 
-  @RWI-29
+  @RWI-29 @net(lossy)
   Scenario: The talk is over while a supervisor listens
     When the application commands "supervisor.listen supervisor_call_id=supervisor target_call_id=agent"
     And 1 second passes
@@ -75,13 +75,13 @@ Feature: A supervisor takes part in a talk
     And bob's telephone is silent
     And carol's telephone is silent
 
-  @RWI-29
+  @RWI-29 @net(lossy)
   Scenario: Nobody supervises who talks to nobody
     Given the application commands "call.unbridge call_id=agent"
     When the application commands "supervisor.listen supervisor_call_id=supervisor target_call_id=agent"
     Then the command has failed as invalid_state
 
-  @RWI-32
+  @RWI-32 @net(lossy)
   Scenario: A conference by command
     Given the application commands "call.unbridge call_id=agent"
     When the application commands "conference.create conf_id=friday"
@@ -114,7 +114,7 @@ Feature: A supervisor takes part in a talk
       | conference.member.left supervisor conf_id=friday  |
       | conference.destroyed conf_id=friday               |
 
-  @RWI-32
+  @RWI-32 @net(lossy)
   Scenario: A conference that is full, and one that is not there
     Given the application commands "call.unbridge call_id=agent"
     And the application commands "conference.create conf_id=friday max_members=1"
@@ -124,7 +124,7 @@ Feature: A supervisor takes part in a talk
     When the application commands "conference.add conf_id=monday call_id=agent"
     Then the command has failed as invalid_params
 
-  @RWI-32
+  @RWI-32 @net(lossy)
   Scenario: Who hangs up has left the conference before
     Given the application commands "conference.create conf_id=friday"
     And the application commands "conference.add conf_id=friday call_id=supervisor"
@@ -135,7 +135,7 @@ Feature: A supervisor takes part in a talk
       | conference.member.left supervisor conf_id=friday |
       | call.hangup supervisor                           |
 
-  @RWI-29
+  @RWI-29 @net(lossy)
   Scenario: Nobody supervises the one who talks to him
     When the application commands "supervisor.listen supervisor_call_id=customer target_call_id=agent"
     Then the command has failed as invalid_state
@@ -144,7 +144,7 @@ Feature: A supervisor takes part in a talk
     When 1 second passes
     Then alice and bob hear each other
 
-  @RWI-09 @RWI-29
+  @RWI-09 @RWI-29 @net(lossy)
   Scenario: Of two supervisors one hangs up, and the other goes on
     Given dave has registered
     And the application calls dave as trainee, who answers

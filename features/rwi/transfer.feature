@@ -26,7 +26,7 @@ Feature: An application transfers calls
     And the application is told "call.transferred leg_a target=sip:carol@local"
     And the application is told "call.hangup leg_b"
 
-  @RWI-02
+  @RWI-02 @net(lossy)
   Scenario: The customer hears music meanwhile
     Given a sound "hold.wav" of 900 Hz for 2 seconds
     And the configuration also says
@@ -52,7 +52,7 @@ Feature: An application transfers calls
     And alice and bob hear each other
     And the application is told "call.transfer.failed leg_a reason=cancelled"
 
-  @RWI-03
+  @RWI-03 @net(lossy)
   Scenario: The transfer is taken back while the other agent is rung
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -77,14 +77,14 @@ Feature: An application transfers calls
       | refuses with decline (603)   | 603    |
       | is never answered            | 408    |
 
-  @RWI-24
+  @RWI-24 @net(lossy)
   Scenario: The transfer is completed before the other agent has answered
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And the application commands "call.transfer.complete call_id=leg_a consultation_call_id=$consultation_call_id"
     Then the command has failed as invalid_state
     And the refusal says "has not answered yet"
 
-  @RWI-24
+  @RWI-24 @net(lossy)
   Scenario: The customer hangs up while the agents talk
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -96,7 +96,7 @@ Feature: An application transfers calls
     When the application commands "call.transfer.complete call_id=leg_a consultation_call_id=$consultation_call_id"
     Then the command has failed as call_not_found
 
-  @RWI-24
+  @RWI-24 @net(lossy)
   Scenario: The first agent hangs up while the agents talk
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
     And 1 second passes
@@ -119,7 +119,7 @@ Feature: An application transfers calls
     And 5 seconds pass
     Then nothing is left over
 
-  @RWI-06 @real
+  @RWI-06 @real @net(lossy)
   Scenario: Transferred again: from one agent to the next
     When the application commands "call.transfer call_id=leg_a target=sip:carol@local"
     Then the application is told "call.transfer.accepted leg_a target=sip:carol@local"
@@ -179,7 +179,7 @@ Feature: An application transfers calls
       | refuses with busy (486) | 486    |
       | is never answered       | 408    |
 
-  @RWI-23
+  @RWI-23 @net(lossy)
   Scenario: A target that is nowhere
     When the application commands "call.transfer call_id=leg_a target=sip:nobody@local"
     And 1 second passes

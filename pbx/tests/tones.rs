@@ -44,6 +44,15 @@ fn people_are_shown_a_table() {
 }
 
 #[test]
+fn silence_is_told_from_a_noise_without_tones() {
+    let desk = Desk::new("silence");
+    let silent = desk.make("silent", "length_ms = 500\n[[channel]]\ntones = []");
+    assert!(tones(&["detect", &silent]).said(0).ends_with("\n  silence\n"));
+    let noisy = desk.make("noisy", "length_ms = 500\n[[channel]]\nnoise_dbm0 = -30\ntones = []");
+    assert!(tones(&["detect", &noisy]).said(0).ends_with("\n  no keys, no tones\n"));
+}
+
+#[test]
 fn programs_are_told_in_json() {
     let desk = Desk::new("json");
     let call = desk.make("call", CALL);

@@ -198,6 +198,8 @@ fn flush(streams: &mut BTreeMap<(IpAddr, IpAddr), Stream>, arrows: &mut Vec<Arro
         let codec = match payload_type {
             0 => "PCMU",
             8 => "PCMA",
+            9 => "G722",
+            13 => "noise",
             _ => "events",
         };
         let all_are_lost = lost == packets;

@@ -2,7 +2,7 @@
 //! for every portion it hands over.
 
 use crate::counting::allocations;
-use pbx::audio::{Clip, Gain};
+use pbx::audio::{Clip, Coding, Encoder, Gain};
 use pbx::media::{
     Command, Engine, Latching, MixId, Output, Port, RecordingId, Settings, Source, StreamId, Tap,
 };
@@ -175,6 +175,56 @@ fn a_wide_band_allocates_nothing() {
         assert!(sent >= 300 * ports.len(), "{sent} packets, {codecs:?}");
         assert_eq!(allocated, 0, "for {sent} packets, {codecs:?}, in a conference: {in_conference}");
     }
+}
+
+/// Neither the library that makes and reads Opus nor what is around it.
+#[test]
+fn opus_allocates_nothing() {
+    let (mut engine, ports) = engine_of(2, ["opus", "PCMU"], false);
+    engine.command(Command::Bridge(ports[0].stream(), ports[1].stream()), Instant::START);
+    let number = Codec::by_name("opus").expect("a codec").payload_type;
+    let tone = |n: u64, rate: u64, count: u64| -> Vec<i16> {
+        let sample = |k: u64| 9_000.0 * ((n * count + k) as f64 * 2_513.0 / rate as f64).sin();
+        (0..count).map(|k| sample(k) as i16).collect()
+    };
+    let mut encoder = Encoder::new(Coding::Opus);
+    let payloads: Vec<Vec<u8>> = (0..600)
+        .map(|n| {
+            let mut payload = Vec::new();
+            encoder.encode(&tone(n, 16_000, 320), &mut payload);
+            payload
+        })
+        .collect();
+    let mut talk = |packets: std::ops::Range<u64>| {
+        let mut sent = 0;
+        for n in packets {
+            let now = Instant::from_millis(n * 20);
+            while engine.poll_timeout().is_some_and(|at| at <= now) {
+                engine.handle_timeout(now);
+            }
+            let (mut wide, mut narrow) = ([0; 12 + 1_276], [0xff; 172]);
+            let payload = &payloads[n as usize];
+            let header = Header { timestamp: n as u32 * 960, payload_type: number, ..header(n as u16) };
+            wide[..12].copy_from_slice(&header.to_bytes());
+            wide[12..12 + payload.len()].copy_from_slice(payload);
+            narrow[..12].copy_from_slice(&self::header(n as u16).to_bytes());
+            for (n, code) in narrow[12..].iter_mut().enumerate() {
+                *code = if n / 8 % 2 == 0 { 0x90 } else { 0x10 };
+            }
+            engine.receive(ports[0], &mut wide[..12 + payload.len()], phone_of(ports[0].stream()), now);
+            engine.receive(ports[1], &mut narrow, phone_of(ports[1].stream()), now);
+            while let Some(output) = engine.poll_output() {
+                sent += usize::from(matches!(output, Output::Send { .. }));
+            }
+        }
+        sent
+    };
+    talk(0..300);
+    let before = allocations();
+    let sent = talk(300..600);
+    let allocated = allocations() - before;
+    assert!(sent >= 600, "{sent} packets");
+    assert_eq!(allocated, 0, "for {sent} packets");
 }
 
 #[test]

@@ -172,6 +172,14 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         },
     },
     Mutant {
+        rule: "R14",
+        wrong: "the PBX keeps keys for itself that came as tones, each whole, over a network that loses packets",
+        scene: Scene::LossyToneKeys,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |_, sent| if is_key(&sent) { Vec::new() } else { vec![sent] });
+        },
+    },
+    Mutant {
         rule: "R15",
         wrong: "a telephone lets a key be heard while it tells it",
         scene: Scene::Keys,
@@ -276,6 +284,45 @@ pub(crate) const MUTANTS: &[Mutant] = &[
                     if (300..302).contains(&number) { Vec::new() } else { vec![sent] }
                 },
             );
+        },
+    },
+    Mutant {
+        rule: "R21",
+        wrong: "the PBX changes a sample that it turns into the other law",
+        scene: Scene::TwoLaws,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, mut sent| {
+                if (20..22).contains(&number) {
+                    sent.bytes[40] ^= 1;
+                }
+                vec![sent]
+            });
+        },
+    },
+    Mutant {
+        rule: "R21",
+        wrong: "the PBX turns three packets of a sound upside down that it makes in another codec",
+        scene: Scene::Interpreted,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, mut sent| {
+                if (200..206).contains(&number) && sent.to.ip() == BOB {
+                    sent.bytes[12..].iter_mut().for_each(|code| *code ^= 0x80);
+                }
+                vec![sent]
+            });
+        },
+    },
+    Mutant {
+        rule: "R21",
+        wrong: "the PBX is silent for a moment in a sound that it makes in another codec",
+        scene: Scene::Interpreted,
+        plant: |stage| {
+            forge_rtp(stage, PBX, |number, mut sent| {
+                if (200..206).contains(&number) && sent.to.ip() == BOB {
+                    sent.bytes[12..].fill(0xff);
+                }
+                vec![sent]
+            });
         },
     },
     Mutant {

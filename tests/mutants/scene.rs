@@ -79,6 +79,12 @@ pub(crate) enum Scene {
     Sealed,
     /// A call in a network that loses every fifth packet.
     LossyCall,
+    /// alice speaks in PCMA and bob in PCMU.
+    TwoLaws,
+    /// She speaks in G.722 and he in PCMU.
+    Interpreted,
+    /// She presses tones, bob wants events; the network loses packets.
+    LossyToneKeys,
     /// alice puts bob on hold and takes him back.
     Hold,
     /// bob's network is gone when alice hangs up.
@@ -129,6 +135,9 @@ impl Scene {
         Scene::TcpCall,
         Scene::Sealed,
         Scene::LossyCall,
+        Scene::TwoLaws,
+        Scene::Interpreted,
+        Scene::LossyToneKeys,
         Scene::Hold,
         Scene::Lost,
         Scene::LateOffer,
@@ -157,6 +166,10 @@ impl Scene {
         }
         if self == Scene::MessageKeys {
             stage.replan(|plan| plan.extend("bob", "dtmf", "rfc4733")).await;
+        }
+        if self == Scene::Interpreted {
+            let known = "[\"PCMU\", \"PCMA\", \"G722\"]".to_owned();
+            stage.replan(|plan| plan.talk("preferred_codecs", known)).await;
         }
         let alice = stage.phone_over("alice", transport).await;
         let bob = stage.phone_over("bob", transport).await;
@@ -194,6 +207,28 @@ impl Scene {
                 talk(stage, &alice, &bob).await;
                 alice.press_in_band("15");
                 stage.pass(4 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::TwoLaws => {
+                alice.habits(|habits| habits.codecs = vec![Codec::pcma()]);
+                bob.habits(|habits| habits.codecs = vec![Codec::pcmu()]);
+                talk(stage, &alice, &bob).await;
+                alice.hang_up();
+            }
+            Scene::Interpreted => {
+                alice.habits(|habits| habits.codecs = vec![Codec::by_name("G722").expect("a codec")]);
+                bob.habits(|habits| habits.codecs = vec![Codec::pcmu()]);
+                talk(stage, &alice, &bob).await;
+                stage.pass(4 * SECOND).await;
+                alice.hang_up();
+            }
+            Scene::LossyToneKeys => {
+                alice.habits(|habits| habits.codecs = vec![Codec::pcmu()]);
+                talk(stage, &alice, &bob).await;
+                stage.set_weather(Link { loss: 0.03, ..Link::default() });
+                alice.press_in_band("1593#0A7");
+                stage.pass(9 * SECOND).await;
+                stage.set_weather(Link::default());
                 alice.hang_up();
             }
             Scene::LossyCall => {

@@ -219,10 +219,7 @@ impl Description {
         if chunk.bytes.len() < block {
             return Err(RecordingError { at: chunk.at, fault: Fault::Empty });
         }
-        let channel = |number: usize| {
-            let own = |block: &[u8]| self.encoding.sample(&block[number * width..(number + 1) * width]);
-            chunk.bytes.chunks_exact(block).map(own).collect()
-        };
+        let channel = |number: usize| self.encoding.samples(chunk.bytes, block, number * width);
         let channels = (0..usize::from(self.channels)).map(channel).collect();
         Ok(Recording { rate: self.rate, channels })
     }
@@ -238,23 +235,32 @@ impl Encoding {
         }
     }
 
-    fn sample(self, bytes: &[u8]) -> f32 {
-        match (self, bytes) {
-            (Encoding::Whole(1), [byte]) => (f32::from(*byte) - 128.0) / 128.0,
-            (Encoding::Whole(_), bytes) => {
-                // The highest byte has the sign; what is below it fills up from there.
-                let mut whole = [0; 4];
-                whole[4 - bytes.len()..].copy_from_slice(bytes);
-                i32::from_le_bytes(whole) as f32 / 2_147_483_648.0
-            }
-            (Encoding::Single, [a, b, c, d]) => finite(f32::from_le_bytes([*a, *b, *c, *d])),
-            (Encoding::Double, [a, b, c, d, e, f, g, h]) => {
-                finite(f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as f32)
-            }
-            (Encoding::G711(law), [code]) => f32::from(law.decode(*code)) / 32_768.0,
-            (Encoding::Single | Encoding::Double | Encoding::G711(_), _) => 0.0,
+    /// The samples that stand at `at` in each block of so many bytes.
+    fn samples(self, bytes: &[u8], block: usize, at: usize) -> Vec<f32> {
+        match self {
+            Encoding::Whole(1) => each(bytes, block, at, |[byte]| (f32::from(byte) - 128.0) / 128.0),
+            Encoding::Whole(2) => each(bytes, block, at, |own| f32::from(i16::from_le_bytes(own)) / 32_768.0),
+            // The highest byte has the sign; what is below it fills up from there.
+            Encoding::Whole(3) => each(bytes, block, at, |[a, b, c]| whole([0, a, b, c])),
+            Encoding::Whole(_) => each(bytes, block, at, whole),
+            Encoding::Single => each(bytes, block, at, |own| finite(f32::from_le_bytes(own))),
+            Encoding::Double => each(bytes, block, at, |own| finite(f64::from_le_bytes(own) as f32)),
+            Encoding::G711(law) => each(bytes, block, at, |[code]| f32::from(law.decode(code)) / 32_768.0),
         }
     }
+}
+
+/// One sample of each block, the bytes of which are there.
+fn each<const N: usize>(bytes: &[u8], block: usize, at: usize, sample: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    if block == N {
+        return bytes.as_chunks().0.iter().map(|own| sample(*own)).collect();
+    }
+    let own = |block: &[u8]| block[at..].first_chunk().map_or(0.0, |own| sample(*own));
+    bytes.chunks_exact(block).map(own).collect()
+}
+
+fn whole(bytes: [u8; 4]) -> f32 {
+    i32::from_le_bytes(bytes) as f32 / 2_147_483_648.0
 }
 
 /// What is no number is silence.

@@ -137,6 +137,6 @@ pub(super) fn in_line(one: &[Codec], other: &[Codec]) -> bool {
 }
 
 /// Whether it can be turned into sound here, and sound into it.
-fn is_made_here(codec: &Codec) -> bool {
+pub(super) fn is_made_here(codec: &Codec) -> bool {
     Coding::named(&codec.name, codec.clock_rate, codec.channels).is_some()
 }

@@ -39,6 +39,8 @@ struct Member {
     number: String,
     /// Who hears it; `None`: all.
     heard_by: Option<Vec<String>>,
+    /// How loud.
+    volume: Gain,
 }
 
 impl Conferences {
@@ -81,20 +83,21 @@ impl Context {
         }
         let mix = conference.mix;
         let heard_by = wanted.heard_by.clone();
-        let voice = if heard_by.is_some() { Gain::NOTHING } else { Gain::UNITY };
+        let volume = wanted.volume;
+        let voice = if heard_by.is_some() { Gain::NOTHING } else { volume };
         let mut commands = vec![Command::Join { mix, stream, voice }];
-        let mut hears = |from: StreamId, to: StreamId| {
-            commands.push(Command::Gain { mix, from, to, gain: Gain::UNITY });
+        let mut hears = |from: StreamId, to: StreamId, gain: Gain| {
+            commands.push(Command::Gain { mix, from, to, gain });
         };
         for other in &conference.members {
             if heard_by.as_ref().is_some_and(|heard_by| heard_by.contains(&other.number)) {
-                hears(stream, other.stream);
+                hears(stream, other.stream, volume);
             }
             if other.heard_by.as_ref().is_some_and(|heard_by| heard_by.contains(&number)) {
-                hears(other.stream, stream);
+                hears(other.stream, stream, other.volume);
             }
         }
-        conference.members.push(Member { stream, number, heard_by });
+        conference.members.push(Member { stream, number, heard_by, volume });
         let records = wanted.record && conference.recording.is_none();
         commands.into_iter().for_each(|command| self.media(command));
         if records {

@@ -1,7 +1,7 @@
 //! The answer of who was rung becomes the answer to the caller, and both hear each other.
 
 use super::Context;
-use super::call::{Call, Stage};
+use super::call::{Call, Origin, Stage};
 use super::leg::Carries;
 use crate::dialog::{Description, ExtraHeaders, SessionId};
 use crate::media::Command;
@@ -41,11 +41,17 @@ impl Call {
             return None;
         };
         let (has_offer, answered) = (self.invitation.has_offer, self.answer.clone());
+        let is_ordered = matches!(self.origin, Origin::Application(_));
         let branch = &mut self.dial()?.branches[index];
         let agreement = match reliable {
             true => branch.leg.negotiation.receive_answer(answer).ok()?,
             false => branch.leg.negotiation.preview_answer(answer).ok()?,
         };
+        if is_ordered {
+            // Nobody hears it, but it has come: it counts for the reports.
+            branch.leg.agree(&agreement, Carries::Early, context);
+            return None;
+        }
         if !has_offer || (answered.is_some() && !branch.heard) {
             return None;
         }

@@ -1,7 +1,7 @@
 //! A leg: one session seen from a call, with its media.
 
 use super::Context;
-use super::codecs::Manners;
+use super::codecs::{Manners, is_made_here};
 use crate::buggify::buggify;
 use crate::cdr::{MediaRecord, QualityRecord};
 use crate::config::Dtmf;
@@ -184,7 +184,13 @@ impl Leg {
             Port::Unbound | Port::Closing { .. } | Port::Closed => 0,
         };
         let takes_events = matches!(self.manners.dtmf, Dtmf::Auto | Dtmf::Events);
-        let codecs = codecs.into_iter().filter(|codec| takes_events || !codec.is_telephone_event()).collect();
+        let is_taken = |codec: &Codec| takes_events || !codec.is_telephone_event();
+        let mut codecs: Vec<Codec> = codecs.into_iter().filter(is_taken).collect();
+        // What is mixed and recorded here has the noise of pauses in it, whether anybody else understands it or not.
+        let listed = self.negotiation.remote().into_iter().flat_map(|remote| &remote.codecs);
+        if codecs.iter().any(is_made_here) && !codecs.iter().any(Codec::is_comfort_noise) {
+            codecs.extend(listed.filter(|codec| codec.is_comfort_noise()).take(1).cloned());
+        }
         // An address of the other family would be of no use to the other side.
         let local = self.path.local.ip();
         let ip = advertised.filter(|ip| ip.is_ipv4() == local.is_ipv4()).unwrap_or(local);

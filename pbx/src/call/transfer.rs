@@ -198,6 +198,17 @@ impl Calls {
         self.transfers.has(call_id)
     }
 
+    /// Those consultations that talk, or are to talk, to whom somebody would reach by this order.
+    pub(crate) fn consultations_with(&self, order: &Originate, context: &mut Context) -> Vec<String> {
+        let Ok(wanted) = self.destination(order, context) else { return Vec::new() };
+        let mut leads_there = |transfer: &Transfer| {
+            let to_target = Originate { destination: transfer.target.clone(), ..order.clone() };
+            self.destination(&to_target, context).is_ok_and(|reached| reached == wanted)
+        };
+        let consulted = self.transfers.0.iter().filter(|(_, transfer)| !transfer.blind);
+        consulted.filter(|(_, transfer)| leads_there(transfer)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// Transferee and target talk, and the transferor is hung up.
     pub(crate) fn complete_transfer(
         &mut self,

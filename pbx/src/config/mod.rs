@@ -31,6 +31,7 @@ pub use values::Pattern;
 pub use voicemail::{Mailbox, Voicemail};
 pub use zone::Zone;
 
+use crate::audio::Gain;
 use crate::sdp::Srtp;
 use crate::sip::Transport;
 use crate::time::Duration;
@@ -326,6 +327,8 @@ pub struct Conference {
     pub name: String,
     /// Who hears the one who comes in; `None`: all. It hears all in any case.
     pub heard_by: Option<Vec<String>>,
+    /// How loud they hear it, of how it came.
+    pub volume: Gain,
     /// Whether it is recorded from this one on.
     pub record: bool,
 }

@@ -208,6 +208,7 @@ pub(super) struct Webhook {
     pub(super) headers: BTreeMap<String, S<String>>,
     #[serde(default)]
     pub(super) events: Vec<S<String>>,
+    pub(super) dialect: Option<S<String>>,
 }
 
 #[derive(Deserialize)]
@@ -298,6 +299,7 @@ pub(super) struct AppParams {
     pub(super) queue: Option<S<String>>,
     pub(super) mailbox: Option<S<String>>,
     pub(super) heard_by: Option<S<Vec<S<String>>>>,
+    pub(super) volume_db: Option<S<f64>>,
     pub(super) record: Option<S<bool>>,
     pub(super) status: Option<S<i64>>,
     pub(super) reason: Option<S<String>>,

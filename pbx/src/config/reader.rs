@@ -3,6 +3,7 @@
 use super::Network;
 use super::error::ConfigError;
 use super::raw::S;
+use crate::audio::Gain;
 use crate::sip::Transport;
 use crate::time::Duration;
 use std::net::{IpAddr, SocketAddr};
@@ -114,6 +115,17 @@ impl Reader<'_> {
                 Err(self.wrong(hertz.span(), "expected a frequency from 1 to below 4000 Hz"))
             }
             other => Ok(other.map(S::into_inner)),
+        }
+    }
+
+    /// How much louder or softer; as it came where nobody says.
+    pub(super) fn volume(&self, decibels: Option<S<f64>>) -> Result<Gain> {
+        match decibels {
+            Some(decibels) if !(-40.0..=18.0).contains(decibels.as_ref()) => {
+                Err(self.wrong(decibels.span(), "expected -40 to 18 dB"))
+            }
+            Some(decibels) => Ok(Gain::of_decibels(decibels.into_inner())),
+            None => Ok(Gain::UNITY),
         }
     }
 

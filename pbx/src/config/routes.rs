@@ -171,6 +171,7 @@ impl Reader<'_> {
         Ok(App::Conference(Conference {
             name: self.user(&name)?,
             heard_by: params.heard_by.map(numbers).transpose()?,
+            volume: self.volume(params.volume_db)?,
             record: self.records(params.record, known.records)?,
         }))
     }
@@ -211,6 +212,7 @@ impl Reader<'_> {
             ("application", "context", params.context.as_ref().map(S::span)),
             ("conference", "name", params.name.as_ref().map(S::span)),
             ("conference", "heard_by", params.heard_by.as_ref().map(S::span)),
+            ("conference", "volume_db", params.volume_db.as_ref().map(S::span)),
             ("conference", "record", params.record.as_ref().map(S::span)),
             ("reject", "status", params.status.as_ref().map(S::span)),
             ("reject", "reason", params.reason.as_ref().map(S::span)),

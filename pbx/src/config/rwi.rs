@@ -134,6 +134,8 @@ pub struct Webhook {
     pub headers: Vec<(String, String)>,
     /// The names of events; none: all.
     pub events: Vec<String>,
+    /// The words in which they are told.
+    pub dialect: Dialect,
 }
 
 impl Default for Rwi {
@@ -226,13 +228,17 @@ impl Reader<'_> {
             Some(list) => list.iter().map(scope).collect::<Result<Vec<_>>>()?,
             None => Scope::ALL.to_vec(),
         };
-        let dialect = match &raw.dialect {
-            None => Dialect::Tandem,
-            Some(text) if text.as_ref() == "tandem" => Dialect::Tandem,
-            Some(text) if text.as_ref() == "rustpbx" => Dialect::RustPbx,
-            Some(text) => return Err(self.wrong(text.span(), "expected `tandem` or `rustpbx`")),
-        };
+        let dialect = self.dialect(raw.dialect)?;
         Ok(Token { token: raw.token.into_inner(), scopes, dialect })
+    }
+
+    fn dialect(&self, raw: Option<S<String>>) -> Result<Dialect> {
+        match raw {
+            None => Ok(Dialect::Tandem),
+            Some(text) if text.as_ref() == "tandem" => Ok(Dialect::Tandem),
+            Some(text) if text.as_ref() == "rustpbx" => Ok(Dialect::RustPbx),
+            Some(text) => Err(self.wrong(text.span(), "expected `tandem` or `rustpbx`")),
+        }
     }
 
     fn rwi_context(&self, raw: raw::RwiContext) -> Result<RwiContext> {
@@ -278,6 +284,7 @@ impl Reader<'_> {
                 .iter()
                 .map(|name| self.text(name, "the name of an event"))
                 .collect::<Result<_>>()?,
+            dialect: self.dialect(raw.dialect)?,
         })
     }
 }

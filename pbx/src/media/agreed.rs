@@ -1,6 +1,6 @@
 //! An [`Agreement`] as the packets need it: who may send, and what a payload type means.
 
-use crate::audio::{Coding, Law, NARROWBAND};
+use crate::audio::{Coding, Law};
 use crate::sdp::{Agreement, Codec, Direction, Protection};
 use smallvec::SmallVec;
 use std::net::SocketAddr;
@@ -134,7 +134,7 @@ impl Format {
         let meaning = match Coding::named(&codec.name, codec.clock_rate, codec.channels) {
             Some(coding) => Meaning::Sound(coding),
             None if codec.is_telephone_event() => Meaning::Event,
-            None if codec.name.eq_ignore_ascii_case("CN") && codec.clock_rate == NARROWBAND => Meaning::Noise,
+            None if codec.is_comfort_noise() => Meaning::Noise,
             None => Meaning::Other(fingerprint(codec)),
         };
         Format { payload_type: codec.payload_type, clock_rate: codec.clock_rate.max(1), meaning }

@@ -89,8 +89,16 @@ impl Playout {
             self.source = Source::new(coding, self.rate);
         }
         let Some(source) = &mut self.source else {
-            if !matches!(next, Next::Packet { .. } | Next::LeftOut) {
-                self.ready.resize(self.ready.len() + wanted, 0);
+            match (next, &mut self.noise) {
+                // Who begins with a pause has noise in it as well.
+                (Next::Packet { tag: Content::Noise(level), .. }, before) => {
+                    *before = Some(Noise::of_level(level, *before));
+                }
+                (Next::Packet { .. } | Next::LeftOut, _) => {}
+                (Next::Lost | Next::Nothing, Some(noise)) => {
+                    self.ready.extend((0..wanted).map(|_| noise.sample()));
+                }
+                (Next::Lost | Next::Nothing, None) => self.ready.resize(self.ready.len() + wanted, 0),
             }
             return false;
         };
@@ -313,6 +321,21 @@ mod tests {
         (4..8).for_each(|n| playout.receive(&header(n, 60 + n), SOUND, &packet(7)));
         playout.take(4 * FRAME, &mut out);
         assert_eq!(out[3 * FRAME + 80], number(7));
+    }
+
+    #[test]
+    fn who_begins_with_a_pause_is_heard_pausing() {
+        let (mut playout, mut out) = (Playout::new(8_000), Vec::new());
+        for n in 0..4 {
+            playout.receive(&header(n, 25 * n), Content::Noise(40), &[]);
+            (0..25).for_each(|_| assert!(!playout.take(FRAME, &mut out), "nobody has spoken"));
+        }
+        let loudness = |samples: &[i16]| {
+            let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>();
+            20.0 * ((power / samples.len() as f64).sqrt() / 32_767.0).log10()
+        };
+        assert!(out[..2 * FRAME].iter().all(|sample| *sample == 0));
+        assert!((loudness(&out[10 * FRAME..]) + 40.0).abs() < 1.0, "{:.1} dB", loudness(&out[10 * FRAME..]));
     }
 
     #[test]

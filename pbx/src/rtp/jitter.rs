@@ -10,6 +10,8 @@ use super::Header;
 const PLACES: usize = 64;
 /// Bytes of the longest payload that is held: 200 ms of G.711.
 const LONGEST: usize = 1600;
+/// Bytes of room that is asked for at a time.
+const ROOM: usize = 256;
 /// Packets that are held back at the beginning and at least, and at most.
 const FIRST: u16 = 2;
 const MOST: u16 = 10;
@@ -107,6 +109,10 @@ impl<T: Copy> Buffer<T> {
         let place = &mut self.places[usize::from(sequence) % PLACES];
         place.held = Some(Held { sequence, timestamp: header.timestamp, tag });
         place.payload.clear();
+        // Packets of one codec may have many lengths: the longest of them is not waited for.
+        if place.payload.capacity() < payload.len() {
+            place.payload.reserve_exact(payload.len().next_multiple_of(ROOM));
+        }
         place.payload.extend_from_slice(payload);
         self.state = match self.state {
             // Long packets come one at a time.

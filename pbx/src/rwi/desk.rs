@@ -8,8 +8,8 @@ use super::session::Session;
 use super::story::Told;
 use crate::boundary::{self, ClientId, Event, FromClient, ToClient, What};
 use crate::buggify::buggify;
-use crate::call::{Answer, Calls, Code, Command, Context, Originate, Profile, Refusal, Ticket};
-use crate::config::{Dialect, Rwi, Scope, Unanswered};
+use crate::call::{Answer, Calls, Code, Command, Context, Profile, Refusal, Ticket};
+use crate::config::{Dialect, Rwi, Scope};
 use crate::time::Instant;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,38 +26,38 @@ const CONTEXTS: usize = 1_000;
 const WAITING: usize = 100_000;
 
 /// A session's name.
-type Name = Arc<str>;
+pub(super) type Name = Arc<str>;
 
 /// Everything that applications see.
 #[derive(Default)]
 pub(crate) struct Desk {
-    sessions: BTreeMap<Name, Session>,
+    pub(super) sessions: BTreeMap<Name, Session>,
     /// The session of a connection.
     clients: BTreeMap<ClientId, Name>,
     /// Who has subscribed to a context.
     subscribers: BTreeMap<String, BTreeSet<Name>>,
     /// When sessions without a connection are given up.
     expiries: BTreeSet<(Instant, Name)>,
-    calls: BTreeMap<String, Held>,
+    pub(super) calls: BTreeMap<String, Held>,
     waiting: BTreeMap<Ticket, (ClientId, Question, Kind)>,
     last_ticket: u64,
     /// Events that were sent to the webhook.
     posted: u64,
-    lately: Lately,
+    pub(super) lately: Lately,
 }
 
 /// What is known of a call here.
 #[derive(Default)]
-struct Held {
-    context: String,
+pub(super) struct Held {
+    pub(super) context: String,
     /// The session that holds it.
-    owner: Option<Name>,
+    pub(super) owner: Option<Name>,
     /// Sessions that are told of it without holding it.
-    watchers: BTreeSet<Name>,
+    pub(super) watchers: BTreeSet<Name>,
     /// What it is, where clients of the other dialect may be told.
-    profile: Option<Profile>,
+    pub(super) profile: Option<Profile>,
     /// The status with which nobody has answered it, where it was ordered.
-    unanswered: Option<u16>,
+    pub(super) unanswered: Option<u16>,
 }
 
 /// What the answer to a question means here.
@@ -111,6 +111,7 @@ impl Desk {
             (What::CallEnded { .. }, Some(call_id)) => {
                 self.give_to(call_id, None);
                 self.calls.remove(call_id);
+                self.forget_names(call_id);
             }
             (What::CallUnbridged { leg_a, .. }, _) => self.look_after(&leg_a.clone(), calls, context),
             _ => {}
@@ -227,7 +228,7 @@ impl Desk {
             let refusal = Refusal::new(Code::InvalidJson, format!("a frame has at most {FRAME} bytes"));
             return self.answer(client, &Question::default(), Err(refusal), context);
         }
-        let Asked { action, action_id, params } = match frame::read(text, dialect) {
+        let Asked { action, action_id, mut params } = match frame::read(text, dialect) {
             Ok(asked) => asked,
             Err((question, refusal)) => return self.answer(client, &question, Err(refusal), context),
         };
@@ -249,12 +250,18 @@ impl Desk {
             let answer = Ok(self.lately.again(token, of_call.as_deref(), context.now));
             return self.answer(client, &question, answer, context);
         }
+        if let Some(session) = self.sessions.get(&name) {
+            session.names.ours(&mut params);
+        }
         let read = Action::read(&action, params, &context.config, forgiving);
         let asked = read.and_then(|action| self.may(&name, &action, context).map(|()| action));
         match asked {
             Ok(action) => {
                 if let Some(about) = action.about() {
                     question.call_id = Some(about);
+                }
+                if forgiving {
+                    self.take_apart(&action, calls, context);
                 }
                 self.act(client, &name, action, question, calls, context);
             }
@@ -317,13 +324,12 @@ impl Desk {
                 self.waiting.insert(ticket, (client, question, kind));
                 return calls.command(&call_id, command, ticket, context);
             }
-            // Clients of the other dialect ring the target of a transfer themselves; here it rings already.
-            Action::Originate(Originate { call_id: Some(call_id), .. })
-                if self.speaks_flat(name) && self.holds_consultation(name, &call_id, calls) =>
-            {
-                Ok(Map::from_iter([("call_id".to_owned(), call_id.into())]))
-            }
             Action::Originate(order) => {
+                if let Some((call_id, frames)) = self.rung_already(name, &order, calls, context) {
+                    let data = Map::from_iter([("call_id".to_owned(), call_id.into())]);
+                    self.answer(client, &question, Ok(data), context);
+                    return frames.into_iter().for_each(|text| send(client, text, context));
+                }
                 let of_context = order.context.clone();
                 let answer = calls.originate(order, context);
                 self.hold_what_came(name, &answer, "call_id", &of_context);
@@ -376,6 +382,10 @@ impl Desk {
                 let answer = calls.transfer_blind(&call_id, &target, patience, context);
                 let of_context = of_context(self, &call_id);
                 self.hold_what_came(name, &answer, "transfer_call_id", &of_context);
+                let new = answer.as_ref().ok().and_then(|data| data.get("transfer_call_id")?.as_str());
+                if let Some(new) = new {
+                    self.let_it_end(new, name);
+                }
                 answer
             }
             Transfer::Attended { call_id, target, patience } => {
@@ -385,7 +395,11 @@ impl Desk {
                 answer
             }
             Transfer::Complete { call_id, consultation } => {
-                calls.complete_transfer(&call_id, &consultation, context)
+                let answer = calls.complete_transfer(&call_id, &consultation, context);
+                if answer.is_ok() {
+                    self.let_it_end(&consultation, name);
+                }
+                answer
             }
             Transfer::Cancel { consultation } => calls.cancel_transfer(&consultation, context),
         }
@@ -478,43 +492,6 @@ impl Desk {
         }
     }
 
-    /// Takes a call, or is told of it. Two extensions that talk become two calls that can be told apart.
-    fn attach(
-        &mut self,
-        name: &Name,
-        call_id: &str,
-        watches: bool,
-        calls: &mut Calls,
-        context: &mut Context,
-    ) -> Result<Value, Refusal> {
-        let held = self.calls.get_mut(call_id).ok_or_else(|| Refusal::no_call(call_id))?;
-        if watches {
-            held.watchers.insert(name.clone());
-            return Ok(json!({ "call_id": call_id }));
-        }
-        let owner = held.owner.clone();
-        if let Some(owner) = owner.filter(|owner| owner != name) {
-            // Who has shown the same token may take what the one that is gone has left.
-            let is_orphaned = match (self.sessions.get(&owner), self.sessions.get(name)) {
-                (Some(before), Some(now)) => before.client.is_none() && before.is_of(now),
-                (None, _) => true,
-                (_, None) => false,
-            };
-            if !is_orphaned {
-                return Err(Refusal::new(Code::AlreadyOwned, format!("another client holds {call_id:?}")));
-            }
-        }
-        let mut data = json!({ "call_id": call_id });
-        if let Some(other) = calls.split(call_id, context)? {
-            let of_context = self.calls.get(call_id).map(|held| held.context.clone()).unwrap_or_default();
-            let profile = calls.profile(&other);
-            self.calls.insert(other.clone(), Held { context: of_context, profile, ..Held::default() });
-            data["peer_call_id"] = other.into();
-        }
-        self.give_to(call_id, Some(name));
-        Ok(data)
-    }
-
     /// A new connection takes the place of one that was lost.
     fn resume(
         &mut self,
@@ -577,36 +554,14 @@ impl Desk {
         call
     }
 
-    /// What came of a command is held by who has asked for it.
-    fn hold_what_came(&mut self, name: &Name, answer: &Answer, key: &str, of_context: &str) {
-        if let Ok(data) = answer
-            && let Some(call_id) = data.get(key).and_then(Value::as_str)
-        {
-            let held = self.calls.entry(call_id.to_owned()).or_default();
-            of_context.clone_into(&mut held.context);
-            self.give_to(call_id, Some(name));
-        }
-    }
-
-    /// A call is held by this session from now on, or by none.
-    fn give_to(&mut self, call_id: &str, name: Option<&Name>) {
-        let Some(held) = self.calls.get_mut(call_id) else { return };
-        let before = std::mem::replace(&mut held.owner, name.cloned());
-        if let Some(session) = before.and_then(|name| self.sessions.get_mut(&name)) {
-            session.held -= 1;
-        }
-        if let Some(session) = name.and_then(|name| self.sessions.get_mut(name)) {
-            session.held += 1;
-        }
-    }
-
-    /// The webhook is told as a client of this dialect would be, with numbers of its own.
+    /// The webhook is told as a client of its dialect would be, with numbers of its own.
     fn tell_webhook(&mut self, told: &Told, context: &mut Context) {
         let Some(webhook) = &context.config.rwi.webhook else { return };
-        let name = told.name(Dialect::Tandem);
-        if webhook.events.is_empty() || webhook.events.iter().any(|wanted| wanted == name) {
+        let name = told.name(webhook.dialect);
+        let is_wanted = webhook.events.is_empty() || webhook.events.iter().any(|wanted| wanted == name);
+        if is_wanted && told.is_told_in(webhook.dialect) {
             self.posted += 1;
-            let text = told.frame(self.posted, Dialect::Tandem);
+            let text = told.posted(self.posted, webhook.dialect);
             let to = Box::new(webhook.clone());
             context.out.push_back(boundary::Output::Webhook { to, text });
         }
@@ -632,13 +587,8 @@ impl Desk {
         }
     }
 
-    fn speaks_flat(&self, name: &Name) -> bool {
+    pub(super) fn speaks_flat(&self, name: &Name) -> bool {
         self.sessions.get(name).is_some_and(|session| session.dialect == Dialect::RustPbx)
-    }
-
-    fn holds_consultation(&self, name: &Name, call_id: &str, calls: &Calls) -> bool {
-        let owner = self.calls.get(call_id).and_then(|held| held.owner.as_ref());
-        owner == Some(name) && calls.is_consultation(call_id)
     }
 
     /// The sessions that are to be told.
@@ -663,48 +613,33 @@ impl Desk {
         concerned
     }
 
-    /// A call that hears nobody any longer and that nobody holds is over: there is nobody who would do anything with it.
-    fn look_after(&mut self, call_id: &str, calls: &mut Calls, context: &mut Context) {
-        if self.calls.get(call_id).is_some_and(|held| held.owner.is_none()) && calls.is_left_alone(call_id) {
-            calls.let_go(call_id, "the other side has hung up", context);
-        }
-    }
-
-    /// Its client has not come back: what the context says becomes of it.
-    fn follow_policy(&mut self, call_id: &str, calls: &mut Calls, context: &mut Context) {
-        let of_context = self.calls.get(call_id).map(|held| held.context.clone()).unwrap_or_default();
-        match context.config.rwi.context(&of_context).no_answer {
-            Unanswered::Transfer(number) => {
-                let patience = context.config.rwi.context(&of_context).no_answer_timeout;
-                if calls.transfer_blind(call_id, &number, patience, context).is_err() {
-                    calls.let_go(call_id, "its application is gone", context);
-                }
-            }
-            Unanswered::Tone { frequency, duration } => calls.play_out(call_id, frequency, duration, context),
-            Unanswered::HangUp => calls.let_go(call_id, "its application is gone", context),
-        }
-    }
-
     fn answer(&mut self, client: ClientId, question: &Question, answer: Answer, context: &mut Context) {
         let name = self.clients.get(&client);
         let dialect = name.and_then(|name| self.sessions.get(name)).map(|session| session.dialect);
         if let Some(dialect) = dialect
             && !buggify!("an answer is forgotten")
         {
+            let mut question = question.clone();
+            let mut answer = answer;
             let session = self.clients.get(&client).cloned().and_then(|name| self.sessions.get_mut(&name));
-            if let (Dialect::RustPbx, Some(Value::String(id)), Some(session)) =
-                (dialect, &question.action_id, session)
-            {
-                session.note_answered(id, context.now);
+            if let (Dialect::RustPbx, Some(session)) = (dialect, session) {
+                if let Some(Value::String(id)) = &question.action_id {
+                    session.note_answered(id, context.now);
+                }
+                question.call_id = question.call_id.map(|call_id| session.names.of(&call_id).to_owned());
+                if let Ok(data) = &mut answer {
+                    session.names.theirs(data);
+                }
             }
-            send(client, frame::written(question, answer, dialect), context);
+            send(client, frame::written(&question, answer, dialect), context);
         }
     }
 }
 
 /// Whether anybody may come who speaks the other dialect.
 fn speaks_flat(rwi: &Rwi) -> bool {
-    rwi.tokens.iter().any(|token| token.dialect == Dialect::RustPbx)
+    let webhook = rwi.webhook.iter().map(|webhook| webhook.dialect);
+    rwi.tokens.iter().map(|token| token.dialect).chain(webhook).any(|dialect| dialect == Dialect::RustPbx)
 }
 
 fn send(client: ClientId, text: String, context: &mut Context) {

@@ -1,6 +1,7 @@
 //! Events as clients of RustPBX know them: one flat object, with the names they are used to, and with what is known of the
 //! call besides.
 
+use super::custom::OwnNames;
 use crate::boundary::{Event, What};
 use crate::call::{Profile, Root};
 use crate::cdr::Why;
@@ -50,8 +51,24 @@ impl Flat {
         self.facts.get("event_type").and_then(Value::as_str).unwrap_or_default()
     }
 
-    pub(super) fn frame(&self) -> String {
-        Value::from(self.facts.clone()).to_string()
+    /// As a client is told of it that has such names for calls.
+    pub(super) fn frame(&self, names: &OwnNames) -> String {
+        let mut facts = self.facts.clone();
+        names.theirs(&mut facts);
+        Value::from(facts).to_string()
+    }
+
+    /// As a webhook is told of it: who gets the events of all calls is told of which one this is.
+    pub(super) fn posted(&self, number: u64) -> String {
+        json!({
+            "rwi": "1.0",
+            "sequence": number,
+            "timestamp": self.at,
+            "call_id": self.call_id.as_deref().unwrap_or_default(),
+            "event_type": self.name(),
+            "event": self.facts,
+        })
+        .to_string()
     }
 
     pub(super) fn is_of(&self, call_id: &str) -> bool {

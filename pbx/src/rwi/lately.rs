@@ -43,12 +43,7 @@ impl Lately {
 
     /// What those who have shown this token were told, of all calls or of one.
     pub(super) fn again(&self, token: &str, of_call: Option<&str>, now: Instant) -> Map<String, Value> {
-        let is_its = |(at, _, tokens): &&(Instant, Arc<Told>, BTreeSet<String>)| {
-            now.since(*at) < KEPT && tokens.contains(token)
-        };
-        let flats = self.0.iter().filter(is_its).filter_map(|(_, told, _)| told.flat());
-        let flats = flats.filter(|flat| of_call.is_none_or(|call_id| flat.is_of(call_id)));
-        let events: Vec<Value> = flats.map(Flat::again).collect();
+        let events: Vec<Value> = self.flats(token, of_call, now).map(Flat::again).collect();
         let mut data = Map::new();
         data.insert("replayed_count".into(), events.len().into());
         data.insert("events".into(), events.into());
@@ -56,5 +51,19 @@ impl Lately {
             data.insert("call_id".into(), call_id.into());
         }
         data
+    }
+
+    /// The same, one by one.
+    pub(super) fn flats<'a>(
+        &'a self,
+        token: &'a str,
+        of_call: Option<&'a str>,
+        now: Instant,
+    ) -> impl Iterator<Item = &'a Flat> {
+        let is_its = move |(at, _, tokens): &&(Instant, Arc<Told>, BTreeSet<String>)| {
+            now.since(*at) < KEPT && tokens.contains(token)
+        };
+        let flats = self.0.iter().filter(is_its).filter_map(|(_, told, _)| told.flat());
+        flats.filter(move |flat| of_call.is_none_or(|call_id| flat.is_of(call_id)))
     }
 }

@@ -1,5 +1,6 @@
 //! A session: what is told to one client, with a number each, kept for a while in case its connection is lost.
 
+use super::custom::OwnNames;
 use super::story::Told;
 use crate::boundary::ClientId;
 use crate::config::{Dialect, Scope, Token};
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub(super) held: usize,
     seq: u64,
     kept: VecDeque<(u64, Arc<Told>)>,
+    /// What it calls calls otherwise than we do.
+    pub(super) names: OwnNames,
     /// When it last originated calls.
     originated: VecDeque<Instant>,
     /// Questions that were answered lately, by their ids, where one that is asked again is not heard.
@@ -51,6 +54,7 @@ impl Session {
             held: 0,
             seq: 0,
             kept: VecDeque::new(),
+            names: OwnNames::default(),
             originated: VecDeque::new(),
             answered: VecDeque::new(),
         }
@@ -108,13 +112,21 @@ impl Session {
             self.kept.pop_front();
         }
         self.kept.push_back((self.seq, told.clone()));
-        self.client.map(|client| (client, told.frame(self.seq, self.dialect)))
+        self.client.map(|client| (client, self.frame(self.seq, told)))
     }
 
     /// What it was told after this number, as it was told then.
     pub(super) fn after(&self, last: u64) -> Vec<String> {
         let missed = self.kept.iter().filter(|(seq, _)| *seq > last);
-        missed.map(|(seq, told)| told.frame(*seq, self.dialect)).collect()
+        missed.map(|(seq, told)| self.frame(*seq, told)).collect()
+    }
+
+    fn frame(&self, seq: u64, told: &Told) -> String {
+        match (self.dialect, told.flat()) {
+            (Dialect::RustPbx, Some(flat)) => flat.frame(&self.names),
+            (Dialect::RustPbx, None) => String::new(),
+            (Dialect::Tandem, _) => told.frame(seq),
+        }
     }
 
     /// Whether it may originate a call now, of `limit` a second; it is counted.

@@ -58,10 +58,15 @@ impl Told {
     }
 
     /// The frame with this number.
-    pub(super) fn frame(&self, seq: u64, dialect: Dialect) -> String {
+    pub(super) fn frame(&self, seq: u64) -> String {
+        format!("{}{seq}{}", self.head, self.tail)
+    }
+
+    /// As it is posted to a webhook, the first as number 1.
+    pub(super) fn posted(&self, number: u64, dialect: Dialect) -> String {
         match dialect {
-            Dialect::Tandem => format!("{}{seq}{}", self.head, self.tail),
-            Dialect::RustPbx => self.flat.as_ref().map(Flat::frame).unwrap_or_default(),
+            Dialect::Tandem => self.frame(number),
+            Dialect::RustPbx => self.flat.as_ref().map(|flat| flat.posted(number)).unwrap_or_default(),
         }
     }
 }

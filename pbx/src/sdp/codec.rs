@@ -81,6 +81,11 @@ impl Codec {
         self.name.eq_ignore_ascii_case("telephone-event")
     }
 
+    /// Whether this is the noise of pauses (RFC 3389).
+    pub fn is_comfort_noise(&self) -> bool {
+        self.name.eq_ignore_ascii_case("CN") && self.clock_rate == 8_000
+    }
+
     /// Whether it carries sound by itself: neither keys nor comfort noise nor a wrapping of other codecs.
     pub fn is_audio(&self) -> bool {
         !["telephone-event", "CN", "red"].iter().any(|other| self.name.eq_ignore_ascii_case(other))

@@ -25,6 +25,7 @@ pub(crate) struct Settings<'a> {
     /// Where it registers.
     registrar: String,
     says: u32,
+    plays: Option<&'a str>,
     answers: bool,
     encrypts: bool,
     codec: &'a str,
@@ -41,6 +42,7 @@ pub(crate) fn telephone<'a>(stage: &'a Stage, number: &'a str) -> Settings<'a> {
         address: OFFICE.into(),
         registrar: OFFICE.into(),
         says: 1000,
+        plays: None,
         answers: true,
         encrypts: false,
         codec: "PCMU/8000/1",
@@ -51,6 +53,11 @@ impl<'a> Settings<'a> {
     /// The tone it sends, in hertz.
     pub(crate) fn says(self, says: u32) -> Settings<'a> {
         Settings { says, ..self }
+    }
+
+    /// It plays these keys, as tones that others hear.
+    pub(crate) fn plays_keys(self, keys: &'a str) -> Settings<'a> {
+        Settings { plays: Some(keys), ..self }
     }
 
     pub(crate) fn over(self, transport: &'a str) -> Settings<'a> {
@@ -135,12 +142,15 @@ impl<'a> Settings<'a> {
         let number = self.number;
         let (stage, index) = (self.stage, self.index());
         let folder = stage.path(number);
-        stage.tone(self.says);
+        let sound = match self.plays {
+            Some(keys) => stage.keys(number, keys),
+            None => stage.tone(self.says),
+        };
         let answer = if self.answers { "auto" } else { "manual" };
         // baresip cuts the names of its recordings after 127 bytes: they are given from where it is started.
         let config = format!(
             "sip_listen {host}:{sip}\nnet_interface {bare}\nrtp_ports {rtp}-{last}\n\
-             audio_source aufile,{tone}.wav\naudio_player aufile,{number}/played.wav\naudio_alert aufile,/dev/null\n\
+             audio_source aufile,{sound}\naudio_player aufile,{number}/played.wav\naudio_alert aufile,/dev/null\n\
              ausrc_srate 8000\nauplay_srate 8000\nausrc_channels 1\nauplay_channels 1\nsnd_path {number}\n\
              module_path {modules}\nmodule g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule srtp.so\n{more}\
              module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
@@ -150,7 +160,6 @@ impl<'a> Settings<'a> {
             sip = 5060 + 10 * index,
             rtp = 20000 + 100 * index,
             last = 20098 + 100 * index,
-            tone = self.says,
             more = match self.codec.split('/').next() {
                 Some("opus") => "module opus.so\n",
                 Some("G722") => "module g722.so\n",

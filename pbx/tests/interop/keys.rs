@@ -30,6 +30,27 @@ fn keys_go_both_ways() {
     });
 }
 
+/// What tells a key is sealed as the sound is (RFC 3711): by libsrtp there, by the PBX here.
+#[test]
+fn keys_go_both_ways_in_a_call_that_is_encrypted() {
+    play(&[BARESIP], |stage| {
+        let _pbx = stage.pbx(&office().replace("ring_timeout", "srtp = \"required\"\nring_timeout"));
+        let mut alice = telephone(stage, "1001").encrypting().start();
+        let mut bob = telephone(stage, "1002").encrypting().start();
+        alice.calls("1002");
+        bob.is_connected();
+        alice.is_connected();
+
+        press(&mut alice, "159#");
+        press(&mut bob, "0*88");
+
+        assert_eq!(receive(&mut bob, 4), "159#");
+        assert_eq!(receive(&mut alice, 4), "0*88");
+        alice.hangs_up();
+        bob.is_disconnected();
+    });
+}
+
 /// What the PBX makes of events is heard as tones by somebody who knows nothing of it.
 #[test]
 fn keys_become_tones_that_multimon_hears() {

@@ -3,7 +3,7 @@
 use crate::baresip::{Telephone, telephone};
 use crate::network::CARRIER;
 use crate::sipp::Sipp;
-use crate::stage::{BARESIP, SIPP, SOX, Stage, office, play};
+use crate::stage::{BARESIP, MULTIMON, SIPP, SOX, Stage, office, play};
 use crate::talk;
 use crate::tone::Recording;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,34 @@ fn a_recorded_call_has_a_channel_for_each_telephone() {
             let Some(pitch) = sox_hears(stage, &file, channel) else { return };
             assert!((pitch / voice - 1.0).abs() < 0.04, "sox hears {pitch} Hz on channel {channel}");
         }
+    });
+}
+
+/// Keys that somebody plays are in what the PBX has recorded: multimon-ng hears them there, and so does our own program.
+#[test]
+fn others_hear_the_keys_in_a_recording() {
+    play(&[BARESIP, MULTIMON, SOX], |stage| {
+        let _pbx = stage.pbx(&recorded(stage));
+        let mut alice = telephone(stage, "1001").plays_keys("159#0").start();
+        let mut bob = telephone(stage, "1002").says(1000).start();
+
+        talks(&mut alice, &mut bob, "1002");
+
+        let (file, alone) = (the_recording(stage), stage.path("alice.wav"));
+        let mut sox = stage.command("sox");
+        assert!(sox.arg(&file).arg(&alone).args(["remix", "1"]).status().expect("sox").success());
+        let mut multimon = stage.command("multimon-ng");
+        let heard = multimon.args(["-q", "-a", "DTMF", "-t", "wav"]).arg(&alone).output().expect("multimon");
+        let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+        let keys: String = heard.lines().filter_map(|line| line.strip_prefix("DTMF: ")).collect();
+        assert_eq!(keys, "159#0");
+
+        let mut tones = stage.command(env!("CARGO_BIN_EXE_tones"));
+        let told = tones.args(["detect", "--json", "--dtmf"]).arg(&file).output().expect("tones").stdout;
+        let told: serde_json::Value = serde_json::from_slice(&told).expect("JSON");
+        let events = told[0]["events"].as_array().expect("events of the first channel");
+        let keys: String = events.iter().filter_map(|event| event["digit"].as_str()).collect();
+        assert_eq!(keys, "159#0");
     });
 }
 

@@ -102,8 +102,17 @@ impl Stage {
     }
 
     /// A sound file with one tone, long enough for any story: `440.wav` in our folder.
-    pub(crate) fn tone(&self, frequency: u32) {
-        tone::write(&self.path(&format!("{frequency}.wav")), f64::from(frequency), 120);
+    pub(crate) fn tone(&self, frequency: u32) -> String {
+        let file = format!("{frequency}.wav");
+        tone::write(&self.path(&file), f64::from(frequency), 120);
+        file
+    }
+
+    /// A file in which the keys of a telephone sound, once, and then nothing.
+    pub(crate) fn keys(&self, telephone: &str, keys: &str) -> String {
+        let file = format!("keys-of-{telephone}.wav");
+        tone::write_keys(&self.path(&file), keys, 120);
+        file
     }
 
     /// The PBX with this configuration; it listens when this returns.

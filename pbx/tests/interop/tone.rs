@@ -12,6 +12,26 @@ const PIECE: usize = 800;
 
 /// Writes a tone of that frequency.
 pub(crate) fn write(path: &Path, frequency: f64, seconds: u32) {
+    write_samples(path, sine(frequency, (seconds * RATE) as usize));
+}
+
+/// Writes keys (ITU-T Q.23), each 100 ms long and 100 ms before the next, and silence around them.
+pub(crate) fn write_keys(path: &Path, keys: &str, seconds: u32) {
+    let (rows, columns) = ([697.0, 770.0, 852.0, 941.0], [1209.0, 1336.0, 1477.0, 1633.0]);
+    let silence = |millis: usize| vec![0i16; millis * RATE as usize / 1000];
+    let mut samples = silence(1000);
+    for key in keys.chars() {
+        let place = "123A456B789C*0#D".find(key).unwrap_or_else(|| panic!("{key} is no key"));
+        let length = RATE as usize / 10;
+        let pair = sine(rows[place / 4], length).zip(sine(columns[place % 4], length));
+        samples.extend(pair.map(|(low, high)| low / 2 + high / 2));
+        samples.extend(silence(100));
+    }
+    samples.resize((seconds * RATE) as usize, 0);
+    write_samples(path, samples);
+}
+
+fn write_samples(path: &Path, samples: impl IntoIterator<Item = i16>) {
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: RATE,
@@ -19,7 +39,7 @@ pub(crate) fn write(path: &Path, frequency: f64, seconds: u32) {
         sample_format: hound::SampleFormat::Int,
     };
     let mut file = hound::WavWriter::create(path, spec).expect("our folder can be written");
-    for sample in sine(frequency, (seconds * RATE) as usize) {
+    for sample in samples {
         file.write_sample(sample).expect("our folder can be written");
     }
     file.finalize().expect("our folder can be written");

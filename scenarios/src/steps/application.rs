@@ -219,23 +219,10 @@ async fn commands(scene: &mut Scene, program: Program, text: String) {
     assert!(scene.world.play(act).await, "there is no reply");
 }
 
-#[when(expr = "{application} calls whom it consults: {string}")]
-async fn calls_whom_it_consults(scene: &mut Scene, program: Program, target: String) {
-    let call = move |application: &Application| {
-        let told = application.told();
-        let mut named = told.iter().filter_map(|told| told.what["data"]["consultation_call_id"].as_str());
-        let named = named.next_back().expect("it consults somebody");
-        let params = json!({ "call_id": named, "destination": target });
-        application
-            .say(&json!({ "action_id": "call", "action": "call.originate", "params": params }).to_string());
-    };
-    with(scene, program, call).await;
-}
-
 #[given(expr = "{application} says {string}")]
 #[when(expr = "{application} says {string}")]
 async fn says_raw(scene: &mut Scene, program: Program, text: String) {
-    with(scene, program, move |application| application.say(&text)).await;
+    with(scene, program, move |application| application.say(&application.remember(&text))).await;
 }
 
 #[when(expr = "{application} stops reading")]

@@ -13,6 +13,7 @@ use simulator::office::Plan;
 use simulator::phone::{Phone, Sound};
 use simulator::stage::Stage;
 use simulator::tape;
+use std::ops::Range;
 
 /// The sample rate of a tape where nobody says.
 const USUAL: u32 = 8_000;
@@ -143,6 +144,22 @@ async fn comes_in_whispering(scene: &mut Scene, number: String, listener: Actor)
     come_in(scene, number, &format!(", heard_by = [\"{}\"]", listener.0)).await;
 }
 
+#[given(expr = "who dials {string} comes into the conference {int} dB softer")]
+async fn comes_in_softly(scene: &mut Scene, number: String, decibels: i32) {
+    come_in(scene, number, &format!(", volume_db = {}", -decibels)).await;
+}
+
+#[given(expr = "who dials {string} comes into the conference {int} dB louder")]
+async fn comes_in_loudly(scene: &mut Scene, number: String, decibels: i32) {
+    come_in(scene, number, &format!(", volume_db = {decibels}")).await;
+}
+
+#[given(expr = "who dials {string} comes into the conference {int} dB softer and is heard by {actor} alone")]
+async fn comes_in_whispering_softly(scene: &mut Scene, number: String, decibels: i32, listener: Actor) {
+    let params = format!(", volume_db = {}, heard_by = [\"{}\"]", -decibels, listener.0);
+    come_in(scene, number, &params).await;
+}
+
 #[given(expr = "the calls of {actor} are recorded")]
 async fn is_recorded(scene: &mut Scene, actor: Actor) {
     let record = move |plan: &mut Plan| {
@@ -172,6 +189,21 @@ async fn hears_among_others(scene: &mut Scene, listener: Actor, speaker: Actor) 
 async fn does_not_hear(scene: &mut Scene, listener: Actor, speaker: Actor) {
     let share = share_of(scene, &listener, &speaker).await;
     assert!(share < NOT_THERE, "{} is {share:.3} of what {} hears", speaker.0, listener.0);
+}
+
+#[then(expr = "{actor} hears {actor} as loud as {actor}")]
+async fn hears_as_loud(scene: &mut Scene, listener: Actor, speaker: Actor, other: Actor) {
+    assert_louder(scene, (&listener, &speaker, &other), 0.0).await;
+}
+
+#[then(expr = "{actor} hears {actor} {int} dB softer than {actor}")]
+async fn hears_softer(scene: &mut Scene, listener: Actor, speaker: Actor, decibels: i32, other: Actor) {
+    assert_louder(scene, (&listener, &speaker, &other), -f64::from(decibels)).await;
+}
+
+#[then(expr = "{actor} hears {actor} {int} dB louder than {actor}")]
+async fn hears_louder(scene: &mut Scene, listener: Actor, speaker: Actor, decibels: i32, other: Actor) {
+    assert_louder(scene, (&listener, &speaker, &other), decibels.into()).await;
 }
 
 #[then(expr = "{actor} hears {actor} in one piece")]
@@ -237,8 +269,7 @@ async fn are_on_channels(scene: &mut Scene, one: Actor, first: usize, other: Act
 #[then(expr = "{actor} is heard on channel {int} of the recording from {span} to {span}")]
 async fn is_on_channel_then(scene: &mut Scene, actor: Actor, channel: usize, from: Span, to: Span) {
     let samples = channel_of(&recording(scene).await, channel);
-    let sample = |time: Duration| ((time.as_secs_f64() * f64::from(USUAL)) as usize).min(samples.len());
-    let presence = ear::presence(&samples[sample(from.0)..sample(to.0)], voice_of(scene, &actor).await);
+    let presence = ear::presence(&samples[places(&samples, from, to)], voice_of(scene, &actor).await);
     assert!(presence > 0.8, "{} is there for {presence:.2} of that time", actor.0);
 }
 
@@ -265,13 +296,31 @@ async fn come_in(scene: &mut Scene, number: String, more: &str) {
     plan(scene, move |plan| plan.route(&number, "conference", &params)).await;
 }
 
-async fn recording(scene: &mut Scene) -> Recording {
+/// Of two who are heard, all say as much, one is so many dB louder than the other.
+async fn assert_louder(
+    scene: &mut Scene,
+    (listener, speaker, other): (&Actor, &Actor, &Actor),
+    decibels: f64,
+) {
+    let shares = [share_of(scene, listener, speaker).await, share_of(scene, listener, other).await];
+    assert!(shares.iter().all(|share| *share > NOT_THERE), "{} hears {shares:.3?} of them", listener.0);
+    let louder = 10.0 * (shares[0] / shares[1]).log10();
+    assert!((louder - decibels).abs() < 0.5, "{} is {louder:.1} dB louder than {}", speaker.0, other.0);
+}
+
+/// Which samples of a recording are of this time.
+pub(super) fn places(samples: &[i16], from: Span, to: Span) -> Range<usize> {
+    let place = |time: Duration| ((time.as_secs_f64() * f64::from(USUAL)) as usize).min(samples.len());
+    place(from.0)..place(to.0)
+}
+
+pub(super) async fn recording(scene: &mut Scene) -> Recording {
     let recordings = scene.world.with(|stage: &mut Stage| stage.office.recordings()).await;
     let last = recordings.last().expect("there is a recording");
     Recording::read(last).unwrap_or_else(|error| panic!("the recording is not whole: {error}"))
 }
 
-fn channel_of(recording: &Recording, channel: usize) -> Vec<i16> {
+pub(super) fn channel_of(recording: &Recording, channel: usize) -> Vec<i16> {
     recording.channels[channel - 1].iter().map(|sample| (sample * 32_768.0) as i16).collect()
 }
 

@@ -10,6 +10,7 @@ mod media;
 mod misbehaving;
 mod network;
 mod office;
+mod pauses;
 mod provider;
 mod recorder;
 mod registering;
@@ -18,6 +19,7 @@ mod rules;
 mod secure;
 mod sinks;
 mod storage;
+mod stranger;
 mod swarm;
 mod talking;
 mod telephones;
@@ -40,6 +42,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("misbehaving.rs"),
     include_str!("network.rs"),
     include_str!("office.rs"),
+    include_str!("pauses.rs"),
     include_str!("provider.rs"),
     include_str!("recorder.rs"),
     include_str!("registering.rs"),
@@ -48,6 +51,7 @@ pub(crate) const SOURCES: &[&str] = &[
     include_str!("secure.rs"),
     include_str!("sinks.rs"),
     include_str!("storage.rs"),
+    include_str!("stranger.rs"),
     include_str!("swarm.rs"),
     include_str!("talking.rs"),
     include_str!("telephones.rs"),

@@ -4,7 +4,7 @@ use crate::scene::Scene;
 use crate::words::{Misbehaviour, Span};
 use cucumber::{given, then, when};
 use pbx::time::Duration;
-use serde_json::json;
+use serde_json::{Value, json};
 use simulator::agents::application;
 use simulator::agents::http::Server;
 use simulator::agents::notation::is_within;
@@ -46,6 +46,16 @@ async fn are_posted_within(scene: &mut Scene, patience: Span) {
     scene.world.play(plan).await;
 }
 
+#[given(expr = "events are posted to the sink as to a webhook of RustPBX")]
+async fn are_posted_flat(scene: &mut Scene) {
+    let plan = async move |stage: &mut Stage| {
+        let server = stage.sink("sink").address();
+        let table = format!("\n[rwi.webhook]\nurl = \"http://{server}/events\"\ndialect = \"rustpbx\"\n");
+        stage.replan(|plan| plan.tables.push_str(&table)).await;
+    };
+    scene.world.play(plan).await;
+}
+
 #[then(expr = "the PBX has opened {int} connection(s) to the sink")]
 async fn has_opened(scene: &mut Scene, expected: usize) {
     let address = with(scene, Server::address).await;
@@ -55,6 +65,16 @@ async fn has_opened(scene: &mut Scene, expected: usize) {
 #[then(expr = "the sink has been told of {string}")]
 async fn has_been_told_of(scene: &mut Scene, text: String) {
     let expected = application::event(&text).unwrap_or_else(|wrong| panic!("{wrong}"));
+    holds_event(scene, expected).await;
+}
+
+#[then(expr = "the sink has been sent {string}")]
+async fn has_been_sent(scene: &mut Scene, text: String) {
+    let expected = serde_json::from_str(&text).unwrap_or_else(|wrong| panic!("{text} is no JSON: {wrong}"));
+    holds_event(scene, expected).await;
+}
+
+async fn holds_event(scene: &mut Scene, expected: Value) {
     let posted = with(scene, Server::<Sink>::posted).await;
     let events: Vec<_> = posted.iter().filter_map(|asked| asked.json()).collect();
     assert!(events.iter().any(|event| is_within(&expected, event)), "it was told {events:?}");

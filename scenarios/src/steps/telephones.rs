@@ -63,11 +63,6 @@ async fn has_one_line(scene: &mut Scene, actor: Actor) {
     scene.phone(actor, |phone| phone.habits(|habits| habits.takes_second_call = false)).await;
 }
 
-#[given(expr = "{actor}'s telephone leaves out pauses")]
-async fn leaves_out_pauses(scene: &mut Scene, actor: Actor) {
-    scene.phone(actor, |phone| phone.habits(|habits| habits.pauses = true)).await;
-}
-
 #[when(expr = "{actor} goes on in {word}")]
 async fn goes_on_in(scene: &mut Scene, actor: Actor, name: String) {
     let codec = Codec::by_name(&name).unwrap_or_else(|| panic!("no codec is called {name}"));

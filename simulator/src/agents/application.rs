@@ -241,8 +241,10 @@ impl Application {
             let name: String =
                 text[at + 1..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
             let value = told.iter().rev().find_map(|told| match name.as_str() {
-                "incoming" if told.what["event"] == "call.incoming" => told.what["call_id"].as_str(),
-                _ => told.what["data"][&name].as_str(),
+                "incoming" if is_new(&told.what) => told.what["call_id"].as_str(),
+                _ => [&told.what["data"], &told.what["data"][0]]
+                    .into_iter()
+                    .find_map(|data| data[&name].as_str()),
             });
             text.replace_range(at..=at + name.len(), value.unwrap_or("unheard-of"));
         }
@@ -267,6 +269,11 @@ impl Shared {
             told.push(Told { at, what });
         }
     }
+}
+
+/// Whether it tells of a call that came in, in either dialect.
+fn is_new(told: &Value) -> bool {
+    told["event"] == "call.incoming" || told["event_type"] == "call_created"
 }
 
 async fn talk(

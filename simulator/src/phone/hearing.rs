@@ -17,7 +17,16 @@ pub struct Hearing {
     begins: i64,
     samples: Vec<i16>,
     stream: Option<Stream>,
+    noise: Option<Noise>,
     packets: u64,
+}
+
+/// What a telephone makes of a pause of which only the noise was told (RFC 3389).
+#[derive(Clone, Copy, Debug)]
+struct Noise {
+    /// Its first sample; it lasts until something else comes.
+    begins: i64,
+    amplitude: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,12 +46,13 @@ impl Hearing {
         now: Instant,
     ) {
         self.packets += 1;
-        let clock = place_of(now);
-        let known = self.stream.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.place_of(timestamp));
-        let place = known.filter(|place| (place - clock).abs() < JUMP).unwrap_or(clock);
-        self.stream = Some(Stream { ssrc, timestamp, place });
+        let place = self.place(ssrc, timestamp, now);
         if self.samples.is_empty() {
             self.begins = place;
+        }
+        if let Some(noise) = self.noise.take_if(|noise| noise.begins < place) {
+            let from = self.begins + self.samples.len() as i64;
+            self.samples.extend((from..place).map(|place| noise.at(place)));
         }
         // What comes before the first packet that was heard is not worth moving everything.
         let Ok(at) = usize::try_from(place - self.begins) else { return };
@@ -52,6 +62,23 @@ impl Hearing {
         }
         self.samples[at..end].iter_mut().zip(samples).for_each(|(place, sample)| *place = sample);
         self.forget();
+    }
+
+    /// From here on there is a pause, with noise so many dB below the loudest that can be said.
+    pub(crate) fn pause(&mut self, ssrc: u32, timestamp: u32, level: u8, now: Instant) {
+        let begins = self.place(ssrc, timestamp, now);
+        let amplitude = 32_767.0 * 10f64.powf(-f64::from(level) / 20.0) * 3f64.sqrt();
+        let begins = self.noise.map_or(begins, |before| before.begins.min(begins));
+        self.noise = Some(Noise { begins, amplitude: amplitude as i64 });
+    }
+
+    /// Where the samples of a packet belong.
+    fn place(&mut self, ssrc: u32, timestamp: u32, now: Instant) -> i64 {
+        let clock = place_of(now);
+        let known = self.stream.filter(|stream| stream.ssrc == ssrc).map(|stream| stream.place_of(timestamp));
+        let place = known.filter(|place| (place - clock).abs() < JUMP).unwrap_or(clock);
+        self.stream = Some(Stream { ssrc, timestamp, place });
+        place
     }
 
     /// RTP packets of sound so far.
@@ -101,7 +128,23 @@ impl Hearing {
 
     fn at(&self, place: i64) -> i16 {
         let at = usize::try_from(place - self.begins).ok();
-        at.and_then(|at| self.samples.get(at)).copied().unwrap_or(0)
+        let said = at.and_then(|at| self.samples.get(at)).copied();
+        said.unwrap_or_else(|| self.noise.map_or(0, |noise| noise.at(place)))
+    }
+}
+
+impl Noise {
+    /// The same at each place, whenever it is asked for; even, so softer than its peaks by the root of three.
+    fn at(&self, place: i64) -> i16 {
+        if place < self.begins {
+            return 0;
+        }
+        // The end of splitmix64.
+        let mut bits = place.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let sample = (i64::from((bits >> 48) as i16) * self.amplitude) >> 15;
+        sample.clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
     }
 }
 
@@ -141,6 +184,22 @@ mod tests {
         hearing.receive(7, 0, (0..160).map(|n| n * 5), Instant::from_millis(20));
         let again = crate::phone::Sound::from_wav(&hearing.wav());
         assert_eq!(again, Ok(crate::phone::Sound::Recording(hearing.samples().into())));
+    }
+
+    #[test]
+    fn a_pause_has_its_noise_until_something_is_said() {
+        let mut hearing = Hearing::default();
+        hearing.receive(7, 0, std::iter::repeat_n(5, 160), Instant::from_millis(20));
+        hearing.pause(7, 160, 40, Instant::from_millis(40));
+        let is_noise = |samples: &[i16]| {
+            let loudness = crate::ear::loudness(samples);
+            assert!((20.0 * (loudness / 32_767.0).log10() + 40.0).abs() < 1.0, "{loudness}");
+        };
+        is_noise(&hearing.lately(Duration::from_millis(800), Instant::from_millis(1_000)));
+        hearing.receive(7, 160 + 8_000, std::iter::repeat_n(5, 160), Instant::from_millis(1_040));
+        assert_eq!(hearing.samples().len(), 8_320);
+        is_noise(&hearing.samples()[160..8_160]);
+        assert_eq!(hearing.samples()[8_160..], [5; 160]);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | `registration.rs` | REGISTER, refreshed |
 //! | `voice.rs`, `sound.rs` | RTP out: tones, keys |
 //! | `hearing.rs` | RTP in: a recording on a timeline |
+//! | `stranger.rs` | RTP into the calls of others |
 //! | `news.rs` | what it is told of messages and of the calls of others |
 //! | `wire.rs` | sockets and time |
 //! | `state.rs` | what it says of itself, for people who look |
@@ -29,6 +30,7 @@ mod sound;
 mod state;
 #[cfg(test)]
 mod stories;
+mod stranger;
 mod telephone;
 mod voice;
 mod wideband;
@@ -39,6 +41,7 @@ pub use line::Facts;
 pub use misbehaviour::{Misbehaviour, Ways};
 pub use news::{News, Watched};
 pub use sound::{NoSound, Sound};
+pub use stranger::Guise;
 
 use crate::network::SimHost;
 use line::State;
@@ -81,6 +84,8 @@ pub struct Habits {
     pub hears_of_transfers: bool,
     /// Whether it sends nothing while nothing is said.
     pub pauses: bool,
+    /// How many dB below the loudest that can be said the noise is which it tells for its pauses (RFC 3389), if it does.
+    pub noise: Option<u8>,
     /// Which extensions of SIP it knows.
     pub abilities: Abilities,
     /// Header lines that stand in its messages besides: `INVITE` or `486`, and the line.
@@ -173,6 +178,7 @@ impl Default for Habits {
             takes_second_call: true,
             hears_of_transfers: true,
             pauses: false,
+            noise: None,
             abilities: Abilities::default(),
             lines: Vec::new(),
             ways: Ways::default(),

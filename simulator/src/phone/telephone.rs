@@ -88,6 +88,7 @@ impl Telephone {
             line.ways = self.habits.ways.clone();
             line.voice.ways = self.habits.ways.clone();
             line.voice.pauses = self.habits.pauses;
+            line.voice.noise = self.habits.noise;
             line.holding = self.habits.holding;
         }
     }
@@ -375,6 +376,7 @@ impl Telephone {
         let mut voice = Voice::new(local, self.habits.voice.clone(), &mut self.rng);
         voice.ways = self.habits.ways.clone();
         voice.pauses = self.habits.pauses;
+        voice.noise = self.habits.noise;
         self.out.push_back(Output::Open(local));
         if voice.source() != local {
             self.out.push_back(Output::Open(voice.source()));

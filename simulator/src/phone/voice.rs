@@ -21,6 +21,9 @@ const KEY: Duration = Duration::from_millis(100);
 const KEY_PACKETS: u32 = 5;
 const KEY_PAUSE: u32 = 5;
 
+/// How often somebody who pauses says what noise there is: ten times in five seconds.
+const NOISE_EVERY: u32 = 25;
+
 /// After so many packets a telephone that changes its stream does it.
 const CHANGES_AFTER: u64 = 100;
 
@@ -40,6 +43,8 @@ pub(super) struct Voice {
     pub(super) keys_heard: String,
     /// Whether nothing is sent while nothing is said.
     pub(super) pauses: bool,
+    /// How far the noise of a pause is below the loudest that can be said, where it tells that (RFC 3389).
+    pub(super) noise: Option<u8>,
     pub(super) ways: Ways,
     /// Packets that could not be opened.
     pub(super) unopened: u32,
@@ -55,6 +60,8 @@ pub(super) struct Voice {
     position: u64,
     /// Whether the packet time before this one was sent: sound that goes on is not marked.
     goes_on: bool,
+    /// How many packet times the pause has lasted.
+    paused: u32,
     next_at: Option<Instant>,
     /// Nothing is sent since then; the clock of the stream goes on.
     quiet_since: Option<Instant>,
@@ -78,6 +85,7 @@ struct Agreed {
     /// What may come: every codec that both have listed (RFC 3264 section 6.1).
     listed: Vec<(u8, Coding)>,
     event_type: Option<u8>,
+    noise_type: Option<u8>,
     direction: Direction,
 }
 
@@ -94,6 +102,7 @@ impl Voice {
             hearing: Hearing::default(),
             keys_heard: String::new(),
             pauses: false,
+            noise: None,
             ways: Ways::default(),
             unopened: 0,
             seal: None,
@@ -106,6 +115,7 @@ impl Voice {
             sound,
             position: 0,
             goes_on: false,
+            paused: 0,
             next_at: None,
             quiet_since: None,
             ends_at: None,
@@ -141,6 +151,11 @@ impl Voice {
             coding,
             listed: listed.iter().map(|(codec, coding)| (codec.payload_type, *coding)).collect(),
             event_type: agreement.telephone_event.as_ref().map(|codec| codec.payload_type),
+            noise_type: agreement
+                .codecs
+                .iter()
+                .find(|codec| codec.is_comfort_noise())
+                .map(|codec| codec.payload_type),
             direction: agreement.direction,
         });
         self.next_at.get_or_insert(now);
@@ -176,6 +191,12 @@ impl Voice {
     /// The same as tones in the audio (ITU-T Q.23).
     pub(super) fn press_in_band(&mut self, keys: &str) {
         self.tones.extend(keys.chars().filter(|key| !key.is_whitespace()));
+    }
+
+    /// Where it sends to, and the number that its next packet has: source, sequence, timestamp.
+    pub(super) fn stream(&self) -> Option<(SocketAddr, Header)> {
+        let agreed = self.agreed.as_ref()?;
+        Some((agreed.remote?, self.header(false, agreed.codec.payload_type, self.timestamp)))
     }
 
     pub(super) fn is_sealed(&self) -> bool {
@@ -239,7 +260,8 @@ impl Voice {
         if let Some(seal) = &mut self.seal {
             seal.seal(&mut packet);
         }
-        self.goes_on = true;
+        // What follows the noise of a pause is the first of what is said.
+        self.goes_on = self.paused == 0;
         self.sent += 1;
         Some((remote, packet))
     }
@@ -265,6 +287,8 @@ impl Voice {
             } else if let Some(wideband) = &mut self.wideband {
                 self.hearing.receive(ssrc, timestamp, wideband.hear(payload).iter().copied(), now);
             }
+        } else if let (true, [level, ..]) = (Some(payload_type) == agreed.noise_type, payload) {
+            self.hearing.pause(ssrc, timestamp, *level & 0x7f, now);
         } else if Some(payload_type) == agreed.event_type
             && let Some(key) =
                 Payload::of(payload).and_then(|payload| self.events.receive(timestamp, payload))
@@ -289,8 +313,9 @@ impl Voice {
         let key = self.tones.front().copied().filter(|_| is_speaking);
         let is_silent = key.is_none() && (!is_speaking || self.sound.is_silent(position));
         if is_silent && self.pauses {
-            return None;
+            return self.noise_packet(timestamp);
         }
+        self.paused = 0;
         let header = self.header(marker, agreed.codec.payload_type, timestamp);
         let law = agreed.coding.law().unwrap_or(Law::Mu);
         let mut samples = [law.silence(); SAMPLES];
@@ -315,6 +340,17 @@ impl Voice {
                 self.tones.pop_front();
             }
         }
+        self.sequence = self.sequence.wrapping_add(1);
+        Some(packet)
+    }
+
+    /// What noise is to be heard in a pause: at its beginning, and again now and then.
+    fn noise_packet(&mut self, timestamp: u32) -> Option<Vec<u8>> {
+        let (level, number) = self.noise.zip(self.agreed.as_ref()?.noise_type)?;
+        let is_due = self.paused.is_multiple_of(NOISE_EVERY);
+        self.paused += 1;
+        let packet =
+            is_due.then(|| [&self.header(false, number, timestamp).to_bytes()[..], &[level]].concat())?;
         self.sequence = self.sequence.wrapping_add(1);
         Some(packet)
     }

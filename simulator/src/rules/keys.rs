@@ -12,6 +12,7 @@ use pbx::rtp::event;
 use pbx::time::{Duration, Instant};
 use pbx::tone::dtmf::Detector;
 use pbx::tone::scan::Instruments;
+use std::iter::repeat_n;
 
 pub(super) const RULES: &[Rule] = &[Rule {
     id: "R14",
@@ -27,6 +28,11 @@ const TURNING: Duration = Duration::from_secs(1);
 const NEXT: Duration = Duration::from_millis(300);
 /// Longer pauses between two packets sound like this one: 100 ms.
 const PAUSE: i32 = 800;
+
+/// A key in the sound is certain 40 ms after it began, or a little later; people hold it for a fifth of a second at most. So many
+/// packets before and behind have to have come.
+const BEFORE: usize = 5;
+const BEHIND: usize = 12;
 
 /// A key that was told, and when it was.
 #[derive(Clone, Copy, Debug)]
@@ -45,34 +51,50 @@ enum Way {
 
 fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
     for passage in passages(evidence) {
-        let Passage { speaker, relay, until } = passage;
+        let Some(keys) = Keys::of(evidence, &passage) else { continue };
+        let Keys { certain, told, perhaps, .. } = &keys;
+        if !is_within(certain, told) || !is_within(told, perhaps) {
+            findings.add(keys.begin, format!("{certain:?} became {told:?}"));
+        }
+    }
+}
+
+/// The keys of one direction, in order.
+struct Keys {
+    begin: Instant,
+    /// Those that have to come out.
+    certain: String,
+    /// Those that came out.
+    told: String,
+    /// Those that may.
+    perhaps: String,
+}
+
+impl Keys {
+    /// `None` where nobody can tell.
+    fn of(evidence: &Evidence<'_>, passage: &Passage) -> Option<Keys> {
+        let Passage { speaker, relay, until } = *passage;
         let holds = evidence.sessions.terms(relay).iter().filter(|terms| terms.since < until);
         let is_free = holds.into_iter().all(|terms| terms.over || !terms.forbid());
-        let (Some(tells), Some(listens)) =
-            (knows_events(evidence, speaker, until), knows_events(evidence, relay, until))
-        else {
-            continue;
-        };
+        let (tells, listens) =
+            (knows_events(evidence, speaker, until)?, knows_events(evidence, relay, until)?);
         let is_damaged =
             evidence.flows.from(speaker).any(|flow| flow.packets.iter().any(|packet| packet.damaged));
         let by_tones = !tells || !listens;
         // Where an answer never came nobody knows where to pass anything on.
         let own = End { side: 1 - speaker.side, ..speaker };
         let is_agreed = [own, relay].iter().all(|end| !evidence.sessions.terms(*end).is_empty());
-        if !is_agreed || !is_free || is_damaged || by_tones && !evidence.is_calm(speaker.session) {
-            continue;
+        if !is_agreed || !is_free || is_damaged {
+            return None;
         }
-        let (Some(messages), Some(passed)) =
-            (messages(evidence, speaker.session, false), messages(evidence, relay.session, true))
-        else {
-            continue;
-        };
+        let messages = messages(evidence, speaker.session, false)?;
+        let passed = self::messages(evidence, relay.session, true)?;
         // Where both know events nobody listens to the sound.
         let tones = |end: End, until: Instant| match by_tones {
             true => toned(evidence, end, until),
             false => Some(Vec::new()),
         };
-        let (Some(toned), Some(heard)) = (tones(speaker, until), tones(relay, until)) else { continue };
+        let (toned, heard) = (tones(speaker, until)?, tones(relay, until)?);
 
         let joined = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         // With one leg the other is over, even where BYE has to wait for an ACK.
@@ -91,27 +113,25 @@ fn keys_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let during = |at: &Instant| {
             *at > agreed + SLACK && *at + delay < over && evidence.has_kept(speaker.session, *at)
         };
-        let arrived =
-            messages.iter().filter_map(|(message, told)| Some(Told { at: message.arrived?, ..*told }));
-        let others: Vec<Told> = arrived.chain(toned.iter().copied()).collect();
         // A key at the very beginning or end, and one that the next has overtaken, may pass or not.
-        let is_certain = |told: &&Told| during(&told.at) && told.at > agreed + LATE;
+        let is_certain = |told: &Told| during(&told.at) && told.at > agreed + LATE;
         let mut certain = pressed(evidence.flows.from(speaker), during);
         // Of messages those that were taken: one that was overtaken by the next is refused (RFC 3261 section 12.2.2).
         let taken = messages.iter().filter(|(message, _)| is_taken(evidence, message));
-        let taken = taken.filter_map(|(message, told)| Some(Told { at: message.arrived?, ..*told }));
-        certain.extend(taken.chain(toned.iter().copied()).filter(|told| is_certain(&told)));
+        let arrived = |(message, told): &(&Sip, Told)| Some(Told { at: message.arrived?, ..*told });
+        let whole = toned.iter().filter(|tone| tone.is_whole).map(|tone| tone.told);
+        certain.extend(taken.filter_map(arrived).chain(whole).filter(is_certain));
         let mut perhaps = events(evidence.flows.from(speaker), |packet| packet.arrivals().next().is_some());
-        perhaps.extend(others.iter().copied());
+        perhaps.extend(messages.iter().filter_map(arrived));
+        // A tone with a hole in it may be heard as two.
+        perhaps.extend(toned.iter().flat_map(|tone| repeat_n(tone.told, if tone.is_whole { 1 } else { 2 })));
         let mut told = events(evidence.flows.from(relay), |packet| packet.at < until);
-        told.extend(heard.into_iter().chain(passed.iter().map(|(_, told)| *told)));
+        told.extend(heard.iter().map(|tone| tone.told).chain(passed.iter().map(|(_, told)| *told)));
         // Of two ways one may be the faster.
         let is_mixed = perhaps.iter().any(|told| told.way != perhaps[0].way);
         let [certain, told, perhaps] = [certain, told, perhaps].map(|keys| text(keys, is_mixed));
-        if !is_within(&certain, &told) || !is_within(&told, &perhaps) {
-            let at = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
-            findings.add(at, format!("{certain:?} became {told:?}"));
-        }
+        let begin = evidence.flows.from(speaker).map(|flow| flow.packets[0].at).min().unwrap_or(joined);
+        Some(Keys { begin, certain, told, perhaps })
     }
 }
 
@@ -124,7 +144,12 @@ pub(super) struct Turned {
 
 impl Turned {
     pub(super) fn covers(&self, at: Instant) -> bool {
-        self.times.iter().any(|[from, to]| *from <= at && at <= *to)
+        self.touches(at, at)
+    }
+
+    /// Whether any of it is within this time.
+    pub(super) fn touches(&self, begin: Instant, end: Instant) -> bool {
+        self.times.iter().any(|[from, to]| *from <= end && begin <= *to)
     }
 }
 
@@ -146,7 +171,7 @@ pub(super) fn turned(evidence: &Evidence<'_>, passage: &Passage) -> Option<Turne
         if !evidence.is_calm(speaker.session) {
             return None;
         }
-        keys.extend(toned(evidence, speaker, until)?);
+        keys.extend(toned(evidence, speaker, until)?.into_iter().map(|tone| tone.told));
     }
     let last = TURNING + NEXT * keys.len() as u32;
     let begin = |at: Instant| Instant::from_nanos(at.as_nanos().saturating_sub(LATE.as_nanos() as u64));
@@ -203,15 +228,24 @@ fn key_of(body: &[u8]) -> Option<char> {
     letters.next().is_none().then_some(key)
 }
 
+/// A key in the sound.
+struct Toned {
+    told: Told,
+    /// Whether the network has brought all of it, in order.
+    is_whole: bool,
+}
+
 /// The keys in the sound that was sent from one end, each when it is certain; `None` where it is in a codec that nobody reads.
-fn toned(evidence: &Evidence<'_>, end: End, until: Instant) -> Option<Vec<Told>> {
+fn toned(evidence: &Evidence<'_>, end: End, until: Instant) -> Option<Vec<Toned>> {
     let terms = evidence.sessions.terms(end);
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for flow in evidence.flows.from(end) {
         let (mut detector, mut instruments) = (Detector::default(), Instruments::default());
         let (mut samples, mut reader, mut next) = (Vec::new(), None, None::<u32>);
         let mut last = flow.packets.first()?.at;
-        for packet in flow.packets.iter().filter(|packet| key(packet).is_none() && packet.at < until) {
+        let sound: Vec<&Rtp<'_>> =
+            flow.packets.iter().filter(|packet| key(packet).is_none() && packet.at < until).collect();
+        for (place, packet) in sound.iter().enumerate() {
             let number = packet.header.payload_type;
             let format = terms.iter().rev().find_map(|terms| terms.format(number))?;
             if format.name == "cn" {
@@ -225,16 +259,25 @@ fn toned(evidence: &Evidence<'_>, end: End, until: Instant) -> Option<Vec<Told>>
             Reader::of(coding, &mut reader)?.read(packet.payload, &mut samples);
             next = Some(packet.header.timestamp.wrapping_add((samples.len() - before) as u32));
             last = packet.at;
-            let at = packet.at;
+            let told = |key| Told { at: packet.at, key, way: Way::Tone };
             detector.receive(samples.iter().copied(), &mut instruments, |key| {
-                told.push(Told { at, key, way: Way::Tone });
+                let around = place.saturating_sub(BEFORE)..(place + BEHIND).min(sound.len());
+                found.push(Toned { told: told(key), is_whole: came_in_order(&sound[around]) });
             });
         }
         detector.receive([0; PAUSE as usize], &mut instruments, |key| {
-            told.push(Told { at: last, key, way: Way::Tone });
+            let around = &sound[sound.len().saturating_sub(BEFORE + BEHIND)..];
+            let told = Told { at: last, key, way: Way::Tone };
+            found.push(Toned { told, is_whole: came_in_order(around) });
         });
     }
-    Some(told)
+    Some(found)
+}
+
+/// Whether all of these came, each once and behind the one before.
+fn came_in_order(packets: &[&Rtp<'_>]) -> bool {
+    let arrivals: Option<Vec<Instant>> = packets.iter().map(|packet| packet.arrived).collect();
+    arrivals.is_some_and(|arrivals| arrivals.is_sorted())
 }
 
 /// The keys that were told as events of which `counts` says that a packet counts.

@@ -53,6 +53,8 @@ const A_MILLISECOND: u32 = 8;
 const USUAL: u32 = 20;
 /// A relay hands on at once, a sender is woken at the next whole millisecond.
 const TOLERANCE: Duration = Duration::from_millis(5);
+/// What says how a pause sounds begins nothing (RFC 3389 section 4).
+pub(super) const NOISE: u8 = 13;
 /// Two packets later.
 const A_MOMENT: Duration = Duration::from_millis(40);
 /// Further than that a clock does not lead away from the time, whatever the network holds back.
@@ -122,7 +124,8 @@ fn packets_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn beginnings_are_marked(evidence: &Evidence<'_>, findings: &mut Findings) {
     // A box that forgets gives a flow that goes on another port.
     for flow in held(evidence).filter(|flow| !is_box(flow.from.ip())) {
-        if let Some(first) = flow.packets.first().filter(|first| !first.header.marker) {
+        let begins = |first: &&Rtp<'_>| !first.header.marker && first.header.payload_type != NOISE;
+        if let Some(first) = flow.packets.first().filter(begins) {
             findings.add(first.at, format!("{} did not mark its first", flow.from));
         }
     }
@@ -144,6 +147,7 @@ fn beginnings_are_marked(evidence: &Evidence<'_>, findings: &mut Findings) {
             (None, None) if step == before.payload.len() && marker => {
                 findings.add(packet.at, format!("{from} marked a packet in the middle of its sound"));
             }
+            (None, None) if packet.header.payload_type == NOISE => {}
             (None, None) if step > 2 * before.payload.len() && !marker => {
                 findings.add(packet.at, format!("{from} did not mark the first packet after a silence"));
             }

@@ -20,7 +20,7 @@
 //! | `permission.rs` | R, S: who may send what when |
 //! | `source.rs`, `media.rs` | R: numbers, sound and keys of each source |
 //! | `address.rs`, `port.rs` | R: where RTP goes, ports |
-//! | `relay.rs`, `keys.rs` | R: what goes in on one leg comes out on the other |
+//! | `relay.rs`, `interpreted.rs`, `keys.rs` | R: what goes in on one leg comes out on the other |
 //! | `report.rs` | R: RTCP |
 //! | `application.rs`, `house.rs` | A: what the PBX writes down; the PBX as a program |
 //! | `rwi/` | A: what applications are told, and what comes of what they command |
@@ -40,6 +40,7 @@ mod dialog;
 mod extension;
 mod flow;
 mod house;
+mod interpreted;
 mod keys;
 mod log;
 mod media;

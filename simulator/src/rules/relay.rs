@@ -1,6 +1,7 @@
 //! What goes into the PBX on one leg comes out on the other: payloads, voices. Of keys see `keys.rs`.
 
 use super::flow::Rtp;
+use super::interpreted;
 use super::keys::{self, Turned};
 use super::media::key;
 use super::sdp::Format;
@@ -17,7 +18,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "R21",
         source: "a promise of the PBX",
-        sentence: "what is passed on without another codec is the same, byte for byte, and all of it is passed on",
+        sentence: "what is passed on is the same, byte for byte or, in another codec, as a sound, and all of it is passed on",
         find: payloads_pass,
     },
     Rule {
@@ -140,17 +141,18 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
         let Passage { speaker, relay, until } = passage;
         let damaged =
             evidence.flows.from(speaker).flat_map(|flow| &flow.packets).any(|packet| packet.damaged);
-        if damaged || !is_one_codec(evidence, &passage) {
+        // While the PBX presses keys, or hushes them, nothing else passes.
+        let Some(turned) = keys::turned(evidence, &passage).filter(|_| !damaged) else { continue };
+        if !is_one_codec(evidence, &passage) {
+            interpreted::sounds_pass(evidence, &passage, &turned, findings);
             continue;
         }
-        // While the PBX presses keys, or hushes them, nothing else passes.
-        let Some(turned) = keys::turned(evidence, &passage) else { continue };
         let came = arrivals(evidence, speaker);
         let accepted = evidence.sessions.all[relay.session].accepted.map_or(Instant::START, |(at, _)| at);
         let mut next = 0;
         for packet in evidence.flows.from(relay).flat_map(|flow| &flow.packets) {
-            // Before they were joined others were heard: early media, a tone.
-            if packet.at < accepted {
+            // Before they were joined others were heard: early media, a tone, up to that moment.
+            if packet.at <= accepted {
                 continue;
             }
             if packet.at + SLACK >= until {

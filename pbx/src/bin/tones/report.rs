@@ -49,7 +49,7 @@ pub(crate) fn table(listened: &Listened<'_>) -> String {
         }
         let mut lines = lines(heard);
         if lines.is_empty() {
-            text.push_str("  no keys, no tones\n");
+            text.push_str(if heard.is_silent() { "  silence\n" } else { "  no keys, no tones\n" });
             continue;
         }
         let _ = writeln!(

@@ -190,6 +190,22 @@ fn it_is_told_when_nobody_has_said_anything_for_a_while() {
 }
 
 #[test]
+fn whoever_is_turned_down_by_six_decibels_is_heard_half_as_loud_and_only_by_those_for_whom() {
+    let mut world = World::new();
+    let members = world.conference(3, Gain::UNITY);
+    let [alice, bob, sam] = members[..] else { panic!("three") };
+    let half = Gain::of_decibels(-6.0206);
+    world.order(Command::Gain { mix: MIX, from: sam, to: bob, gain: half });
+    world.talk(&members, 60);
+    let (at_bob, at_alice) = (world.hearing(bob), world.hearing(alice));
+    let levels = [(&at_bob, sam), (&at_bob, alice), (&at_alice, sam)]
+        .map(|(heard, speaker)| level_of(heard, voice_of(speaker)));
+    for (level, wanted) in levels.into_iter().zip([2_500.0, 5_000.0, 5_000.0]) {
+        assert!((level / wanted - 1.0).abs() < 0.03, "{levels:?}");
+    }
+}
+
+#[test]
 fn a_conference_is_recorded_as_one() {
     let mut world = World::new();
     let members = world.conference(3, Gain::UNITY);
@@ -257,6 +273,37 @@ fn a_copy_has_the_same_sound_in_numbers_of_its_own() {
     world.says(alice, 720, &[1; 160]);
     assert_eq!(world.heard(bob).len(), 1);
     assert!(world.heard(archive).is_empty());
+}
+
+#[test]
+fn a_copy_goes_to_its_own_address_and_has_the_holes_of_the_network_and_no_others() {
+    let mut world = World::new();
+    let (alice, bob) = world.call();
+    let archive = world.phone();
+    world.agree(archive, |a| {
+        (a.direction, a.codecs) = (Direction::SendOnly, vec![codec("PCMA", 8)]);
+    });
+    world.order(Command::Fork { from: alice, to: archive });
+    let lost = |n: u64| n % 9 == 4;
+    for n in (0..90u64).filter(|n| !lost(*n)) {
+        let payload: Vec<u8> = (0..160).map(|k| Law::Mu.encode(voice(alice, n * 160 + k))).collect();
+        world.says(alice, n as u16, &payload);
+        world.says(bob, n as u16, &[0xff; 160]);
+        world.pass(20);
+    }
+    let copied = world.heard(archive);
+    assert!(copied.iter().all(|packet| packet.header.payload_type == 8));
+    let first = copied[0].header.timestamp;
+    let mut sound = vec![0i16; 90 * 160];
+    for packet in &copied {
+        let at = packet.header.timestamp.wrapping_sub(first) as usize;
+        sound[at..at + 160].iter_mut().zip(&packet.payload).for_each(|(to, code)| *to = Law::A.decode(*code));
+    }
+    for n in 0..90u64 {
+        let part = &sound[n as usize * 160..][..160];
+        let level = level_of(part, voice_of(alice));
+        assert_eq!(level > 4_000.0, !lost(n), "packet {n} has the level {level:.0}");
+    }
 }
 
 #[test]

@@ -45,91 +45,135 @@ impl Look {
     }
 }
 
+/// Sums that are made side by side.
+const LANES: usize = 8;
+/// Of each bin the real part, then of each the imaginary part.
+const PARTS: usize = 2 * BINS;
+
 /// The last hops of one stream of samples at 8000 Hz, full scale 1.
 #[derive(Clone)]
 pub(super) struct Windows {
-    ring: [[(f32, f32); BINS]; SPAN],
+    ring: [[f32; PARTS]; SPAN],
     energies: [f32; SPAN],
-    turns: [(f64, f64); BINS],
+    turns: Turns,
     hop: usize,
 }
 
 impl Windows {
     pub(super) fn new() -> Windows {
-        let ring = [[(0.0, 0.0); BINS]; SPAN];
-        Windows { ring, energies: [0.0; SPAN], turns: [(1.0, 0.0); BINS], hop: 0 }
+        let turns = Turns { cosines: [1.0; BINS], sines: [0.0; BINS] };
+        Windows { ring: [[0.0; PARTS]; SPAN], energies: [0.0; SPAN], turns, hop: 0 }
     }
 
     /// Takes the next hop; what is in the window that ends with it, unless it is the first ones.
-    pub(super) fn take(&mut self, bank: &Bank, block: &[f32]) -> Option<Look> {
+    pub(super) fn take(&mut self, bank: &Bank, block: &[f32; HOP]) -> Option<Look> {
         let place = self.hop % SPAN;
-        self.ring[place] = bank.measure(block, &self.turns);
+        self.ring[place] = self.turns.back(&bank.measure(block));
         self.energies[place] = block.iter().map(|sample| sample * sample).sum();
-        bank.turn(&mut self.turns);
+        self.turns.go_on(&bank.steps);
         if self.hop % 1_024 == 1_023 {
-            // Rounding neither shrinks nor grows what only turns.
-            self.turns.iter_mut().for_each(|turn| {
-                let length = turn.0.hypot(turn.1);
-                *turn = (turn.0 / length, turn.1 / length);
-            });
+            self.turns.round();
         }
         self.hop += 1;
         (self.hop >= SPAN).then(|| look(&self.ring, self.energies.iter().sum()))
     }
 }
 
+/// How far each wave has turned since the first sample.
+#[derive(Clone)]
+struct Turns {
+    cosines: [f64; BINS],
+    sines: [f64; BINS],
+}
+
+impl Turns {
+    /// What was measured as if its hop began at the common zero of time, turned there.
+    fn back(&self, measured: &[f32; PARTS]) -> [f32; PARTS] {
+        let mut turned = [0.0; PARTS];
+        let (reals, imaginaries) = turned.split_at_mut(BINS);
+        let (real, imaginary) = measured.split_at(BINS);
+        for bin in 0..BINS {
+            let (c, s) = (self.cosines[bin] as f32, self.sines[bin] as f32);
+            reals[bin] = real[bin] * c + imaginary[bin] * s;
+            imaginaries[bin] = imaginary[bin] * c - real[bin] * s;
+        }
+        turned
+    }
+
+    fn go_on(&mut self, steps: &Turns) {
+        for bin in 0..BINS {
+            let (c, s) = (self.cosines[bin], self.sines[bin]);
+            self.cosines[bin] = c * steps.cosines[bin] - s * steps.sines[bin];
+            self.sines[bin] = c * steps.sines[bin] + s * steps.cosines[bin];
+        }
+    }
+
+    /// Rounding neither shrinks nor grows what only turns.
+    fn round(&mut self) {
+        for (cosine, sine) in self.cosines.iter_mut().zip(&mut self.sines) {
+            let length = cosine.hypot(*sine);
+            (*cosine, *sine) = (*cosine / length, *sine / length);
+        }
+    }
+}
+
 /// The waves of one hop, and how far each has turned after it.
 pub(super) struct Bank {
-    cosines: Vec<[f32; BINS]>,
-    sines: Vec<[f32; BINS]>,
-    steps: [(f64, f64); BINS],
+    /// e^(-jωn) of each, for one part of them after the other.
+    waves: [[[f32; LANES]; HOP]; PARTS / LANES],
+    steps: Turns,
 }
 
 impl Bank {
     pub(super) fn new() -> Bank {
         let omega = |bin: usize| TAU * NOMINAL[bin / 2] * ASIDE[bin % 2] / 8_000.0;
-        let wave = |f: fn(f64) -> f64| {
-            (0..HOP).map(|n| std::array::from_fn(|bin| f(omega(bin) * n as f64) as f32)).collect()
+        let wave = |part: usize, n: usize| {
+            let angle = omega(part % BINS) * n as f64;
+            if part < BINS { angle.cos() as f32 } else { -(angle.sin() as f32) }
         };
-        let steps = std::array::from_fn(|bin| {
-            let angle = omega(bin) * HOP as f64;
-            (angle.cos(), angle.sin())
-        });
-        Bank { cosines: wave(f64::cos), sines: wave(f64::sin), steps }
+        let lanes = |from: usize, n: usize| std::array::from_fn(|lane| wave(from + lane, n));
+        let waves = std::array::from_fn(|some| std::array::from_fn(|n| lanes(some * LANES, n)));
+        let step = |f: fn(f64) -> f64| std::array::from_fn(|bin| f(omega(bin) * HOP as f64));
+        Bank { waves, steps: Turns { cosines: step(f64::cos), sines: step(f64::sin) } }
     }
 
-    /// The sums of x(n) e^(-jωn) over a block, turned to the common zero of time.
-    fn measure(&self, block: &[f32], turns: &[(f64, f64); BINS]) -> [(f32, f32); BINS] {
-        let (mut real, mut imaginary) = ([0.0f32; BINS], [0.0f32; BINS]);
-        for ((sample, cosines), sines) in block.iter().zip(&self.cosines).zip(&self.sines) {
-            for bin in 0..BINS {
-                real[bin] += sample * cosines[bin];
-                imaginary[bin] -= sample * sines[bin];
-            }
+    /// The sums of x(n) e^(-jωn) over a block.
+    fn measure(&self, block: &[f32; HOP]) -> [f32; PARTS] {
+        let mut measured = [0.0; PARTS];
+        for (sums, waves) in measured.as_chunks_mut::<LANES>().0.iter_mut().zip(&self.waves) {
+            *sums = correlate(block, waves);
         }
-        std::array::from_fn(|bin| {
-            let (c, s) = (turns[bin].0 as f32, turns[bin].1 as f32);
-            (real[bin] * c + imaginary[bin] * s, imaginary[bin] * c - real[bin] * s)
-        })
-    }
-
-    fn turn(&self, turns: &mut [(f64, f64); BINS]) {
-        for (turn, step) in turns.iter_mut().zip(&self.steps) {
-            *turn = (turn.0 * step.0 - turn.1 * step.1, turn.0 * step.1 + turn.1 * step.0);
-        }
+        measured
     }
 }
 
-fn look(ring: &[[(f32, f32); BINS]; SPAN], energy: f32) -> Look {
-    let (mut real, mut imaginary) = ([0.0f32; BINS], [0.0f32; BINS]);
-    for hop in ring {
-        for bin in 0..BINS {
-            real[bin] += hop[bin].0;
-            imaginary[bin] += hop[bin].1;
+/// The sums of samples times waves. One part of the waves at a time stays in the registers of any processor.
+fn correlate(block: &[f32; HOP], waves: &[[f32; LANES]; HOP]) -> [f32; LANES] {
+    let mut sums = [0.0f32; LANES];
+    for (sample, waves) in block.iter().zip(waves) {
+        for lane in 0..LANES {
+            sums[lane] += sample * waves[lane];
         }
     }
-    let power = |bin: usize| real[bin] * real[bin] + imaginary[bin] * imaginary[bin];
-    let of = |tone: usize| power(2 * tone).max(power(2 * tone + 1));
+    sums
+}
+
+fn look(ring: &[[f32; PARTS]; SPAN], energy: f32) -> Look {
+    let mut sums = [0.0f32; PARTS];
+    for (some, sums) in sums.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+        for hop in ring {
+            let hop = &hop.as_chunks::<LANES>().0[some];
+            for lane in 0..LANES {
+                sums[lane] += hop[lane];
+            }
+        }
+    }
+    let mut powers = [0.0f32; BINS];
+    let (real, imaginary) = sums.split_at(BINS);
+    for bin in 0..BINS {
+        powers[bin] = real[bin] * real[bin] + imaginary[bin] * imaginary[bin];
+    }
+    let of = |tone: usize| powers[2 * tone].max(powers[2 * tone + 1]);
     let strongest = |tones: std::ops::Range<usize>| {
         let first = tones.start;
         tones
@@ -160,7 +204,8 @@ mod tests {
         };
         let samples: Vec<f32> = (0..2_000).map(wave).collect();
         let (bank, mut windows) = (Bank::new(), Windows::new());
-        let looks: Vec<Look> = samples.chunks(HOP).filter_map(|block| windows.take(&bank, block)).collect();
+        let looks: Vec<Look> =
+            samples.as_chunks().0.iter().filter_map(|block| windows.take(&bank, block)).collect();
         assert_eq!(looks.len(), samples.len() / HOP - SPAN + 1);
         for (hop, look) in looks.iter().enumerate() {
             let window = &samples[hop * HOP..hop * HOP + WINDOW];

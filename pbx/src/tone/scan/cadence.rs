@@ -68,6 +68,8 @@ pub const PLANS: &[Plan] = &[
     entry("us", "reorder", &[480.0, 620.0], &[250.0, 250.0]),
     entry("us", "ringback", &[440.0, 480.0], &[2_000.0, 4_000.0]),
     entry("us", "call waiting", &[440.0], &[300.0, 9_700.0]),
+    // The same as that of the US, which is what is told of it.
+    entry("uk", "dial", &[350.0, 440.0], &[1_000.0]),
     entry("uk", "busy", &[400.0], &[375.0, 375.0]),
     entry("uk", "congestion", &[400.0], &[400.0, 350.0, 225.0, 525.0]),
     entry("uk", "ringback", &[400.0, 450.0], &[400.0, 200.0, 400.0, 2_000.0]),

@@ -1,25 +1,59 @@
 //! Sines fitted to samples by least squares.
 
-use smallvec::SmallVec;
 use std::f64::consts::TAU;
 
 /// The most sines of one fit.
 const MOST: usize = 3;
 
 /// Real and imaginary part.
-type Complex = (f64, f64);
+pub(super) type Complex = (f64, f64);
 
 /// `K` sines over a stretch of samples at 8000 Hz, prepared so that a fit over any part of it costs the same.
 pub(super) struct Sines<const K: usize> {
     omegas: [f64; K],
-    /// e^(jωn) of each.
-    waves: Vec<[Complex; K]>,
-    /// The sum of x(n) e^(jωn) of each, and of x(n)^2, before sample n.
-    sums: Vec<[Complex; K]>,
-    energy: Vec<f64>,
+    /// Before each sample, and behind the last.
+    marks: Vec<Mark<K>>,
     /// 1 / (e^(jω) - 1) for ω the sum, and the difference, of two.
     over_sum: [[Complex; K]; K],
     over_difference: [[Complex; K]; K],
+}
+
+/// What is known before a sample. The parts of all sines stand side by side, so that they are counted at once.
+#[derive(Clone, Copy)]
+struct Mark<const K: usize> {
+    /// e^(jωn) of each.
+    wave: Pairs<K>,
+    /// The sum of x(n) e^(jωn) of each.
+    sum: Pairs<K>,
+    /// The sum of x(n)^2.
+    energy: f64,
+}
+
+/// Real and imaginary parts.
+pub(super) type Pairs<const K: usize> = ([f64; K], [f64; K]);
+
+impl<const K: usize> Mark<K> {
+    const BEGIN: Mark<K> = Mark { wave: ([1.0; K], [0.0; K]), sum: ([0.0; K], [0.0; K]), energy: 0.0 };
+
+    /// Behind the next sample.
+    fn go_on(&mut self, sample: f64, steps: &Pairs<K>) {
+        let Mark { wave, sum, energy } = self;
+        for k in 0..K {
+            sum.0[k] += sample * wave.0[k];
+            sum.1[k] += sample * wave.1[k];
+        }
+        turn(wave, steps);
+        *energy += sample * sample;
+    }
+
+    fn wave(&self, k: usize) -> Complex {
+        (self.wave.0[k], self.wave.1[k])
+    }
+
+    /// What one of the sums has grown by since another mark.
+    fn sum_since(&self, other: &Mark<K>, k: usize) -> Complex {
+        (self.sum.0[k] - other.sum.0[k], self.sum.1[k] - other.sum.1[k])
+    }
 }
 
 /// The fit of `K` sines over a part.
@@ -61,9 +95,7 @@ impl<const K: usize> Sines<K> {
     pub(super) fn with_room(samples: usize) -> Sines<K> {
         Sines {
             omegas: [0.0; K],
-            waves: Vec::with_capacity(samples + 1),
-            sums: Vec::with_capacity(samples + 1),
-            energy: Vec::with_capacity(samples + 1),
+            marks: Vec::with_capacity(samples + 1),
             over_sum: [[(0.0, 0.0); K]; K],
             over_difference: [[(0.0, 0.0); K]; K],
         }
@@ -72,7 +104,7 @@ impl<const K: usize> Sines<K> {
     /// Prepares these samples instead of those before.
     pub(super) fn measure(&mut self, samples: &[f32], frequencies: [f64; K]) {
         let omegas = frequencies.map(|frequency| TAU * frequency / 8_000.0);
-        let steps = omegas.map(unit);
+        let steps = units(omegas);
         let over = |omega: f64| {
             let (re, im) = unit(omega);
             let square = (re - 1.0).powi(2) + im * im;
@@ -84,43 +116,32 @@ impl<const K: usize> Sines<K> {
         self.omegas = omegas;
         self.over_sum = table(|a, b| a + b);
         self.over_difference = table(|a, b| a - b);
-        self.waves.clear();
-        self.sums.clear();
-        self.energy.clear();
-        let (mut wave, mut sum, mut energy) = ([(1.0, 0.0); K], [(0.0, 0.0); K], 0.0);
-        for sample in samples {
-            self.waves.push(wave);
-            self.sums.push(sum);
-            self.energy.push(energy);
-            let x = f64::from(*sample);
-            for k in 0..K {
-                sum[k] = (sum[k].0 + x * wave[k].0, sum[k].1 + x * wave[k].1);
-                wave[k] = times(wave[k], steps[k]);
-            }
-            energy += x * x;
-        }
-        self.waves.push(wave);
-        self.sums.push(sum);
-        self.energy.push(energy);
+        let mut mark = Mark::BEGIN;
+        self.marks.clear();
+        self.marks.extend(samples.iter().map(|sample| {
+            let before = mark;
+            mark.go_on(f64::from(*sample), &steps);
+            before
+        }));
+        self.marks.push(mark);
     }
 
     /// How many samples there are.
     pub(super) fn len(&self) -> usize {
-        self.energy.len() - 1
+        self.marks.len() - 1
     }
 
     /// The fit over samples `from` up to but not `to`.
     #[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
     pub(super) fn fit(&self, from: usize, to: usize) -> Fit<K> {
+        let (from, to, length) = (&self.marks[from], &self.marks[to], (to - from) as f64);
         let mut right = [0.0; 2 * MOST];
         let mut matrix = [[0.0; 2 * MOST]; 2 * MOST];
         for i in 0..K {
-            let sum = less(self.sums[to][i], self.sums[from][i]);
-            (right[2 * i], right[2 * i + 1]) = sum;
+            (right[2 * i], right[2 * i + 1]) = to.sum_since(from, i);
             for j in i..K {
                 let up = self.turned(to, from, i, j, true);
-                let down =
-                    if i == j { ((to - from) as f64, 0.0) } else { self.turned(to, from, i, j, false) };
+                let down = if i == j { (length, 0.0) } else { self.turned(to, from, i, j, false) };
                 // cos a cos b = (cos(a - b) + cos(a + b)) / 2, and so on.
                 matrix[2 * i][2 * j] = (down.0 + up.0) / 2.0;
                 matrix[2 * i + 1][2 * j + 1] = (down.0 - up.0) / 2.0;
@@ -135,16 +156,17 @@ impl<const K: usize> Sines<K> {
                 matrix[i][j] = matrix[j][i];
             }
         }
-        let solution = solve(matrix, right, 2 * K);
+        let mut solution = right;
+        solve(&mut matrix, &mut solution, 2 * K);
         let explained = solution.iter().zip(&right).map(|(a, b)| a * b).sum();
         let waves = std::array::from_fn(|k| (solution[2 * k], solution[2 * k + 1]));
-        Fit { explained, energy: self.energy[to] - self.energy[from], waves }
+        Fit { explained, energy: to.energy - from.energy, waves }
     }
 
     /// The sum of e^(jωn) over a part, ω the sum or the difference of two.
-    fn turned(&self, to: usize, from: usize, i: usize, j: usize, sum: bool) -> Complex {
-        let at = |n: usize| {
-            let (a, b) = (self.waves[n][i], self.waves[n][j]);
+    fn turned(&self, to: &Mark<K>, from: &Mark<K>, i: usize, j: usize, sum: bool) -> Complex {
+        let at = |mark: &Mark<K>| {
+            let (a, b) = (mark.wave(i), mark.wave(j));
             if sum { times(a, b) } else { times(a, (b.0, -b.1)) }
         };
         let over = if sum { self.over_sum[i][j] } else { self.over_difference[i][j] };
@@ -180,10 +202,13 @@ impl<const K: usize> Sines<K> {
         let last = self.len() / hop;
         let mut best = (0.0, 0, last);
         for start in 0..last {
-            for end in start + (least / hop).max(1)..=last {
-                let gain = self.rough(start * hop, end * hop);
+            let from = &self.marks[start * hop];
+            let least = (least / hop).max(1);
+            let ends = self.marks[start * hop..=last * hop].iter().step_by(hop).enumerate().skip(least);
+            for (hops, to) in ends {
+                let gain = rough(from, to, hops * hop);
                 if gain > best.0 {
-                    best = (gain, start, end);
+                    best = (gain, start, start + hops);
                 }
             }
         }
@@ -209,13 +234,6 @@ impl<const K: usize> Sines<K> {
         self.best(rough, hop, 1, part)
     }
 
-    /// About the energy that the sines explain: as if they had nothing in common.
-    fn rough(&self, from: usize, to: usize) -> f64 {
-        let sums = self.sums[to].iter().zip(&self.sums[from]);
-        let power: f64 = sums.map(|(to, from)| square(less(*to, *from))).sum();
-        power * 2.0 / (to - from) as f64
-    }
-
     /// The place within `reach` of `around` where the part it makes is explained best.
     fn best(
         &self,
@@ -236,6 +254,12 @@ impl<const K: usize> Sines<K> {
         }
         best.1
     }
+}
+
+/// About the energy that the sines explain between two marks so many samples apart: as if they had nothing in common.
+fn rough<const K: usize>(from: &Mark<K>, to: &Mark<K>, samples: usize) -> f64 {
+    let power: f64 = (0..K).map(|k| square(to.sum_since(from, k))).sum();
+    power * 2.0 / samples as f64
 }
 
 /// How many frequencies are measured side by side: each alone waits for its own last step.
@@ -265,57 +289,21 @@ pub(super) fn power(samples: &[f32], frequency: f64) -> f64 {
     powers(samples, [frequency; LANES])[0]
 }
 
-/// The frequency within `aside` Hz of `nominal` at which there is most.
-pub(super) fn frequency(samples: &[f32], nominal: f64, aside: f64) -> f64 {
-    // Turned down by the nominal frequency and summed over short blocks, what is left turns slowly.
-    const BLOCK: usize = 16;
-    /// Up to so many samples no memory is asked for.
-    const SHORT: usize = 512;
-    let step = unit(-TAU * nominal / 8_000.0);
-    let mut wave = (1.0, 0.0);
-    let mut blocks = SmallVec::<[Complex; SHORT / BLOCK]>::new();
-    for block in samples.chunks(BLOCK) {
-        let mut sum = (0.0, 0.0);
-        for sample in block {
-            let x = f64::from(*sample);
-            sum = (sum.0 + x * wave.0, sum.1 + x * wave.1);
-            wave = times(wave, step);
-        }
-        blocks.push(sum);
+/// Each turned on by its step.
+pub(super) fn turn<const K: usize>(waves: &mut Pairs<K>, steps: &Pairs<K>) {
+    for k in 0..K {
+        let (re, im) = (waves.0[k], waves.1[k]);
+        waves.0[k] = re * steps.0[k] - im * steps.1[k];
+        waves.1[k] = re * steps.1[k] + im * steps.0[k];
     }
-    let power = |off: f64| {
-        let step = unit(-TAU * off * BLOCK as f64 / 8_000.0);
-        let (mut turn, mut sum) = ((1.0, 0.0), (0.0, 0.0));
-        for block in &blocks {
-            let turned = times(*block, turn);
-            sum = (sum.0 + turned.0, sum.1 + turned.1);
-            turn = times(turn, step);
-        }
-        square(sum)
-    };
-    let mut step = 8_000.0 / samples.len().max(1) as f64 / 3.0;
-    let steps = (aside / step).ceil() as i32;
-    let mut best = (f64::MIN, 0.0);
-    for n in -steps..=steps {
-        let off = f64::from(n) * step;
-        let power = power(off);
-        if power > best.0 {
-            best = (power, off);
-        }
-    }
-    let mut off = best.1;
-    for _ in 0..3 {
-        let [low, middle, high] = [-1.0, 0.0, 1.0].map(|n| power(off + n * step));
-        let bend = low - 2.0 * middle + high;
-        if bend < 0.0 {
-            off += (step * (low - high) / (2.0 * bend)).clamp(-step, step);
-        }
-        step /= 3.0;
-    }
-    nominal + off
 }
 
-fn unit(angle: f64) -> Complex {
+pub(super) fn units<const K: usize>(angles: [f64; K]) -> Pairs<K> {
+    let units = angles.map(unit);
+    (units.map(|unit| unit.0), units.map(|unit| unit.1))
+}
+
+pub(super) fn unit(angle: f64) -> Complex {
     let (sin, cos) = angle.sin_cos();
     (cos, sin)
 }
@@ -328,13 +316,13 @@ fn less(a: Complex, b: Complex) -> Complex {
     (a.0 - b.0, a.1 - b.1)
 }
 
-fn square(a: Complex) -> f64 {
+pub(super) fn square(a: Complex) -> f64 {
     a.0 * a.0 + a.1 * a.1
 }
 
-/// The first `n` equations solved; the matrix is symmetric and positive.
+/// The first `n` equations solved, the answer in the place of their right sides; the matrix is symmetric and positive.
 #[expect(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
-fn solve(mut matrix: [[f64; 2 * MOST]; 2 * MOST], mut right: [f64; 2 * MOST], n: usize) -> [f64; 2 * MOST] {
+fn solve(matrix: &mut [[f64; 2 * MOST]; 2 * MOST], right: &mut [f64; 2 * MOST], n: usize) {
     for i in 0..n {
         for j in i + 1..n {
             let factor = matrix[j][i] / matrix[i][i];
@@ -350,6 +338,4 @@ fn solve(mut matrix: [[f64; 2 * MOST]; 2 * MOST], mut right: [f64; 2 * MOST], n:
         }
         right[i] /= matrix[i][i];
     }
-    right[n..].fill(0.0);
-    right
 }

@@ -2,8 +2,9 @@
 
 use super::bank::{HOP, NOMINAL};
 use super::finder::{Desk, LONG};
-use super::fit::{self, Fit, Sines};
+use super::fit::{Fit, Sines};
 use super::noise;
+use super::pitch;
 use super::sound::Sound;
 
 /// The names of the keys, by row and column.
@@ -96,7 +97,7 @@ fn frequencies_of(sound: &Sound, run: &Run, sines: &mut Sines<2>) -> Option<[f64
     let nominal = [NOMINAL[run.row], NOMINAL[4 + run.column]];
     let mut measure = |from: usize| {
         let clean = sound.part(from, (from + CLEAN).min(run.to));
-        let frequencies = nominal.map(|nominal| fit::frequency(clean, nominal, ASIDE));
+        let frequencies = pitch::frequencies(clean, nominal, ASIDE);
         sines.measure(clean, frequencies);
         (sines.fit(0, clean.len()).share(), frequencies)
     };

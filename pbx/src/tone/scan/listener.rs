@@ -92,9 +92,14 @@ impl Listener {
                 *place = sample;
                 count += 1;
             }
-            self.take(&block[..count], instruments);
-            self.look(MARGIN, instruments, &mut heard);
+            self.hear(&block[..count], instruments, &mut heard);
         }
+    }
+
+    /// Listens on to [`BLOCK`] samples at most.
+    fn hear(&mut self, samples: &[f32], instruments: &mut Instruments, heard: &mut impl FnMut(Heard)) {
+        self.take(samples, instruments);
+        self.look(MARGIN, instruments, heard);
     }
 
     /// Nothing more comes: what is not over yet is over now.
@@ -120,9 +125,9 @@ impl Listener {
     /// Looks at what has come; the finder is told but the last samples.
     fn look(&mut self, but: usize, instruments: &mut Instruments, heard: &mut impl FnMut(Heard)) {
         while self.looked_at + HOP <= self.sound.end() {
-            let block = self.sound.part(self.looked_at, self.looked_at + HOP);
+            let block = self.sound.part(self.looked_at, self.looked_at + HOP).first_chunk();
             self.looked_at += HOP;
-            if let Some(look) = self.windows.take(&instruments.bank, block) {
+            if let Some(look) = block.and_then(|block| self.windows.take(&instruments.bank, block)) {
                 self.looks[self.looked % AHEAD] = look;
                 self.looked += 1;
                 self.tell(but, instruments, heard);
@@ -149,7 +154,7 @@ pub fn keys(samples: &[f32]) -> Vec<Key> {
             keys.push(key);
         }
     };
-    listener.receive(samples.iter().copied(), &mut instruments, &mut keep);
+    samples.chunks(BLOCK).for_each(|block| listener.hear(block, &mut instruments, &mut keep));
     listener.finish(&mut instruments, &mut keep);
     keys
 }

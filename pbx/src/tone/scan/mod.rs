@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `bank.rs` | how much of each key frequency there is, every 2.5 ms |
 //! | `bent.rs` | overtones that a line adds which is too small for a tone |
-//! | `fit.rs` | sines fitted to samples: strength, frequency, edges to the sample |
+//! | `fit.rs` | sines fitted to samples: strength, edges to the sample |
+//! | `pitch.rs` | their frequencies |
 //! | `highpass.rs` | dial tones and hum are taken away before keys are looked for |
 //! | `noise.rs` | noise told from voices |
 //! | `keys.rs` | the keys |
@@ -25,6 +26,7 @@ mod highpass;
 mod keys;
 mod listener;
 mod noise;
+mod pitch;
 mod sound;
 mod spectrum;
 mod steady;

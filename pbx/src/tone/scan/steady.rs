@@ -1,8 +1,9 @@
 //! Steady tones in a recording, one sine or two: where each begins and ends.
 
-use super::fit::{self, Sines};
+use super::fit::Sines;
 use super::keys::level;
 use super::noise;
+use super::pitch;
 use super::spectrum::Transform;
 
 /// Samples of a frame, seen through Hann's window: 100 ms part 440 Hz from 480.
@@ -335,7 +336,7 @@ fn refine<const K: usize>(core: &[f32], mut frequencies: [f64; K]) -> [f64; K] {
             let mut fit = others.fit(0, core.len());
             fit.keep_out(k);
             let alone = others.leave(&fit, core, 0);
-            frequencies[k] = fit::frequency(&alone, frequencies[k], 8.0);
+            [frequencies[k]] = pitch::frequencies(&alone, [frequencies[k]], 8.0);
         }
     }
     frequencies

@@ -33,7 +33,8 @@ impl Heard {
         Heard { samples, scan }
     }
 
-    fn is_silent(&self) -> bool {
+    /// Whether nobody hears anything at all.
+    pub fn is_silent(&self) -> bool {
         self.samples
             .chunks(FRAME)
             .all(|frame| frame.iter().map(|x| x * x).sum::<f32>() < SILENT * FRAME as f32)

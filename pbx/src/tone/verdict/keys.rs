@@ -2,7 +2,7 @@
 
 use super::align::{Step, align};
 use super::compare::Heard;
-use super::sound::{Place, edges, millis, strength};
+use super::sound::{Place, edges, instead_of, millis, strength};
 use super::{Instead, Kind};
 use crate::tone::dtmf;
 use crate::tone::scan::{Key, Reason, Tone};
@@ -82,7 +82,7 @@ fn instead(sound: &Sound, heard: &Heard, free: &mut [bool]) -> Instead {
         (Some(key), _) if key.rejected == Some(Reason::OffFrequency) => off(sound, &key.frequencies),
         (_, Some(tone)) => off(sound, &tone.frequencies),
         (Some(key), None) => Instead::Rejected(key.rejected.unwrap_or(Reason::Speech)),
-        (None, None) => Instead::Nothing,
+        (None, None) => instead_of(sound, heard),
     }
 }
 

@@ -131,6 +131,8 @@ pub enum Kind {
 pub enum Instead {
     /// Nothing.
     Nothing,
+    /// Something in which there is neither a key nor a tone.
+    Unclear,
     /// Something else.
     Other(What),
     /// It, but with its frequencies off: these in Hz, by so many percent.

@@ -94,6 +94,7 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Instead::Nothing => f.write_str("nothing heard"),
+            Instead::Unclear => f.write_str("what is heard there is neither a key nor a tone"),
             Instead::Other(what) => write!(f, "{what} heard"),
             Instead::Off(frequencies, percent) => write!(
                 f,

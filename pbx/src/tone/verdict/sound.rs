@@ -1,12 +1,14 @@
 //! Whether what was heard where it should be sounds as it should.
 
-use super::Kind;
 use super::compare::Heard;
+use super::{Instead, Kind};
 use crate::tone::scan;
 use crate::tone::schedule::{Schedule, Sound};
 
 /// Overtones that are so many dB below a tone or less are heard as a fault; G.711 alone leaves 35 dB and more.
 const BENT: f64 = 29.0;
+/// The mean square above which something is heard beside the noise of a line: -40 dBm0.
+const AUDIBLE: f32 = 2.4e-5;
 /// Samples at an edge that do not count: 2 ms.
 const EDGE: usize = 16;
 
@@ -21,6 +23,18 @@ pub(super) struct Place<'a> {
 /// The time of a sample at 8000 Hz, in milliseconds.
 pub(super) fn millis(sample: usize) -> f64 {
     sample as f64 / 8.0
+}
+
+/// What is there where nothing was found of a sound.
+pub(super) fn instead_of(sound: &Sound, heard: &Heard) -> Instead {
+    let place = |at: f64| ((at * 8.0) as usize).min(heard.samples.len());
+    let (from, to) = (place(sound.start), place(sound.end));
+    let samples = &heard.samples[from..to.max(from)];
+    let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
+    let overlaps = |start: usize, end: usize| end.min(to) > start.max(from);
+    let is_known = heard.scan.tones.iter().any(|tone| overlaps(tone.start, tone.end))
+        || heard.scan.keys.iter().any(|key| key.rejected.is_none() && overlaps(key.start, key.end));
+    if power > AUDIBLE && !is_known { Instead::Unclear } else { Instead::Nothing }
 }
 
 /// Whether it begins and ends where it should.

@@ -144,6 +144,18 @@ fn sound_that_is_clipped() {
 }
 
 #[test]
+fn something_in_which_there_is_no_tone() {
+    let noisy = told(|call| {
+        let (alice, mut dice) = (&mut call.channels[0], crate::rng::Rng::from_number(4));
+        for sample in &mut alice[samples(1_900)..samples(2_600)] {
+            *sample = (f64::from(dice.u32()) / f64::from(u32::MAX) - 0.5) as f32 * 0.2;
+        }
+    });
+    let noise = "a tone of 1000 Hz expected at 2.000 s, what is heard there is neither a key nor a tone";
+    assert_eq!(noisy, [format!("channel 1 (alice): {noise}")]);
+}
+
+#[test]
 fn another_level() {
     assert_eq!(
         told(|call| call.channels[0].iter_mut().for_each(|sample| *sample *= 0.5)),

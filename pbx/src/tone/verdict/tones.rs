@@ -3,7 +3,7 @@
 use super::align::{Step, align};
 use super::compare::Heard;
 use super::keys::percent_off;
-use super::sound::{Place, edges, millis, strength};
+use super::sound::{Place, edges, instead_of, millis, strength};
 use super::{Instead, Kind};
 use crate::tone::scan::{Cadence, Plan, Tone};
 use crate::tone::schedule::{Channel, Schedule, Sound, What};
@@ -55,7 +55,7 @@ pub(super) fn rhythms(
                 kinds.push(missing(Instead::Other(other)));
             }
             (None, Some(tone)) => kinds.push(missing(percent_off(&tone.frequencies, plan.frequencies))),
-            (None, None) => kinds.push(missing(Instead::Nothing)),
+            (None, None) => kinds.push(missing(instead_of(sound, heard))),
         }
     }
     kinds
@@ -99,7 +99,7 @@ pub(super) fn tones(schedule: &Schedule, expected: &Channel, heard: &Heard, free
             Step::Both(one, other) => {
                 kinds.push(missing(one, percent_off(&open[other].frequencies, &wanted[one].1)));
             }
-            Step::Expected(one) => kinds.push(missing(one, Instead::Nothing)),
+            Step::Expected(one) => kinds.push(missing(one, instead_of(wanted[one].0, heard))),
             Step::Heard(other) => extra.push(open[other]),
         }
     }
