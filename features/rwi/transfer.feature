@@ -147,6 +147,39 @@ Feature: An application transfers calls
       | an announcement | 8100   | 1500 Hz |
       | the tone        | 9197   | 440 Hz  |
 
+  @RWI-06 @net(lossy)
+  Scenario: Transferred to an IVR: a menu that another application plays
+    Given calls to "ivr_main" are offered to applications of ivr
+    And a sound "menu.wav" of 1200 Hz for 5 seconds
+    And the second application controls the PBX too
+    And the second application commands "session.subscribe contexts=ivr,"
+    When the application commands "call.transfer call_id=leg_a target=sip:ivr_main@local"
+    And 1 second passes
+    Then bob's call is over
+    And the second application is told "call.incoming leg_a"
+    When the second application commands "call.answer call_id=leg_a"
+    And the second application commands "dtmf.collect call_id=leg_a max_digits=1"
+    And the second application commands "media.play call_id=leg_a source.type=file source.uri=menu.wav"
+    And 1 second passes
+    Then alice hears 1200 Hz
+    When alice presses "2"
+    And 1 second passes
+    Then the second application is told "dtmf.collected leg_a digits=2"
+    When the second application commands "call.transfer call_id=leg_a target=sip:carol@local"
+    And carol answers
+    And 1 second passes
+    Then alice and carol hear each other
+
+  @RWI-06
+  Scenario: Transferred to an IVR that is not there
+    Given calls to "ivr_main" are offered to applications of ivr
+    When the application commands "call.transfer call_id=leg_a target=sip:ivr_main@local"
+    Then the application is told "call.transferred leg_a target=sip:ivr_main@local"
+    When 59 seconds pass
+    Then alice's call is still up
+    When 2 seconds pass
+    Then alice's call is over
+
   @RWI-06 @CORE-08
   Scenario Outline: Transferred to the mailbox of the agent, <how>
     Given bob has a mailbox

@@ -10,7 +10,7 @@ use super::leg::{Leg, Port};
 use crate::boundary::What;
 use crate::buggify::buggify;
 use crate::cdr::EndedBy;
-use crate::config::App;
+use crate::config::{App, Unanswered};
 use crate::media::RoomId;
 use crate::route::{self, Caller, Decision};
 use crate::sip::{Path, StatusCode, Transport, Uri, escape_user};
@@ -121,14 +121,23 @@ impl Calls {
         self.fulfil_wishes(context);
     }
 
+    /// No application looks after a call: what its context says becomes of it.
+    pub(crate) fn settle(&mut self, call_id: &str, of_context: &str, why: &str, context: &mut Context) {
+        let settings = context.config.rwi.context(of_context);
+        match settings.no_answer.clone() {
+            Unanswered::Transfer(number) => {
+                let patience = settings.no_answer_timeout;
+                if self.transfer_blind(call_id, &number, patience, context).is_err() {
+                    self.let_go(call_id, why, context);
+                }
+            }
+            Unanswered::Tone { frequency, duration } => self.play_out(call_id, frequency, duration, context),
+            Unanswered::HangUp => self.let_go(call_id, why, context),
+        }
+    }
+
     /// A call hears a tone for a while, and is over then.
-    pub(crate) fn play_out(
-        &mut self,
-        call_id: &str,
-        frequency: f64,
-        duration: Duration,
-        context: &mut Context,
-    ) {
+    fn play_out(&mut self, call_id: &str, frequency: f64, duration: Duration, context: &mut Context) {
         let Some(room) = self.room_of(call_id) else { return };
         let is_in_hand = self.call(room).is_some_and(|call| call.controlled().is_some());
         if !is_in_hand {
@@ -333,6 +342,11 @@ impl Calls {
                 Wish::Look(room) => self.look_for_agents(room, context),
                 Wish::Announce(room) => self.announce_position(room, context),
                 Wish::Enqueue(room, queue) => self.enqueue_caller(room, &queue, context),
+                Wish::Settle(room, name) => {
+                    if let Some(call_id) = self.live_name(room) {
+                        self.settle(&call_id, &name, "no application has answered", context);
+                    }
+                }
             }
         }
     }

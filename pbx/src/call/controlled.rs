@@ -7,7 +7,7 @@
 use super::Context;
 use super::application::Application;
 use super::away::Away;
-use super::call::{Call, Stage};
+use super::call::{Call, Stage, Timer};
 use super::collecting::Collecting;
 use super::command::{Answer, Refusal, Ticket, done, done_with};
 use super::holding::Hold;
@@ -43,6 +43,8 @@ pub(super) struct Controlled {
     pub(super) promise: Option<Promise>,
     /// It waits in a queue.
     pub(super) waits: Option<Waits>,
+    /// It is offered to the applications of this context, until one answers.
+    pub(super) offered: Option<String>,
     /// An application of the dial plan that takes the call over as soon as its file is read.
     pub(super) heads_for: Option<config::Announcement>,
     /// What the media engine was told last.
@@ -116,6 +118,8 @@ pub(super) enum Wish {
     LeaveMix(MixId, RoomId),
     /// It waits in a queue from now on.
     Enqueue(RoomId, String),
+    /// No application of this context has answered it.
+    Settle(RoomId, String),
     /// It has waited there as long as it may.
     Waited(RoomId),
     /// An agent may be free for it.
@@ -224,6 +228,7 @@ impl Call {
     pub(super) fn be_served(&mut self, decision: Decision, context: &mut Context) {
         // It was recorded that two people talk.
         self.stop_recording(context);
+        self.cancel_timer(Timer::Patience, context);
         let application = match decision {
             Decision::Tone { frequency, duration, answer_delay } => {
                 Application::Tone { frequency, duration, answer_delay }
@@ -249,6 +254,10 @@ impl Call {
             Decision::Queue { queue } => return context.wish(Wish::Enqueue(self.room, queue)),
             Decision::Application { context: name } => {
                 self.of_context.clone_from(&name);
+                self.set_timer(Timer::Patience, context.config.rwi.context(&name).no_answer_timeout, context);
+                if let Some(controlled) = self.controlled() {
+                    controlled.offered = Some(name.clone());
+                }
                 let (caller, dialled) = (self.facts.caller.clone(), name.clone());
                 return context
                     .tell(&self.facts.call_id, What::CallIncoming { caller, dialled, context: name });

@@ -299,7 +299,11 @@ impl Calls {
         !is_on_its_way
             && call.is_some_and(|call| match &call.stage {
                 Stage::Controlled(Controlled {
-                    doing: Doing::Parked, promise: None, waits: None, ..
+                    doing: Doing::Parked,
+                    promise: None,
+                    waits: None,
+                    offered: None,
+                    ..
                 }) => !call.is_about_to_leave(),
                 _ => false,
             })

@@ -351,19 +351,19 @@ impl Calls {
                     return;
                 }
                 self.hand_on_recording(transferor, transferee, room, context);
+                self.tell_transferred(transferee, &target, context);
             }
             Consultation::Application(decision) => {
                 self.part(transferee, None, context);
+                self.tell_transferred(transferee, &target, context);
                 self.with(transferee, context, |call, context| call.be_served(decision, context));
                 end_of(&consultation_name, Why::Transferred, context);
             }
             Consultation::Elsewhere(decision) => {
                 self.part(transferee, None, context);
+                self.tell_transferred(transferee, &target, context);
                 self.with(transferee, context, |call, context| call.be_served(decision, context));
             }
-        }
-        if let Some(name) = self.live_name(transferee) {
-            context.tell(&name, What::Transferred { target });
         }
         match transferor {
             Some(transferor) if asked => self.reported(transferor, StatusCode::OK, context),
@@ -373,6 +373,12 @@ impl Calls {
                 });
             }
             None => {}
+        }
+    }
+
+    fn tell_transferred(&mut self, transferee: RoomId, target: &str, context: &mut Context) {
+        if let Some(name) = self.live_name(transferee) {
+            context.tell(&name, What::Transferred { target: target.to_owned() });
         }
     }
 

@@ -5,7 +5,7 @@ use super::Context;
 use super::application::Application;
 use super::call::{Call, Stage, Timer};
 use super::command::{Answer, Refusal, done};
-use super::controlled::Wish;
+use super::controlled::{Doing, Wish};
 use crate::cdr::EndedBy;
 use crate::config::Unanswered;
 use crate::dialog::Reply;
@@ -23,6 +23,11 @@ impl Call {
 
     /// The caller is answered.
     pub(super) fn answer_by_command(&mut self, context: &mut Context) -> Answer {
+        if self.was_offered() {
+            // It has been answered before, and is in the hand of who answers it now.
+            self.cancel_timer(Timer::Patience, context);
+            return done();
+        }
         self.is_waiting()?;
         self.answer_in_hand("application", context)
     }
@@ -56,6 +61,10 @@ impl Call {
 
     /// The caller is refused.
     pub(super) fn reject_by_command(&mut self, status: StatusCode, context: &mut Context) -> Answer {
+        if self.was_offered() {
+            self.end(EndedBy::Callee, "rejected by an application", None, context);
+            return done();
+        }
         self.is_waiting()?;
         self.refuse(EndedBy::Callee, Reply::new(status), "rejected by an application", context);
         done()
@@ -72,6 +81,14 @@ impl Call {
 
     /// No application wants it, or nobody has answered what an application has ordered.
     pub(super) fn on_patience_over(&mut self, context: &mut Context) {
+        if let Stage::Controlled(controlled) = &mut self.stage {
+            // Somebody may do something with it without having answered.
+            let is_idle = controlled.doing == Doing::Parked && controlled.waits.is_none();
+            if let Some(name) = controlled.offered.take().filter(|_| is_idle) {
+                context.wish(Wish::Settle(self.room, name));
+            }
+            return;
+        }
         let Stage::Waiting(name) = &self.stage else {
             let reply = Reply::new(StatusCode::REQUEST_TIMEOUT);
             return self.refuse(EndedBy::Callee, reply, "nobody has answered in time", context);
@@ -93,6 +110,11 @@ impl Call {
                 self.alert(Application::Tone { frequency, duration, answer_delay }, context);
             }
         }
+    }
+
+    /// Whether it was put through to applications, and none has answered yet; that is over now.
+    fn was_offered(&mut self) -> bool {
+        self.controlled().is_some_and(|controlled| controlled.offered.take().is_some())
     }
 
     pub(super) fn is_waiting(&self) -> Result<(), Refusal> {

@@ -230,7 +230,10 @@ impl Desk {
         }
         let Asked { action, action_id, mut params } = match frame::read(text, dialect) {
             Ok(asked) => asked,
-            Err((question, refusal)) => return self.answer(client, &question, Err(refusal), context),
+            Err(wrong) => {
+                let (question, refusal) = *wrong;
+                return self.answer(client, &question, Err(refusal), context);
+            }
         };
         if dialect == Dialect::RustPbx
             && let Some(Value::String(id)) = &action_id
@@ -569,6 +572,10 @@ impl Desk {
 
     fn take_note(&mut self, event: &Event, calls: &Calls, context: &Context) {
         let Some(call_id) = &event.call_id else { return };
+        if matches!(event.what, What::CallIncoming { .. }) {
+            // It is offered, perhaps anew: whoever answers it holds it.
+            self.give_to(call_id, None);
+        }
         match &event.what {
             What::CallIncoming { context: of_context, .. }
             | What::CallCreated { context: of_context, .. } => {

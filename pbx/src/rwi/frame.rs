@@ -22,22 +22,19 @@ pub(super) struct Question {
 }
 
 /// Reads a frame; what is wrong is said to whom it can be said.
-pub(super) fn read(text: &str, dialect: Dialect) -> Result<Asked, (Question, Refusal)> {
+pub(super) fn read(text: &str, dialect: Dialect) -> Result<Asked, Box<(Question, Refusal)>> {
     let nobody = Question::default;
     let mut map = match serde_json::from_str(text) {
         Ok(Value::Object(map)) => map,
-        Ok(_) => return Err((nobody(), Refusal::new(Code::InvalidJson, "expected a JSON object"))),
-        Err(error) => return Err((nobody(), Refusal::new(Code::InvalidJson, error.to_string()))),
+        Ok(_) => return wrong(nobody(), Code::InvalidJson, "expected a JSON object"),
+        Err(error) => return wrong(nobody(), Code::InvalidJson, error.to_string()),
     };
     let action_id = map.remove("action_id").filter(|id| id.is_string() || id.is_number());
     let action = match map.remove("action") {
         Some(Value::String(action)) => action,
         _ => {
             let question = Question { action_id, ..nobody() };
-            return Err((
-                question,
-                Refusal::new(Code::UnknownAction, "action: expected the name of an action"),
-            ));
+            return wrong(question, Code::UnknownAction, "action: expected the name of an action");
         }
     };
     let action = match dialect {
@@ -49,10 +46,14 @@ pub(super) fn read(text: &str, dialect: Dialect) -> Result<Asked, (Question, Ref
         Some(Value::Object(params)) => params,
         Some(_) => {
             let question = Question { action: Some(action), action_id, call_id: None };
-            return Err((question, Refusal::new(Code::InvalidParams, "params: expected an object")));
+            return wrong(question, Code::InvalidParams, "params: expected an object");
         }
     };
     Ok(Asked { action, action_id, params })
+}
+
+fn wrong(question: Question, code: Code, why: impl Into<String>) -> Result<Asked, Box<(Question, Refusal)>> {
+    Err(Box::new((question, Refusal::new(code, why))))
 }
 
 /// The names that clients of RustPBX may use as well.

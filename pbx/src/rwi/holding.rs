@@ -2,7 +2,6 @@
 
 use super::desk::{Desk, Held, Name};
 use crate::call::{Answer, Calls, Code, Context, Refusal};
-use crate::config::Unanswered;
 use serde_json::{Value, json};
 
 impl Desk {
@@ -98,15 +97,6 @@ impl Desk {
     /// Its client has not come back: what the context says becomes of it.
     pub(super) fn follow_policy(&mut self, call_id: &str, calls: &mut Calls, context: &mut Context) {
         let of_context = self.calls.get(call_id).map(|held| held.context.clone()).unwrap_or_default();
-        match context.config.rwi.context(&of_context).no_answer {
-            Unanswered::Transfer(number) => {
-                let patience = context.config.rwi.context(&of_context).no_answer_timeout;
-                if calls.transfer_blind(call_id, &number, patience, context).is_err() {
-                    calls.let_go(call_id, "its application is gone", context);
-                }
-            }
-            Unanswered::Tone { frequency, duration } => calls.play_out(call_id, frequency, duration, context),
-            Unanswered::HangUp => calls.let_go(call_id, "its application is gone", context),
-        }
+        calls.settle(call_id, &of_context, "its application is gone", context);
     }
 }
