@@ -158,13 +158,13 @@ Feature: An application transfers calls
     Then bob's call is over
     And the second application is told "call.incoming leg_a"
     When the second application commands "call.answer call_id=leg_a"
-    And the second application commands "dtmf.collect call_id=leg_a max_digits=1"
+    And the second application commands "dtmf.collect call_id=leg_a min_digits=1 max_digits=1"
     And the second application commands "media.play call_id=leg_a source.type=file source.uri=menu.wav"
     And 1 second passes
     Then alice hears 1200 Hz
     When alice presses "2"
     And 1 second passes
-    Then the second application is told "dtmf.collected leg_a digits=2"
+    Then the second application is told "dtmf.collected leg_a digits=[2]"
     When the second application commands "call.transfer call_id=leg_a target=sip:carol@local"
     And carol answers
     And 1 second passes
