@@ -149,7 +149,7 @@ fn a_wide_band_allocates_nothing() {
                 engine.command(Command::Bridge(one, other), Instant::START);
             }
         }
-        let mut talk = |packets: std::ops::Range<u64>| {
+        let talk = |packets: std::ops::Range<u64>| {
             let mut sent = 0;
             for n in packets {
                 let now = Instant::from_millis(n * 20);
@@ -168,13 +168,18 @@ fn a_wide_band_allocates_nothing() {
             }
             sent
         };
-        talk(0..300);
-        let before = allocations();
-        let sent = talk(300..600);
-        let allocated = allocations() - before;
+        let (sent, allocated) = counted(talk);
         assert!(sent >= 300 * ports.len(), "{sent} packets, {codecs:?}");
         assert_eq!(allocated, 0, "for {sent} packets, {codecs:?}, in a conference: {in_conference}");
     }
+}
+
+/// What 300 packets ask for when as many have gone before: how many were sent, and the allocations.
+fn counted(mut talk: impl FnMut(std::ops::Range<u64>) -> usize) -> (usize, usize) {
+    talk(0..300);
+    let before = allocations();
+    let sent = talk(300..600);
+    (sent, allocations() - before)
 }
 
 /// Neither the library that makes and reads Opus nor what is around it.
@@ -195,7 +200,7 @@ fn opus_allocates_nothing() {
             payload
         })
         .collect();
-    let mut talk = |packets: std::ops::Range<u64>| {
+    let talk = |packets: std::ops::Range<u64>| {
         let mut sent = 0;
         for n in packets {
             let now = Instant::from_millis(n * 20);
@@ -219,10 +224,7 @@ fn opus_allocates_nothing() {
         }
         sent
     };
-    talk(0..300);
-    let before = allocations();
-    let sent = talk(300..600);
-    let allocated = allocations() - before;
+    let (sent, allocated) = counted(talk);
     assert!(sent >= 600, "{sent} packets");
     assert_eq!(allocated, 0, "for {sent} packets");
 }

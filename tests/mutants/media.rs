@@ -263,14 +263,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "R21",
         wrong: "the PBX changes a sample of G.722, before a key that it hushes",
         scene: Scene::ToneKeys,
-        plant: |stage| {
-            forge_rtp(stage, PBX, |number, mut sent| {
-                if (20..22).contains(&number) {
-                    sent.bytes[40] ^= 1;
-                }
-                vec![sent]
-            });
-        },
+        plant: change_a_sample,
     },
     Mutant {
         rule: "R21",
@@ -290,14 +283,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         rule: "R21",
         wrong: "the PBX changes a sample that it turns into the other law",
         scene: Scene::TwoLaws,
-        plant: |stage| {
-            forge_rtp(stage, PBX, |number, mut sent| {
-                if (20..22).contains(&number) {
-                    sent.bytes[40] ^= 1;
-                }
-                vec![sent]
-            });
-        },
+        plant: change_a_sample,
     },
     Mutant {
         rule: "R21",
@@ -432,5 +418,15 @@ pub(crate) fn rewrite_records(stage: &mut Stage, old: &'static str, new: &'stati
             let text = String::from_utf8_lossy(&bytes).replace(old, new);
             let _ = disk.replace(path, text.into_bytes()).await;
         }
+    });
+}
+
+/// One bit of two packets of sound that the PBX sends.
+fn change_a_sample(stage: &mut Stage) {
+    forge_rtp(stage, PBX, |number, mut sent| {
+        if (20..22).contains(&number) {
+            sent.bytes[40] ^= 1;
+        }
+        vec![sent]
     });
 }

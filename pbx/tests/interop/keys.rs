@@ -12,22 +12,25 @@ use std::time::Duration;
 fn keys_go_both_ways() {
     play(&[BARESIP], |stage| {
         let _pbx = stage.pbx(&office());
-        let mut alice = telephone(stage, "1001").start();
-        let mut bob = telephone(stage, "1002").start();
-        alice.calls("1002");
-        bob.is_connected();
-        alice.is_connected();
-
-        press(&mut alice, "159#");
-        press(&mut bob, "0*88");
-
-        assert_eq!(receive(&mut bob, 4), "159#");
-        assert_eq!(receive(&mut alice, 4), "0*88");
-        alice.hangs_up();
-        bob.is_disconnected();
-        assert_eq!(bob.other_keys(), 0, "a key arrived twice");
-        assert_eq!(alice.other_keys(), 0, "a key arrived twice");
+        press_both_ways(&mut telephone(stage, "1001").start(), &mut telephone(stage, "1002").start());
     });
+}
+
+/// They call each other, and each hears every key of the other once.
+fn press_both_ways(alice: &mut Telephone, bob: &mut Telephone) {
+    alice.calls("1002");
+    bob.is_connected();
+    alice.is_connected();
+
+    press(alice, "159#");
+    press(bob, "0*88");
+
+    assert_eq!(receive(bob, 4), "159#");
+    assert_eq!(receive(alice, 4), "0*88");
+    alice.hangs_up();
+    bob.is_disconnected();
+    assert_eq!(bob.other_keys(), 0, "a key arrived twice");
+    assert_eq!(alice.other_keys(), 0, "a key arrived twice");
 }
 
 /// What tells a key is sealed as the sound is (RFC 3711): by libsrtp there, by the PBX here.
@@ -37,17 +40,7 @@ fn keys_go_both_ways_in_a_call_that_is_encrypted() {
         let _pbx = stage.pbx(&office().replace("ring_timeout", "srtp = \"required\"\nring_timeout"));
         let mut alice = telephone(stage, "1001").encrypting().start();
         let mut bob = telephone(stage, "1002").encrypting().start();
-        alice.calls("1002");
-        bob.is_connected();
-        alice.is_connected();
-
-        press(&mut alice, "159#");
-        press(&mut bob, "0*88");
-
-        assert_eq!(receive(&mut bob, 4), "159#");
-        assert_eq!(receive(&mut alice, 4), "0*88");
-        alice.hangs_up();
-        bob.is_disconnected();
+        press_both_ways(&mut alice, &mut bob);
     });
 }
 
