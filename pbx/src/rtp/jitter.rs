@@ -61,8 +61,8 @@ enum State {
     Filling { first: u16, last: u16, waited: u16 },
     /// This number is next.
     Playing { next: u16, last: u16 },
-    /// Nothing is there. What is before `next` comes too late. When somebody has asked for it already, it is dry.
-    Empty { next: Option<u16>, is_dry: bool },
+    /// Nothing is there. What is before `next` comes too late. So often was it asked for since.
+    Empty { next: Option<u16>, asked: u16 },
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ struct Held<T> {
 impl<T: Copy> Default for Buffer<T> {
     fn default() -> Buffer<T> {
         let places = (0..PLACES).map(|_| Place { held: None, payload: Vec::new() }).collect();
-        let state = State::Empty { next: None, is_dry: true };
+        let state = State::Empty { next: None, asked: 0 };
         Buffer { places, ssrc: None, state, depth: FIRST, waits: false, least: None, looked: 0, late: 0 }
     }
 }
@@ -115,8 +115,12 @@ impl<T: Copy> Buffer<T> {
         }
         place.payload.extend_from_slice(payload);
         self.state = match self.state {
-            // Long packets come one at a time.
-            State::Empty { next: Some(next), is_dry: false } => State::Playing { next, last: sequence },
+            // What nothing was played for has had its turn; a pause that is longer than any delay is the end of a sentence.
+            State::Empty { next: Some(next), asked } if asked <= MOST => {
+                let gone = asked.min(sequence.wrapping_sub(next));
+                self.depth = (self.depth + asked - gone).min(MOST);
+                State::Playing { next: next.wrapping_add(gone), last: sequence }
+            }
             State::Empty { .. } => State::Filling { first: sequence, last: sequence, waited: 0 },
             State::Filling { first, last, waited } => {
                 let first = if is_before(sequence, first) { sequence } else { first };
@@ -141,8 +145,8 @@ impl<T: Copy> Buffer<T> {
             self.waits = false;
             self.state = State::Playing { next: first, last };
         }
-        if let State::Empty { is_dry, .. } = &mut self.state {
-            *is_dry = true;
+        if let State::Empty { asked, .. } = &mut self.state {
+            *asked = asked.saturating_add(1);
         }
         let State::Playing { next, last } = self.state else { return Next::Nothing };
         if std::mem::take(&mut self.waits) {
@@ -151,7 +155,7 @@ impl<T: Copy> Buffer<T> {
         let is_too_much = self.holds_too_much();
         let following = next.wrapping_add(1);
         self.state = if next == last {
-            State::Empty { next: Some(following), is_dry: false }
+            State::Empty { next: Some(following), asked: 0 }
         } else {
             State::Playing { next: following, last }
         };
@@ -213,7 +217,7 @@ impl<T: Copy> Buffer<T> {
 
     fn begin_anew(&mut self) {
         self.places.iter_mut().for_each(|place| place.held = None);
-        self.state = State::Empty { next: None, is_dry: true };
+        self.state = State::Empty { next: None, asked: 0 };
         (self.least, self.looked, self.waits) = (None, 0, false);
     }
 }
@@ -302,6 +306,15 @@ mod tests {
         let heard = played((0..500).map(|n| (late(n), n as u16)).collect(), 600);
         let missing = heard.iter().filter(|packet| packet.is_none()).count();
         assert!((1..=2).contains(&missing), "{missing} of 500");
+    }
+
+    #[test]
+    fn nothing_is_waited_for_when_one_is_lost_and_the_next_one_is_late() {
+        // The tenth is lost, and the eleventh comes two packet times late: when it is the turn of the tenth, nothing is there.
+        let late = [(13, 11), (14, 12), (14, 13)];
+        let arrivals = late.into_iter().chain((0..10).chain(14..40).map(|n| (n, n as u16)));
+        let heard = played(arrivals.collect(), 40);
+        assert_eq!(heard, (0..10).chain(11..38).map(Some).collect::<Vec<_>>());
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// Tones that are not further apart, in Hz, are one voice.
+const ONE_VOICE: f64 = 10.0;
+
 /// What is told at once is one change.
 const AT_ONCE: Duration = Duration::from_millis(1);
 
@@ -80,8 +83,16 @@ fn supervisors_are_heard_by_whom_they_are_to_be(evidence: &Evidence<'_>, finding
                 let (supervisor, agent) = (told.fact("supervisor_call_id"), told.fact("target_call_id"));
                 let Some(customer) = partners.get(agent).copied() else { continue };
                 for at in scene.looks(told.at, &[supervisor, agent, customer]) {
-                    for (listener, is_to_hear) in [(agent, for_agent), (customer, for_customer)] {
-                        judge(&scene, (listener, supervisor, is_to_hear), at, findings);
+                    for (listener, other, is_to_hear) in
+                        [(agent, customer, for_agent), (customer, agent, for_customer)]
+                    {
+                        let tone = |speaker: &str| scene.hears(listener, speaker, at).map(|heard| heard.tone);
+                        // One telephone may be the supervisor and the one it supervises: it has one voice.
+                        let voices = tone(supervisor).zip(tone(other));
+                        let is_one = voices.is_some_and(|(one, other)| (one - other).abs() < ONE_VOICE);
+                        if is_to_hear || !is_one {
+                            judge(&scene, (listener, supervisor, is_to_hear), at, findings);
+                        }
                     }
                 }
             }
