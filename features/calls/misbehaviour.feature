@@ -74,7 +74,7 @@ Feature: Telephones that misbehave
 
   @CORE-03
   Scenario: A caller who does not say twice that he has heard it
-    Given a network that loses 10 % of the packets
+    Given a network that loses 20 % of the packets
     And alice's telephone acknowledges a repeated answer only once
     When alice calls bob
     And 40 seconds pass
