@@ -54,9 +54,7 @@ fn a_tone_allocates_nothing() {
         let mut sent = 0;
         while let Some(now) = engine.poll_timeout().filter(|at| *at <= end) {
             engine.handle_timeout(now);
-            while let Some(output) = engine.poll_output() {
-                sent += usize::from(matches!(output, Output::Send { .. }));
-            }
+            sent += sent_by(&mut engine);
         }
         sent
     };
@@ -162,9 +160,7 @@ fn a_wide_band_allocates_nothing() {
                     let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);
                     sent += usize::from(forward.is_some());
                 }
-                while let Some(output) = engine.poll_output() {
-                    sent += usize::from(matches!(output, Output::Send { .. }));
-                }
+                sent += sent_by(&mut engine);
             }
             sent
         };
@@ -172,6 +168,15 @@ fn a_wide_band_allocates_nothing() {
         assert!(sent >= 300 * ports.len(), "{sent} packets, {codecs:?}");
         assert_eq!(allocated, 0, "for {sent} packets, {codecs:?}, in a conference: {in_conference}");
     }
+}
+
+/// The packets that are ready to go.
+fn sent_by(engine: &mut Engine) -> usize {
+    let mut sent = 0;
+    while let Some(output) = engine.poll_output() {
+        sent += usize::from(matches!(output, Output::Send { .. }));
+    }
+    sent
 }
 
 /// What 300 packets ask for when as many have gone before: how many were sent, and the allocations.
@@ -218,9 +223,7 @@ fn opus_allocates_nothing() {
             }
             engine.receive(ports[0], &mut wide[..12 + payload.len()], phone_of(ports[0].stream()), now);
             engine.receive(ports[1], &mut narrow, phone_of(ports[1].stream()), now);
-            while let Some(output) = engine.poll_output() {
-                sent += usize::from(matches!(output, Output::Send { .. }));
-            }
+            sent += sent_by(&mut engine);
         }
         sent
     };
@@ -323,9 +326,7 @@ fn talk_as(
             let forward = engine.receive(*port, &mut packet, phone_of(port.stream()), now);
             sent += usize::from(forward.is_some());
         }
-        while let Some(output) = engine.poll_output() {
-            sent += usize::from(matches!(output, Output::Send { .. }));
-        }
+        sent += sent_by(engine);
     }
     sent
 }
