@@ -8,7 +8,7 @@ const LOWEST: u32 = 66;
 const HIGHEST: u32 = 400;
 /// How long it goes on in place of what was lost, and where nobody may have gone on speaking, in milliseconds.
 const FADE: u32 = 60;
-const PAUSE: u32 = 20;
+const PAUSE: u32 = 40;
 /// How long what comes back is mixed with what would have gone on, in milliseconds.
 const OVERLAP: u32 = 4;
 
@@ -159,9 +159,10 @@ mod tests {
             concealer.heard(&mut voice(n * 160, 160, 8_000));
         }
         let mut made = Vec::new();
-        concealer.pause(320, &mut made);
+        concealer.pause(480, &mut made);
         assert!(
-            made[..80].iter().any(|sample| *sample != 0) && made[160..].iter().all(|sample| *sample == 0)
+            made[160..240].iter().any(|sample| *sample != 0)
+                && made[320..].iter().all(|sample| *sample == 0)
         );
         let (mut next, said) = (voice(77, 160, 8_000), voice(77, 160, 8_000));
         concealer.heard(&mut next);

@@ -125,7 +125,7 @@ impl Desk {
         if let (Kind::Claims, Ok(_), Some(call_id)) = (kind, &answer, &question.call_id) {
             self.give_to(&call_id.clone(), Some(&name));
         }
-        self.answer(client, &question, answer, context);
+        self.answer(client, question, answer, context);
     }
 
     /// Sessions that nobody has come back to are given up.
@@ -226,13 +226,13 @@ impl Desk {
         let Some(dialect) = self.sessions.get(&name).map(|session| session.dialect) else { return };
         if text.len() > FRAME {
             let refusal = Refusal::new(Code::InvalidJson, format!("a frame has at most {FRAME} bytes"));
-            return self.answer(client, &Question::default(), Err(refusal), context);
+            return self.answer(client, Question::default(), Err(refusal), context);
         }
         let Asked { action, action_id, mut params } = match frame::read(text, dialect) {
             Ok(asked) => asked,
             Err(wrong) => {
                 let (question, refusal) = *wrong;
-                return self.answer(client, &question, Err(refusal), context);
+                return self.answer(client, question, Err(refusal), context);
             }
         };
         if dialect == Dialect::RustPbx
@@ -251,7 +251,7 @@ impl Desk {
             let of_call = question.call_id.clone().filter(|_| action == "call.resume");
             let token = self.sessions.get(&name).map(Session::token).unwrap_or_default();
             let answer = Ok(self.lately.again(token, of_call.as_deref(), context.now));
-            return self.answer(client, &question, answer, context);
+            return self.answer(client, question, answer, context);
         }
         if let Some(session) = self.sessions.get(&name) {
             session.names.ours(&mut params);
@@ -268,7 +268,7 @@ impl Desk {
                 }
                 self.act(client, &name, action, question, calls, context);
             }
-            Err(refusal) => self.answer(client, &question, Err(refusal), context),
+            Err(refusal) => self.answer(client, question, Err(refusal), context),
         }
     }
 
@@ -320,7 +320,7 @@ impl Desk {
                 let kind = if command == Command::Answer { Kind::Claims } else { Kind::Plain };
                 if self.waiting.len() >= WAITING {
                     let refusal = Refusal::new(Code::RateLimited, "too many commands wait for their answers");
-                    return self.answer(client, &question, Err(refusal), context);
+                    return self.answer(client, question, Err(refusal), context);
                 }
                 self.last_ticket += 1;
                 let ticket = Ticket(self.last_ticket);
@@ -330,7 +330,7 @@ impl Desk {
             Action::Originate(order) => {
                 if let Some((call_id, frames)) = self.rung_already(name, &order, calls, context) {
                     let data = Map::from_iter([("call_id".to_owned(), call_id.into())]);
-                    self.answer(client, &question, Ok(data), context);
+                    self.answer(client, question, Ok(data), context);
                     return frames.into_iter().for_each(|text| send(client, text, context));
                 }
                 let of_context = order.context.clone();
@@ -367,7 +367,7 @@ impl Desk {
             },
             Action::Session(ask) => return self.session(client, name, ask, question, calls, context),
         };
-        self.answer(client, &question, answer, context);
+        self.answer(client, question, answer, context);
     }
 
     fn transfer(
@@ -484,7 +484,7 @@ impl Desk {
             Value::Object(map) => map,
             _ => Map::new(),
         });
-        self.answer(client, &question, answer, context);
+        self.answer(client, question, answer, context);
         missed.into_iter().for_each(|text| send(client, text, context));
     }
 
@@ -620,16 +620,18 @@ impl Desk {
         concerned
     }
 
-    fn answer(&mut self, client: ClientId, question: &Question, answer: Answer, context: &mut Context) {
+    fn answer(
+        &mut self,
+        client: ClientId,
+        mut question: Question,
+        mut answer: Answer,
+        context: &mut Context,
+    ) {
         let name = self.clients.get(&client);
-        let dialect = name.and_then(|name| self.sessions.get(name)).map(|session| session.dialect);
-        if let Some(dialect) = dialect
+        if let Some(session) = name.and_then(|name| self.sessions.get_mut(name))
             && !buggify!("an answer is forgotten")
         {
-            let mut question = question.clone();
-            let mut answer = answer;
-            let session = self.clients.get(&client).cloned().and_then(|name| self.sessions.get_mut(&name));
-            if let (Dialect::RustPbx, Some(session)) = (dialect, session) {
+            if session.dialect == Dialect::RustPbx {
                 if let Some(Value::String(id)) = &question.action_id {
                     session.note_answered(id, context.now);
                 }
@@ -638,7 +640,7 @@ impl Desk {
                     session.names.theirs(data);
                 }
             }
-            send(client, frame::written(&question, answer, dialect), context);
+            send(client, frame::written(&question, answer, session.dialect), context);
         }
     }
 }

@@ -173,6 +173,9 @@ impl<H: Host> Drop for Gone<H> {
 async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone<H>) {
     let Admitted { client, mut frames, said, .. } = admitted;
     let mut silent = Duration::ZERO;
+    let mut pings = tokio::time::interval(PING_EVERY);
+    pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    pings.reset();
     let goodbye = loop {
         tokio::select! {
             biased;
@@ -182,6 +185,7 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
             },
             message = socket.recv() => {
                 silent = Duration::ZERO;
+                pings.reset();
                 match message {
                     Some(Ok(Message::Text(text))) => {
                         let frame = FromClient::Frame { client, text: text.to_string() };
@@ -193,7 +197,7 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
                 }
             }
-            () = tokio::time::sleep(PING_EVERY) => {
+            _ = pings.tick() => {
                 silent += PING_EVERY;
                 if silent >= SILENCE || !write(&mut socket, Message::Ping(Default::default()), &mut frames).await {
                     break None;
