@@ -234,11 +234,7 @@ impl Established {
         };
         match fate {
             Fate::GoesOn => self.go_on(cx),
-            // Whoever does not know the dialog yet may still get our 2xx (RFC 3261 section 13.3.1.4).
-            Fate::Lost { say_bye } => {
-                let waits = matches!(self.inviting, Inviting::Accepted(_));
-                self.end(Some(Cause::Lost), say_bye || waits, cx)
-            }
+            Fate::Lost => self.end(Some(Cause::Lost), true, cx),
             Fate::Misbehaved(what) => self.end(Some(Cause::PeerMisbehaved(what)), true, cx),
         }
     }

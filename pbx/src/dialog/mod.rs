@@ -194,7 +194,7 @@ pub enum Cause {
     NoPrack,
     /// Nobody refreshed the session in time (RFC 4028); BYE has been sent.
     SessionExpired,
-    /// 408 or 481 to a request in the dialog, or it could not be sent (RFC 3261 section 12.2.1.2).
+    /// 408 or 481 to a request in the dialog, or nothing at all; BYE has been sent (RFC 3261 section 12.2.1.2).
     Lost,
     /// The other side broke the offer/answer model, e.g. its 2xx has no answer; BYE has been sent.
     PeerMisbehaved(&'static str),

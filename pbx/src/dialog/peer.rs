@@ -38,22 +38,18 @@ pub(super) struct Updating {
 pub(super) enum Fate {
     /// It goes on.
     GoesOn,
-    /// The other side is gone; with whether to say BYE (RFC 3261 section 12.2.1.2).
-    Lost {
-        /// 481 says there is nobody to say it to.
-        say_bye: bool,
-    },
+    /// The other side is gone. It is told BYE all the same (RFC 3261 section 12.2.1.2): it may have been asked before it knew.
+    Lost,
     /// The other side broke the offer/answer model.
     Misbehaved(&'static str),
 }
 
 impl Fate {
-    /// What a failed request within a dialog means: 408, 481 and silence end it.
+    /// What a failed request within a dialog means: 408, 481 and silence end it. A connection that broke does not: whoever
+    /// has changed its network may be reached by another.
     pub(super) fn of(outcome: &Outcome) -> Fate {
         match outcome.as_ref().map_or_else(|status| *status, Response::status) {
-            StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST => Fate::Lost { say_bye: false },
-            StatusCode::REQUEST_TIMEOUT => Fate::Lost { say_bye: true },
-            _ if outcome.is_err() => Fate::Lost { say_bye: true },
+            StatusCode::CALL_OR_TRANSACTION_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT => Fate::Lost,
             _ => Fate::GoesOn,
         }
     }

@@ -259,7 +259,7 @@ impl Session {
         if !is_final && purpose != Purpose::Invite {
             return;
         }
-        let is_heard = !matches!(Fate::of(&outcome), Fate::Lost { .. });
+        let is_heard = !matches!(Fate::of(&outcome), Fate::Lost);
         self.act(ua, now, |stage, cx| match stage {
             Stage::Calling(calling) => calling.on_outcome(client, purpose, outcome, cx),
             Stage::Ringing(ringing) => ringing.on_outcome(purpose, &outcome, cx),

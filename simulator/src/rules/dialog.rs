@@ -111,7 +111,9 @@ fn old_numbers_are_refused(evidence: &Evidence<'_>, findings: &mut Findings) {
             let (since, number) =
                 *highest.entry(dialog.is_from_caller(request)).or_insert((arrived, request.cseq));
             if request.cseq < number && since < arrived && evidence.ran(request.to, since, arrived) {
-                let answer = final_of(evidence, request).filter(|answer| answer.status < Some(300));
+                // What was said before was said to a copy that had come another way.
+                let is_taken = |answer: &&Sip| answer.status < Some(300) && answer.at >= arrived;
+                let answer = final_of(evidence, request).filter(is_taken);
                 if let Some(answer) = answer {
                     let what = format!(
                         "{} of {} after {number} got {}",

@@ -171,7 +171,21 @@ fn silence_to_a_change_ends_the_session() {
 }
 
 #[test]
-fn a_481_to_a_change_ends_the_session_without_bye() {
+fn a_connection_that_breaks_under_a_change_ends_no_session() {
+    let mut rig = Rig::alone();
+    let (a, _) = answered_by_hand(&mut rig);
+    rig.act(ALICE, |alice, now| alice.offer(a, Some(sdp("a2")), now));
+    rig.request(ALICE, "INVITE");
+    let way = *rig.paths.last().unwrap();
+    rig.act(ALICE, |alice, now| alice.path_failed(way, now));
+    assert!(matches!(rig.event(ALICE), Event::OfferRefused { status: StatusCode::SERVICE_UNAVAILABLE, .. }));
+    rig.assert_silent();
+    assert_eq!(rig.count(ALICE, "BYE"), 0);
+}
+
+/// RFC 3261 section 12.2.1.2.
+#[test]
+fn a_481_to_a_change_ends_the_session() {
     let mut rig = Rig::alone();
     let (a, _) = answered_by_hand(&mut rig);
     rig.act(ALICE, |alice, now| alice.offer(a, Some(sdp("a2")), now));
@@ -179,8 +193,10 @@ fn a_481_to_a_change_ends_the_session_without_bye() {
     rig.bob_answers(&invite, 481, "", "", b"");
     assert!(matches!(rig.event(ALICE), Event::OfferRefused { .. }));
     assert!(matches!(rig.event(ALICE), Event::Ended { cause: Cause::Lost, .. }));
+    let bye = rig.request(ALICE, "BYE");
+    rig.bob_answers(&bye, 481, "", "", b"");
     rig.rest();
-    assert_eq!(rig.count(ALICE, "BYE"), 0);
+    assert_eq!(rig.count(ALICE, "BYE"), 1);
     rig.assert_idle();
 }
 
