@@ -66,10 +66,10 @@ impl Call {
                 }
             }
             Reoffer::Solicited { from } => {
-                self.join(context);
+                self.follow_agreement(context);
                 self.align(other(from), context);
             }
-            Reoffer::Own { .. } => self.join(context),
+            Reoffer::Own { .. } => self.follow_agreement(context),
             Reoffer::Hold => self.on_hold_agreed(context),
         }
     }
@@ -193,11 +193,7 @@ impl Call {
     /// Answers an outstanding offer of a side with what is told, or refuses it.
     fn answer_offer(&mut self, side: Side, codecs: Vec<Codec>, direction: Direction, context: &mut Context) {
         let advertised = context.advertised();
-        let carries = match &self.stage {
-            Stage::Talking(_) | Stage::Controlled(_) => Carries::Talk,
-            Stage::Served(application) => application.carries(),
-            _ => Carries::Early,
-        };
+        let carries = self.carries();
         let Some(leg) = self.leg(side) else {
             return;
         };
@@ -214,6 +210,24 @@ impl Call {
                 leg.negotiation.rollback();
                 context.agent.refuse_offer(session, error.status(), context.now);
             }
+        }
+    }
+
+    /// What the media of its legs are for.
+    fn carries(&self) -> Carries {
+        match &self.stage {
+            Stage::Talking(_) | Stage::Controlled(_) => Carries::Talk,
+            Stage::Served(application) => application.carries(),
+            _ => Carries::Early,
+        }
+    }
+
+    /// What was agreed on holds from now on, for whoever talks, and for whoever is alone and hears something from us.
+    fn follow_agreement(&mut self, context: &mut Context) {
+        match (&self.stage, self.caller.negotiation.agreed()) {
+            (Stage::Talking(_), _) => self.join(context),
+            (_, Some(agreement)) => self.caller.agree(agreement, self.carries(), context),
+            (_, None) => {}
         }
     }
 
