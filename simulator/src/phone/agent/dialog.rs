@@ -51,7 +51,7 @@ impl Dialog {
             local: header(Name::From),
             local_tag: tag_of(request.from().ok()).unwrap_or_default(),
             remote: header(Name::To),
-            remote_tag: None,
+            remote_tag: tag_of(request.to_header().ok()),
             cseq: request.cseq().map_or(0, |cseq| cseq.number),
             remote_cseq: None,
             target: request.uri().to_owned(),
