@@ -161,8 +161,7 @@ mod tests {
         let mut made = Vec::new();
         concealer.pause(480, &mut made);
         assert!(
-            made[160..240].iter().any(|sample| *sample != 0)
-                && made[320..].iter().all(|sample| *sample == 0)
+            made[160..240].iter().any(|sample| *sample != 0) && made[320..].iter().all(|sample| *sample == 0)
         );
         let (mut next, said) = (voice(77, 160, 8_000), voice(77, 160, 8_000));
         concealer.heard(&mut next);

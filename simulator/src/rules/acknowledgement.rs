@@ -90,7 +90,9 @@ fn check(
 ) {
     // An ACK that came as something else may have been answered, in the same transaction.
     let is_of_invite = |response: &&Sip| response.answers("INVITE", |status| status >= 200);
-    let finals = evidence.log.at(&transaction.responses).filter(is_of_invite);
+    // One that does not say what it has to is dropped (section 8.1.3.3).
+    let is_taken = |response: &&Sip| is_of_invite(response) && response.is_sound();
+    let finals = evidence.log.at(&transaction.responses).filter(is_taken);
     let arrivals: Vec<(Instant, &Sip)> =
         finals.flat_map(|response| response.arrivals().map(move |at| (at, response))).collect();
     // What came damaged may have been the first for its receiver, and may have told something else.
@@ -117,7 +119,8 @@ fn check(
         let mut refused =
             evidence.log.at(&transaction.responses).filter(|it| it.answers("INVITE", |s| s >= 300));
         let was_refused = response.answers("INVITE", |status| status < 300)
-            && refused.any(|refusal| refusal.arrivals().any(|at| at < arrived));
+            && (refused.any(|refusal| refusal.arrivals().any(|at| at < arrived))
+                || ghosts().any(|(at, ghost)| at < arrived && ghost.answers("INVITE", |s| s >= 300)));
         let is_settled = is_settled || was_refused;
         if !is_awaited || !is_heard || is_settled || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE)
         {

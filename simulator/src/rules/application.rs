@@ -81,7 +81,10 @@ pub(super) fn is_of_disk(complaint: &str) -> bool {
 fn records_tell_what_happened(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut calls = Calls::new();
     for message in evidence.log.sent() {
-        calls.entry(&message.call_id).or_default().push(message);
+        // An answer is of the call that was asked in, even where it names another one because it was asked so.
+        let asked = evidence.log.transaction(message).filter(|_| !message.is_request());
+        let asked = asked.and_then(|asked| evidence.log.at(&asked.requests).next());
+        calls.entry(&asked.unwrap_or(message).call_id).or_default().push(message);
     }
     // A PBX that lost its power knows the times of its journal only.
     let is_told =

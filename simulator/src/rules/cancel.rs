@@ -41,7 +41,7 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
         if !heard().any(|response| response.is_provisional() && by_then(response)) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
-        let ended = evidence.log.at(&invite.responses).filter(|response| response.is_final());
+        let ended = evidence.log.at(&invite.responses).filter(|it| it.is_final() && it.is_sound());
         if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.meant) {
             findings.blame(cancel.from, cancel.at, format!("a final one had come at {end}"));
         }

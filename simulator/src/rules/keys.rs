@@ -106,10 +106,13 @@ impl Keys {
         let agreed = agreed.chain([joined]).max().unwrap_or(joined);
         // What is turned into something else takes its time, one key after the other.
         let is_turned = by_tones || !messages.is_empty() || !passed.is_empty();
+        // So does what has waited until they agreed.
+        let mut pressed_before = evidence.flows.from(speaker).flat_map(|flow| &flow.packets);
+        let waited = pressed_before.any(|packet| packet.at <= agreed && key(packet).is_some());
         let count = toned.len()
             + messages.len()
             + evidence.flows.from(speaker).map(|flow| keys_in(flow).len()).sum::<usize>();
-        let delay = if is_turned { TURNING + NEXT * count as u32 } else { SLACK };
+        let delay = if is_turned || waited { TURNING + NEXT * count as u32 } else { SLACK };
         let during = |at: &Instant| {
             *at > agreed + SLACK && *at + delay < over && evidence.has_kept(speaker.session, *at)
         };

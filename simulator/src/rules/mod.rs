@@ -341,7 +341,7 @@ impl<'a> Evidence<'a> {
             said.is_some_and(|said| said.streams.iter().any(|stream| stream.port == port && port != 0))
         };
         let own = |message: &&log::Sip| message.from.ip() == address.ip() && message.meant <= at;
-        self.log.sent().filter(own).any(says_so) || self.log.is_refused(address.ip(), self.pbx, at)
+        self.log.sent().filter(own).any(says_so) || self.log.is_without_stream(address.ip(), self.pbx, at)
     }
 
     /// Whether the network has done nothing to those who talk in a session, nor to those it is joined with, from its first

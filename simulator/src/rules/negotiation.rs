@@ -1,5 +1,6 @@
 //! The order of offers and answers in a session, and what becomes of what was agreed (RFC 3264, RFC 6337).
 
+use super::repeat::PATIENCE;
 use super::sdp::{Description, Format};
 use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
@@ -59,7 +60,12 @@ fn holds_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             };
             let holds_still = wants_hold(session, Some(1 - now.offered_by))
                 || partner.is_some_and(|partner| wants_hold(partner, None));
-            if !holds_still {
+            // So does whose own hold waits for its turn.
+            let holds_next = session.exchanges.get(at + 1).is_some_and(|next| {
+                let is_soon = next.offered_by != now.offered_by && next.offered_at <= now.at + PATIENCE;
+                is_soon && next.offer.streams.iter().any(|stream| stream.direction != Direction::SendRecv)
+            });
+            if !holds_still && !holds_next {
                 comes_back(past, now, findings);
             }
         }

@@ -1,5 +1,6 @@
 //! RTP ports of the PBX, and the patience it has with silence.
 
+use super::log::Sip;
 use super::session::SLACK;
 use super::{Evidence, Findings, Rule};
 use pbx::time::{Duration, Instant};
@@ -51,14 +52,19 @@ fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// When the INVITE that was to begin a session failed, as its connection broke before it was answered.
+/// When the INVITE that was to begin a session failed: its connection broke before it was answered, or a refusal of it was
+/// acknowledged, in whatever shape that had come.
 fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
     let within = evidence.log.by_call_id.get(call_id)?;
-    let invite = evidence.log.at(within).find(|message| message.asks("INVITE") && !message.is_ghost)?;
-    let mut answers = evidence.log.at(&evidence.log.transaction(invite)?.responses);
-    invite
+    let begins = |message: &&Sip| message.asks("INVITE") && message.to_tag.is_empty() && !message.is_ghost;
+    let invite = evidence.log.at(within).filter(begins).next_back()?;
+    let transaction = evidence.log.transaction(invite)?;
+    let mut answers = evidence.log.at(&transaction.responses);
+    let broke = invite
         .over
-        .filter(|over| !answers.any(|answer| answer.is_final() && answer.arrivals().any(|at| at < *over)))
+        .filter(|over| !answers.any(|answer| answer.is_final() && answer.arrivals().any(|at| at < *over)));
+    let refused = evidence.log.at(&transaction.acks).map(|ack| ack.meant);
+    broke.into_iter().chain(refused).min()
 }
 
 fn silence_ends_calls(evidence: &Evidence<'_>, findings: &mut Findings) {

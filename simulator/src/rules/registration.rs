@@ -163,7 +163,8 @@ fn nobody_rings_for_strangers(evidence: &Evidence<'_>, findings: &mut Findings) 
             }
             None if evidence.is_pbx(message.from)
                 && message.to_tag.is_empty()
-                && !evidence.may_be_transfer(message)
+                // Who has come into a call in the place of another is sent on by its own name.
+                && !evidence.transfers.are_under_way(message.meant)
                 && is_new(evidence, message) =>
             {
                 if let Some(since) = asked.get(from.uri) {

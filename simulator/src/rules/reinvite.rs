@@ -54,6 +54,8 @@ fn check_pair(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings: &mu
         // What was said to a damaged one may be as unreadable.
         let transaction = evidence.log.transaction(before);
         let was_heard = transaction.is_some_and(|transaction| evidence.log.was_taken_damaged(transaction));
+        // With its connection a transaction fails (section 17.1.4).
+        let was_heard = was_heard || before.over.is_some_and(|over| over <= invite.at);
         if !was_heard && !is_over(before.at) && heard.is_none_or(|heard| heard > invite.at) {
             findings.blame(invite.from, invite.at, "its own was not answered yet");
         }

@@ -146,7 +146,8 @@ fn check_refusal(
     let goes_on = end + SLACK <= evidence.run.end && evidence.ran(first.from, first.at, end) && !goes_back;
     let is_heard = acks().flat_map(Sip::perhaps).any(|heard| heard >= first.at && heard < end);
     // Without state there is no timer: what comes again is refused again (section 8.2.7).
-    let is_stateless = matches!(first.status, Some(400 | 503));
+    let is_stateless = matches!(first.status, Some(400 | 503))
+        || matches!(first.status, Some(416 | 505)) && evidence.log.is_to_damaged(first);
     if goes_on && !is_stateless && !is_heard && refusals.len() < NEARLY_ALL {
         let what = format!("{} was sent {} times and no ACK came", first.name(), refusals.len());
         findings.blame(first.from, end, what);
@@ -185,7 +186,8 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
     // One to a place that was damaged on its way is none (section 8.2.2).
     let is_its_ack = |ack: &&Sip| is_its_ack(ack) && ack.is_sound();
     let acks = || evidence.log.at(within).filter(is_its_ack);
-    let acked = acks().flat_map(Sip::arrivals).min();
+    // One that came before was of something else that the other side took for a refusal.
+    let acked = acks().flat_map(Sip::arrivals).filter(|at| *at >= first.at).min();
     // Who hangs up, or is hung up, waits no longer. Whose INVITE came damaged says so in a dialog of its own, which has its tag.
     let same_call = evidence.log.by_call_id.get(&first.call_id).map_or(&[][..], Vec::as_slice);
     let is_of_it = |bye: &&Sip| !bye.is_ghost && [&bye.from_tag, &bye.to_tag].contains(&&first.to_tag);
@@ -197,7 +199,14 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
         })
         .filter(|over| *over >= first.at)
         .min();
-    let wrongs = evidence.log.attempts(first).into_iter().map(|since| off_schedule(evidence, sends, since));
+    // While a stream was to be opened in vain the first may have been meant at any moment from which the second is on time.
+    let vain = evidence.log.vain(first);
+    let is_vain = |since: &Instant| vain.iter().any(|(from, until)| from <= since && since <= until);
+    let second = sends.get(1).map(|second| second.at.since(Instant::START));
+    let second = second.into_iter().flat_map(|at| schedule().filter_map(move |due| at.checked_sub(due)));
+    let waited = second.map(|since| Instant::START + since).filter(is_vain);
+    let since = evidence.log.attempts(first).into_iter().chain(waited);
+    let wrongs = since.map(|since| off_schedule(evidence, sends, since));
     let wrong = wrongs.min_by_key(Option::is_some).flatten();
     if let Some((send, what)) = wrong {
         findings.blame(send.from, send.at, what);
@@ -235,8 +244,8 @@ fn off_schedule<'a>(evidence: &Evidence<'_>, sends: &[&'a Sip], since: Instant) 
     let fits = |send: &Sip, due: Duration| {
         since + due <= send.at + evidence.run.grain && send.meant < until + due + SLACK
     };
-    // What was to go out while no stream came about did not.
-    let gone = first.at.since(until);
+    // What was to go out while no stream came about did not; what waited for the one that did may have.
+    let (gone, waited) = (first.meant.since(until), first.at.since(until));
     let mut left = schedule().skip(1).skip_while(|due| *due <= gone).peekable();
     for pair in sends.windows(2) {
         let (before, send) = (pair[0], pair[1]);
@@ -244,8 +253,8 @@ fn off_schedule<'a>(evidence: &Evidence<'_>, sends: &[&'a Sip], since: Instant) 
         let is_its = |due: &Duration| fits(send, *due);
         let is_on_time = schedule().any(|due| is_its(&due));
         let mut left_out = 0;
-        while left.next_if(|due| is_on_time && !is_its(due)).is_some() {
-            left_out += 1;
+        while let Some(due) = left.next_if(|due| is_on_time && !is_its(due)) {
+            left_out += usize::from(due > waited);
         }
         // While a host is off a timer goes off late, and the next when it would have gone off anyway.
         let was_off = !evidence.ran(send.from, before.at, send.at)

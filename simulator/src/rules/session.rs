@@ -79,6 +79,8 @@ pub(super) struct Exchange {
     pub(super) offered_by: usize,
     pub(super) offer: Description,
     pub(super) answer: Description,
+    /// When the offer was sent.
+    pub(super) offered_at: Instant,
     /// When the answer was sent.
     pub(super) at: Instant,
     /// How people call what carried the answer.
@@ -230,6 +232,8 @@ struct Open {
     key: (String, String),
     at: Instant,
     arrived: Option<Instant>,
+    /// When the stream that carried it broke.
+    over: Option<Instant>,
     /// When the other side sent what it makes of it, and when that came.
     resolved: Option<Instant>,
     resolution_arrived: Option<Instant>,
@@ -354,6 +358,8 @@ impl Reading {
         let (now, offers) = (carrier.at, self.offers.entry(session).or_default());
         let is_pending = |open: &&Open| match open.by == by {
             true if self.murmured.contains(&open.key) => false,
+            // With its connection a transaction fails (RFC 3261 section 17.1.4).
+            true if open.over.is_some_and(|over| over <= now) => false,
             true => open.resolution_arrived.is_none_or(|at| at > now) && now.since(open.at) < PATIENCE,
             false => {
                 open.arrived.is_some_and(|at| handled(at) < now) && open.resolved.is_none_or(|at| at > now)
@@ -369,6 +375,7 @@ impl Reading {
             key,
             at: now,
             arrived: carrier.arrived,
+            over: carrier.over,
             resolved: None,
             resolution_arrived: None,
             bound: None,
@@ -383,6 +390,11 @@ impl Reading {
         let bound = &mut open.next()?.bound;
         let is_first = bound.is_none_or(|(bound, was_sure)| came < bound || (self.is_sure && !was_sure));
         is_first.then(|| bound.insert((came, self.is_sure)).0)
+    }
+
+    /// When the offer of a transaction was made.
+    fn offered_at(&self, session: usize, key: &(String, String)) -> Option<Instant> {
+        self.offers.get(&session)?.iter().find(|open| open.key == *key).map(|open| open.at)
     }
 
     fn resolve(&mut self, session: usize, key: &(String, String), at: Instant, arrived: Option<Instant>) {
@@ -437,10 +449,12 @@ impl Reading {
         } else {
             transaction.answer = Some(sdp.clone());
             transaction.only_preview = true;
+            let offered_at = self.offered_at(session, key).unwrap_or(response.at);
             self.sessions[session].exchanges.push(Exchange {
                 offered_by: transaction.asked_by,
                 offer: offer.description.clone(),
                 answer: sdp.description.clone(),
+                offered_at,
                 at: response.at,
                 carrier: response.name(),
                 is_blurred: self.blurred.contains(key),
@@ -499,10 +513,12 @@ impl Reading {
         let is_first = !std::mem::replace(&mut transaction.late_answered, true);
         self.resolve(session, &key, carrier.at, carrier.perhaps().min());
         if is_first {
+            let offered_at = self.offered_at(session, &key).unwrap_or(carrier.at);
             self.sessions[session].exchanges.push(Exchange {
                 offered_by: 1 - side,
                 offer: offer.clone(),
                 answer: answer.description.clone(),
+                offered_at,
                 at: carrier.at,
                 carrier: carrier.name(),
                 is_blurred: self.blurred.contains(&key),
@@ -516,7 +532,9 @@ impl Reading {
 
     /// An ACK without a description to a 2xx that made an offer.
     fn on_silent_ack(&mut self, session: usize, ack: &Sip) {
-        let asked = self.late.get(&(session, ack.cseq)).and_then(|key| self.open.get(key));
+        // One that came damaged may have been none.
+        let key = self.late.get(&(session, ack.cseq)).filter(|key| !self.blurred.contains(*key));
+        let asked = key.and_then(|key| self.open.get(key));
         if asked.is_some_and(|asked| !asked.late_answered && !asked.refused) {
             let what = format!("{} does not answer the offer", ack.name());
             self.sessions[session].irregular.push(Irregular::of("S9", ack, what));

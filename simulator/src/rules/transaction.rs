@@ -43,7 +43,9 @@ fn one_final_response(evidence: &Evidence<'_>, findings: &mut Findings) {
         let finals = evidence.log.at(&transaction.responses).filter(|response| response.is_final());
         let mut finals = finals.filter(|response| !evidence.log.is_to_damaged(response));
         let Some(first) = finals.next() else { continue };
-        for other in finals.filter(|other| other.status != first.status) {
+        // Who was asked over a stream forgets it with its answer (section 17.2.2), and may be asked again over UDP.
+        let forgets = |other: &&Sip| !first.over_udp && other.over_udp;
+        for other in finals.filter(|other| other.status != first.status && !forgets(other)) {
             if evidence.ran(other.from, first.at, other.at) {
                 let what =
                     format!("{} was answered {} and then {}", request.method, code(first), code(other));

@@ -76,6 +76,11 @@ impl Transfers {
         self.taken.get(call_id).copied()
     }
 
+    /// Whether anybody was being sent on then.
+    pub(super) fn are_under_way(&self, at: Instant) -> bool {
+        self.sent_on.iter().any(|(_, from, until)| *from <= at && at <= *until)
+    }
+
     /// Whether an INVITE may be on behalf of somebody who was sent on just then.
     pub(super) fn may_ask_for(&self, invite: &Sip) -> bool {
         let user = user(invite, Name::From);

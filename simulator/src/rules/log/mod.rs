@@ -11,7 +11,7 @@ pub(super) use noise::{Fault, Noise};
 pub(super) use transaction::Transaction;
 
 use super::acknowledgement::AT_ONCE;
-use super::repeat::PATIENCE;
+use super::repeat::{PATIENCE, T2};
 use super::rwi::Talks;
 use crate::network::{Kind, Outage, Packet, box_of};
 use crate::wire::{self, Form};
@@ -146,9 +146,13 @@ impl Log {
     /// When a message may have been meant to go out for the first time: when it did, or when a stream for it was to be opened
     /// and did not come about, broke before all of it was sent, or was given up with all that was to go over it.
     pub(super) fn attempts(&self, message: &Sip) -> Vec<Instant> {
-        let tried = self.refused.get(&(message.from.ip(), message.to.ip())).into_iter().flatten();
-        let tried = tried.map(|(since, _)| *since);
-        tried.filter(|at| !message.over_udp && *at < message.meant).chain([message.meant]).collect()
+        self.vain(message).into_iter().map(|(since, _)| since).chain([message.meant]).collect()
+    }
+
+    /// From when until when streams for a message were to be opened, before it went out, and did not come about.
+    pub(super) fn vain(&self, message: &Sip) -> Vec<(Instant, Instant)> {
+        let tried = self.refused.get(&(message.from.ip(), message.to.ip())).into_iter().flatten().copied();
+        tried.filter(|(since, _)| !message.over_udp && *since < message.meant).collect()
     }
 
     /// When somebody first tried, before a message went out, to open a stream to its receiver: what is too long for UDP goes over
@@ -168,12 +172,15 @@ impl Log {
         let is_copy = |it: &&Sip| it.status == last.status && it.transaction == last.transaction;
         let first = within().find(is_copy)?;
         let is_its = |ack: &&Sip| ack.asks("ACK") && ack.cseq == first.cseq && ack.from.ip() != host;
-        let acked = within().filter(is_its).flat_map(Sip::perhaps).min();
-        let is_held = match acked {
-            _ if bye.from.ip() != host => acked.is_none_or(|acked| acked >= bye.at),
+        // One that came damaged may have been one.
+        let sure = within().filter(is_its).flat_map(Sip::arrivals).min();
+        let perhaps = within().filter(is_its).flat_map(Sip::perhaps);
+        let acked: Vec<Instant> = perhaps.filter(|at| sure.is_none_or(|sure| *at <= sure)).collect();
+        let is_held = match bye.from.ip() == host {
+            false => sure.is_none_or(|sure| sure >= bye.at),
             // The first that came set it free, or the end of all waiting.
-            Some(acked) => (acked..acked + AT_ONCE).contains(&bye.meant),
-            None => bye.meant + AT_ONCE >= first.meant + PATIENCE,
+            true if acked.iter().any(|acked| (*acked..*acked + AT_ONCE).contains(&bye.meant)) => true,
+            true => sure.is_none() && bye.meant + AT_ONCE >= first.meant + PATIENCE,
         };
         is_held.then_some(first.meant)
     }
@@ -186,6 +193,12 @@ impl Log {
         // One of another moment was about something else that was to go there.
         let attempts = self.attempts(message).into_iter().filter(|at| off(at) <= AT_ONCE);
         attempts.chain([waited]).min_by_key(off).unwrap_or(waited)
+    }
+
+    /// Whether one host, which tries again every T2 at least, may be without a stream to another at that moment.
+    pub(super) fn is_without_stream(&self, from: IpAddr, to: IpAddr, at: Instant) -> bool {
+        let tries = self.refused.get(&(from, to)).into_iter().flatten();
+        tries.into_iter().any(|(since, until)| *since < at + AT_ONCE && at <= *until + T2)
     }
 
     /// Whether one host tried in vain to open a stream to another at that moment, or at once after it.
@@ -210,11 +223,15 @@ impl Log {
         let is_to_copy = |answer: &Sip| {
             let asked =
                 self.transaction(answer).map_or(&[][..], |transaction| transaction.requests.as_slice());
-            self.at(asked).flat_map(Sip::arrivals).any(|at| came < at && at <= answer.at)
+            self.at(asked).flat_map(Sip::arrivals).any(|at| came <= at && at <= answer.at)
+        };
+        let is_to_another = |answer: &Sip| {
+            let asked = answer.transaction.filter(|asked| Some(*asked) != bye.transaction);
+            asked.is_some_and(|asked| !self.transactions[asked].requests.is_empty())
         };
         let is_then = |answer: &Sip| {
             let is_at_once = (came..came + AT_ONCE).contains(&answer.at);
-            is_at_once && answer.to.ip() == bye.from.ip() && !is_to_copy(answer)
+            is_at_once && answer.to.ip() == bye.from.ip() && !is_to_copy(answer) && !is_to_another(answer)
         };
         self.responses()
             .any(|(answer, status)| answer.method == "BYE" && (200..300).contains(&status) && is_then(answer))

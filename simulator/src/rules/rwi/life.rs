@@ -2,6 +2,7 @@
 
 use super::view::{Item, Told, View, views};
 use crate::rules::{Evidence, Findings, Rule};
+use pbx::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const RULES: &[Rule] = &[Rule {
@@ -29,23 +30,34 @@ const ENDS: &[&str] = &["supervisor.mode.stopped", "supervisor.takeover.started"
 struct Life<'a> {
     has_begun: bool,
     answered: bool,
-    over: bool,
+    over: Option<Instant>,
     /// What has begun: by which event, and which of several.
     open: BTreeSet<(&'a str, String)>,
 }
 
 fn lives_are_whole(evidence: &Evidence<'_>, findings: &mut Findings) {
-    for view in views(evidence).into_values() {
+    let views = views(evidence);
+    let begins = |told: &&Told<'_>| matches!(told.name, "call.created" | "call.incoming");
+    let mut begun: BTreeMap<&str, Vec<Instant>> = BTreeMap::new();
+    for told in views.values().flat_map(|view| &view.items).filter_map(Item::event).filter(begins) {
+        begun.entry(told.call).or_default().push(told.at);
+    }
+    for view in views.values() {
         let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
         for item in &view.items {
             match item {
                 // What it was told no longer may be anything by now.
-                Item::Turn => lives.retain(|_, life| life.over),
+                Item::Turn => lives.retain(|_, life| life.over.is_some()),
                 // A file of a recording is closed when all of it is written, whatever its call does.
                 Item::Event(told) if told.call.is_empty() || told.name.starts_with("record.") => {}
                 Item::Event(told) => {
                     let life = lives.entry(told.call).or_default();
-                    if let Some(what) = life.take(told, &view) {
+                    // Its name is somebody else's now, of which others may have been told only.
+                    let begun = begun.get(told.call).map_or(&[][..], Vec::as_slice);
+                    if life.over.is_some_and(|over| begun.iter().any(|at| over < *at && *at <= told.at)) {
+                        *life = Life::default();
+                    }
+                    if let Some(what) = life.take(told, view) {
                         findings.add(told.at, format!("{} of {}: {what}", told.name, told.call));
                     }
                 }
@@ -58,11 +70,11 @@ impl<'a> Life<'a> {
     /// What is wrong with an event.
     fn take(&mut self, told: &Told<'a>, view: &View<'_>) -> Option<String> {
         let begins = matches!(told.name, "call.created" | "call.incoming");
-        if begins && self.over {
-            // Its name is somebody else's now.
+        if begins && self.over.is_some() {
+            // In the same moment.
             *self = Life::default();
         }
-        if self.over {
+        if self.over.is_some() {
             return Some("the call was over".to_owned());
         }
         match told.name {
@@ -79,7 +91,7 @@ impl<'a> Life<'a> {
                 return Some("it was answered".to_owned());
             }
             "call.hangup" => {
-                self.over = true;
+                self.over = Some(told.at);
                 let open = self.open.first().filter(|_| !view.is_partial);
                 return open.map(|(name, which)| format!("{name} {which} has not ended"));
             }

@@ -31,6 +31,15 @@ pub(super) enum Item<'a> {
     Turn,
 }
 
+impl<'a> Item<'a> {
+    pub(super) fn event(&self) -> Option<&Told<'a>> {
+        match self {
+            Item::Event(told) => Some(told),
+            Item::Turn => None,
+        }
+    }
+}
+
 /// An event.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
