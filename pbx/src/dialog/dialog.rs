@@ -140,6 +140,11 @@ impl Dialog {
         self.path.connection
     }
 
+    /// Whether its requests go over a stream, unless they are too large for a datagram.
+    pub(super) fn goes_over_stream(&self) -> bool {
+        self.path.transport.is_reliable()
+    }
+
     /// Contact as we write it in this dialog.
     pub(super) fn contact(&self, external: Option<IpAddr>) -> String {
         target::contact(&self.path, external, self.is_secure)

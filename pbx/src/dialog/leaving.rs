@@ -12,13 +12,22 @@ use crate::sip::{Method, Name, Request, Response, StatusCode};
 use crate::time::Instant;
 use crate::transaction::{ClientId, ServerId};
 
+/// A BYE of ours.
+#[derive(Debug)]
+struct Bye {
+    client: ClientId,
+    reason: Option<String>,
+    /// Whether it goes out again, by another connection, where the one it takes breaks.
+    may_go_again: bool,
+}
+
 /// A dialog that ends.
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) peer: Peer,
     /// Our 2xx and the Reason of the BYE that waits for its ACK.
     unacknowledged: Option<(Box<Accepted>, Option<String>)>,
-    bye: Option<ClientId>,
+    bye: Option<Bye>,
     /// A re-INVITE that has no final response yet. The other side refuses it (487) when it hears BYE; should that be lost, or
     /// a 2xx that crossed BYE, CANCEL makes an end of it.
     reinvite: Option<ClientId>,
@@ -40,7 +49,7 @@ impl Leaving {
     ) -> Stage {
         let mut leaving = Leaving { peer, unacknowledged: None, bye: None, reinvite };
         if say_bye {
-            leaving.say_bye(reason, cx);
+            leaving.say_bye(reason, true, cx);
         } else {
             leaving.cancel_reinvite(cx);
         }
@@ -111,34 +120,40 @@ impl Leaving {
         if self.reinvite == Some(client) {
             self.reinvite = None;
         }
-        if self.bye == Some(client) {
-            self.bye = None;
-            self.cancel_reinvite(cx);
+        if let Some(bye) = self.bye.take_if(|bye| bye.client == client) {
+            // Whoever has changed its network would go on talking to nobody.
+            match outcome {
+                Err(StatusCode::SERVICE_UNAVAILABLE) if bye.may_go_again => {
+                    self.say_bye(bye.reason, false, cx)
+                }
+                Ok(_) | Err(_) => self.cancel_reinvite(cx),
+            }
         }
         self.rest()
     }
 
     /// The request went out again under another id.
     pub(super) fn renamed(&mut self, old: ClientId, new: ClientId) {
-        for client in
-            [&mut self.bye, &mut self.reinvite].into_iter().flatten().filter(|client| **client == old)
-        {
+        let bye = self.bye.as_mut().map(|bye| &mut bye.client);
+        for client in bye.into_iter().chain(&mut self.reinvite).filter(|client| **client == old) {
             *client = new;
         }
     }
 
     fn bye_at_last(&mut self, cx: &mut Cx<'_>) {
         if let Some((_, reason)) = self.unacknowledged.take() {
-            self.say_bye(reason, cx);
+            self.say_bye(reason, true, cx);
         }
     }
 
-    fn say_bye(&mut self, reason: Option<String>, cx: &mut Cx<'_>) {
+    fn say_bye(&mut self, reason: Option<String>, may_go_again: bool, cx: &mut Cx<'_>) {
         let mut bye = self.peer.dialog.request(Method::Bye);
-        if let Some(reason) = reason {
+        if let Some(reason) = &reason {
             bye.headers_mut().push(Name::Reason, reason);
         }
-        self.bye = Some(cx.send(&self.peer.dialog, bye, Purpose::Bye));
+        let may_go_again = may_go_again && self.peer.dialog.goes_over_stream();
+        let client = cx.send(&self.peer.dialog, bye, Purpose::Bye);
+        self.bye = Some(Bye { client, reason, may_go_again });
     }
 
     fn cancel_reinvite(&mut self, cx: &mut Cx<'_>) {

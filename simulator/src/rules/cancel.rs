@@ -117,7 +117,10 @@ fn crossing_answers_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             continue;
         }
         let dialog = evidence.log.dialog(answer).map(|dialog| dialog.messages.as_slice()).unwrap_or_default();
-        let mut byes = evidence.log.at(dialog).filter(|message| message.asks("BYE"));
+        // An answer to what came damaged may name another call than it is ended by.
+        let same_call = evidence.log.by_call_id.get(&invite.call_id).map_or(&[][..], Vec::as_slice);
+        let same_call = evidence.log.at(same_call).filter(|message| message.to_tag == answer.to_tag);
+        let mut byes = evidence.log.at(dialog).chain(same_call).filter(|message| message.asks("BYE"));
         // Nobody hangs up what the other side has hung up.
         let ends = byes.any(|bye| match bye.from.ip() == invite.from.ip() {
             true => bye.at < arrived + SOON,

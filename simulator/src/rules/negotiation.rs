@@ -5,7 +5,8 @@ use super::sdp::{Description, Format};
 use super::session::{Exchange, Session};
 use super::{Evidence, Findings, Rule};
 use pbx::sdp::Direction;
-use pbx::time::Instant;
+use pbx::time::{Duration, Instant};
+use std::ops::RangeInclusive;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -34,6 +35,9 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// The next moment.
+const TICK: Duration = Duration::from_nanos(1);
+
 fn irregular(rule: &str, evidence: &Evidence<'_>, findings: &mut Findings) {
     let all = evidence.sessions.all.iter().flat_map(|session| &session.irregular);
     for it in all.filter(|it| it.rule == rule) {
@@ -49,27 +53,29 @@ fn holds_end(evidence: &Evidence<'_>, findings: &mut Findings) {
             let (past, now) = (&session.exchanges[..at], &session.exchanges[at]);
             keeps_its_codec(&past[at - 1], now, findings);
             // Who wanted it in vain just now wants it still, and the PBX says on one leg what it hears on the other.
-            let wants_hold = |session: &Session, side: Option<usize>| {
-                let lately = |(refused, by, _): &&(Instant, usize, Description)| {
-                    *refused > past[at - 1].at && *refused <= now.at && side.is_none_or(|side| side == *by)
-                };
-                let holds = |offer: &Description| {
-                    offer.streams.iter().any(|stream| stream.direction != Direction::SendRecv)
-                };
-                session.refused.iter().filter(lately).any(|(.., offer)| holds(offer))
+            let refused = |session: &Session, side: Option<usize>, during: RangeInclusive<Instant>| {
+                let mut refused =
+                    session.refused.iter().filter(|(_, by, _)| side.is_none_or(|side| side == *by));
+                refused.any(|(at, _, offer)| during.contains(at) && holds(offer))
             };
-            let holds_still = wants_hold(session, Some(1 - now.offered_by))
-                || partner.is_some_and(|partner| wants_hold(partner, None));
-            // So does whose own hold waits for its turn.
-            let holds_next = session.exchanges.get(at + 1).is_some_and(|next| {
-                let is_soon = next.offered_by != now.offered_by && next.offered_at <= now.at + PATIENCE;
-                is_soon && next.offer.streams.iter().any(|stream| stream.direction != Direction::SendRecv)
-            });
-            if !holds_still && !holds_next {
+            let (by, lately) = (1 - now.offered_by, past[at - 1].at + TICK..=now.at);
+            let holds_still = refused(session, Some(by), lately.clone())
+                || partner.is_some_and(|partner| refused(partner, None, lately));
+            // So does whose own wish waits for its turn, even if it is another one by then.
+            let soon = now.at..=now.at + PATIENCE;
+            let is_next = |next: &Exchange| next.offered_by == by && soon.contains(&next.offered_at);
+            let wishes_next = session.exchanges.get(at + 1).is_some_and(is_next)
+                || session.refused.iter().any(|(at, who, _)| *who == by && soon.contains(at));
+            if !holds_still && !wishes_next {
                 comes_back(past, now, findings);
             }
         }
     }
+}
+
+/// Whether an offer lets somebody wait.
+fn holds(offer: &Description) -> bool {
+    offer.streams.iter().any(|stream| stream.direction != Direction::SendRecv)
 }
 
 /// Where the direction is another, the codec in use stays the one in use, with its number.

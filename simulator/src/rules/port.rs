@@ -1,6 +1,7 @@
 //! RTP ports of the PBX, and the patience it has with silence.
 
 use super::log::Sip;
+use super::repeat::PATIENCE;
 use super::session::SLACK;
 use super::{Evidence, Findings, Rule};
 use pbx::time::{Duration, Instant};
@@ -52,8 +53,8 @@ fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     }
 }
 
-/// When the INVITE that was to begin a session failed: its connection broke before it was answered, or a refusal of it was
-/// acknowledged, in whatever shape that had come.
+/// When the INVITE that was to begin a session failed: its connection broke before it was answered, a refusal of it was
+/// acknowledged, in whatever shape that had come, or nothing came at all.
 fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
     let within = evidence.log.by_call_id.get(call_id)?;
     let begins = |message: &&Sip| message.asks("INVITE") && message.to_tag.is_empty() && !message.is_ghost;
@@ -64,7 +65,9 @@ fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
         .over
         .filter(|over| !answers.any(|answer| answer.is_final() && answer.arrivals().any(|at| at < *over)));
     let refused = evidence.log.at(&transaction.acks).map(|ack| ack.meant);
-    broke.into_iter().chain(refused).min()
+    let is_heard = evidence.log.at(&transaction.responses).any(|answer| answer.perhaps().next().is_some());
+    let given_up = (!is_heard).then_some(invite.at + PATIENCE);
+    broke.into_iter().chain(refused).chain(given_up).min()
 }
 
 fn silence_ends_calls(evidence: &Evidence<'_>, findings: &mut Findings) {

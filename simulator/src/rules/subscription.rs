@@ -159,6 +159,12 @@ fn check_state(
         said <= left(since.max(grant.answer.meant)) + TICK && said + TICK >= left(notify.at)
     };
     let before = subscription.grants.iter().rev().filter(|grant| grant.answer.meant <= notify.at);
+    // What was asked damaged was granted to somebody whom nobody knows.
+    let asked = evidence.log.by_call_id.get(&notify.call_id).map_or(&[][..], Vec::as_slice);
+    let mut asked = evidence.log.at(asked).filter(|message| message.asks("SUBSCRIBE"));
+    if before.clone().next().is_none() && asked.any(|asked| asked.damaged.is_some()) {
+        return;
+    }
     // The one before counts still for what was written before this one.
     if !before.take(2).any(fits) {
         findings.blame(notify.from, notify.at, format!("it says {state:?}"));

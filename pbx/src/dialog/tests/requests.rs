@@ -190,8 +190,8 @@ fn a_telephone_behind_a_nat_is_answered_where_it_is() {
     assert_eq!(rig.paths.last().unwrap().remote.to_string(), "10.0.0.2:5060");
 }
 
-#[test]
-fn a_bye_takes_another_way_when_the_stream_of_a_call_is_gone() {
+/// Somebody has called by a connection and was answered.
+fn answered_over_stream() -> (Rig, SessionId, Path) {
     let mut rig = Rig::alone();
     let mut stream = path("10.0.0.1:5060", "10.0.0.2:40000");
     stream.transport = Transport::Tcp;
@@ -205,10 +205,30 @@ fn a_bye_takes_another_way_when_the_stream_of_a_call_is_gone() {
     let Event::Incoming { session, .. } = rig.event(ALICE) else { panic!("no call") };
     rig.act(ALICE, |alice, now| alice.accept(session, sdp("a"), Vec::new(), now));
     assert_eq!(rig.paths.last().unwrap().connection, Some(ConnectionId(7)));
+    (rig, session, stream)
+}
+
+#[test]
+fn a_bye_takes_another_way_when_the_stream_of_a_call_is_gone() {
+    let (mut rig, session, stream) = answered_over_stream();
     rig.act(ALICE, |alice, now| alice.path_failed(stream, now));
     rig.act(ALICE, |alice, now| alice.hang_up(session, None, now));
     rig.pass_millis(33_000);
     assert!(rig.count(ALICE, "BYE") > 0);
     let last = rig.paths.last().unwrap();
     assert_eq!((last.remote.to_string(), last.connection), ("10.0.0.2:5060".to_owned(), None));
+}
+
+#[test]
+fn a_bye_whose_connection_breaks_goes_out_by_another_once() {
+    let (mut rig, session, stream) = answered_over_stream();
+    rig.act(ALICE, |alice, now| alice.hang_up(session, None, now));
+    rig.pass_millis(32_100);
+    assert_eq!((rig.count(ALICE, "BYE"), rig.paths.last().unwrap().connection), (1, Some(ConnectionId(7))));
+    rig.act(ALICE, |alice, now| alice.path_failed(stream, now));
+    let another = *rig.paths.last().unwrap();
+    assert_eq!((rig.count(ALICE, "BYE"), another.connection), (2, None));
+    rig.act(ALICE, |alice, now| alice.path_failed(another, now));
+    assert_eq!(rig.count(ALICE, "BYE"), 2);
+    rig.assert_idle();
 }

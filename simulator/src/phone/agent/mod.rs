@@ -320,11 +320,11 @@ impl Agent {
                 self.on_change_response(session, client, refreshes, response, now);
             }
             Purpose::Bye(session) if status.is_final() => self.end(session),
-            Purpose::Refer(session) if status.is_final() => self.on_refer_response(session, status),
+            Purpose::Refer(session) if status.is_final() => self.on_refer_response(session, status, now),
             Purpose::Subscribe(id) => self.on_subscribe_response(id, response, now),
             Purpose::Within(session) if status.is_final() => {
                 self.tell(Event::Told { session, status });
-                self.is_still_there(session, status);
+                self.is_still_there(session, status, now);
                 self.say_next(session, status, now);
             }
             Purpose::Bye(_)

@@ -61,11 +61,11 @@ impl Agent {
         self.settle(now);
     }
 
-    pub(super) fn on_refer_response(&mut self, session: SessionId, status: StatusCode) {
+    pub(super) fn on_refer_response(&mut self, session: SessionId, status: StatusCode, now: Instant) {
         if !status.is_success() {
             self.tell(Event::Transferred { session, status });
         }
-        self.is_still_there(session, status);
+        self.is_still_there(session, status, now);
     }
 
     /// REFER has come: 202, and at once a first NOTIFY (RFC 3515 section 2.4.4).

@@ -116,18 +116,11 @@ impl Agent {
         }
     }
 
-    /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2), but for who was called and has no ACK yet: its
-    /// 2xx is repeated until that comes or 64 * T1 are over, and then there is a BYE (sections 13.3.1.4 and 15).
-    pub(super) fn is_still_there(&mut self, session: SessionId, status: StatusCode) {
-        let is_gone = is_gone(status);
-        let waits = self.accepted.iter().any(|accepted| accepted.session == session);
-        let Some(call) = self.call(session).filter(|call| is_gone && call.is_up()) else { return };
-        if waits {
-            call.stage = Stage::Up { hangs_up: true };
-        } else {
-            self.end(session);
+    /// 408 or 481 to anything within a dialog ends it (section 12.2.1.2).
+    pub(super) fn is_still_there(&mut self, session: SessionId, status: StatusCode, now: Instant) {
+        if is_gone(status) {
+            self.is_lost(session, now);
         }
-        self.tell(Event::Ended { session });
     }
 
     /// A request within a dialog.
