@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 command -v sipp > /dev/null || { echo "sipp is not installed (apt install sip-tester)"; exit 1; }
 cargo build --release --quiet -p pbx --bin pbx --example application_load
 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
+# The ports of the calls are free again when the PBX has gone.
+trap 'kill $(jobs -p) 2> /dev/null || true; wait; rm -rf "$work"' EXIT
 
 free_port() { python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 callee=$(free_port) ear=$(free_port)

@@ -79,7 +79,10 @@ async fn order(client: &mut Client) -> Result<Vec<String>, Failure> {
         calls.push(call);
     }
     while client.answered < CALLS {
-        client.next().await?;
+        let told = client.next().await?;
+        if told["event"] == "call.hangup" {
+            return Err(format!("a call came to nothing: {told}").into());
+        }
     }
     Ok(calls)
 }

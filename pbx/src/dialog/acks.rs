@@ -55,7 +55,7 @@ impl Acks {
     /// Looks at a 2xx to `invite` from the branch with this To tag.
     pub(super) fn look(&self, invite: ClientId, tag: &str) -> Copy<'_> {
         let Some(answered) = self.invites.get(&invite) else { return Copy::First };
-        match answered.branches.iter().find(|branch| branch.tag == tag) {
+        match answered.branches.iter().find(|branch| branch.tag.eq_ignore_ascii_case(tag)) {
             Some(Branch { ack: Some(ack), .. }) => Copy::Repeated(ack),
             Some(Branch { ack: None, .. }) => Copy::Ignored,
             None if answered.branches.len() >= FORKS => Copy::Ignored,
@@ -79,7 +79,7 @@ impl Acks {
     /// A branch is known, and acknowledged when `ack` is given.
     pub(super) fn keep(&mut self, invite: ClientId, tag: &str, ack: Option<Sent>, detour: Option<Path>) {
         let Some(answered) = self.invites.get_mut(&invite) else { return };
-        match answered.branches.iter_mut().find(|branch| branch.tag == tag) {
+        match answered.branches.iter_mut().find(|branch| branch.tag.eq_ignore_ascii_case(tag)) {
             Some(branch) => (branch.ack, branch.detour) = (ack, detour),
             None => answered.branches.push(Branch { tag: tag.to_owned(), ack, detour }),
         }

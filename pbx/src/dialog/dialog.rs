@@ -13,6 +13,8 @@ pub(super) struct Origin {
     pub(super) call_id: String,
     /// From, with our tag.
     pub(super) from: String,
+    /// To, without a tag.
+    pub(super) to: String,
     /// The CSeq of the INVITE.
     pub(super) cseq: u32,
     /// The Request-URI: the target where a response names none.
@@ -32,7 +34,7 @@ impl Branches {
     /// The dialog of the branch that has answered.
     pub(super) fn dialog(&self, success: &Response) -> Option<Dialog> {
         let tag = success.to_header().ok()?.tag().unwrap_or_default();
-        match self.early.iter().find(|dialog| dialog.remote_tag == tag) {
+        match self.early.iter().find(|dialog| dialog.remote_tag.eq_ignore_ascii_case(tag)) {
             Some(early) => {
                 let mut dialog = early.clone();
                 dialog.refresh_target(success.contact().ok());
@@ -96,7 +98,8 @@ impl Dialog {
         Some(Dialog {
             call_id: origin.call_id.clone(),
             local: origin.from.clone(),
-            remote: response.headers().get(Name::To)?.to_owned(),
+            // Only the tag is theirs: whom we have called we know.
+            remote: if tag.is_empty() { origin.to.clone() } else { format!("{};tag={tag}", origin.to) },
             remote_tag: tag,
             local_cseq: origin.cseq,
             remote_cseq: None,
@@ -108,10 +111,11 @@ impl Dialog {
         })
     }
 
-    /// Whether a request with this Call-ID and From tag belongs here; our own tag led to the session already.
+    /// Whether a request with this Call-ID and From tag, in whatever case (RFC 3261 section 7.3.1), belongs here; our own tag
+    /// led to the session already.
     pub(super) fn matches(&self, request: &Request) -> bool {
         let tag = request.from().ok().and_then(|from| from.tag()).unwrap_or_default();
-        self.remote_tag == tag && self.call_id == request.call_id()
+        self.remote_tag.eq_ignore_ascii_case(tag) && self.call_id == request.call_id()
     }
 
     /// Whether Replaces means this dialog; our own tag led here already (RFC 3891 section 3).
@@ -270,6 +274,7 @@ mod tests {
         Origin {
             call_id: "c1".into(),
             from: "<sip:us@10.0.0.1>;tag=u".into(),
+            to: "<sip:bob@10.0.0.2>".into(),
             cseq: 4,
             uri: "sip:bob@10.0.0.2".into(),
             path: path("10.0.0.1:5060", "10.0.0.2:5060"),

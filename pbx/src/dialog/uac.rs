@@ -56,6 +56,7 @@ impl Calling {
         let origin = Origin {
             call_id,
             from: format!("{};tag={}", invite.from, cx.tag),
+            to: invite.to.clone(),
             cseq: 1,
             uri: uri.clone(),
             path: invite.path,
@@ -223,7 +224,9 @@ impl Calling {
     /// The branch of a response, new when its To tag is.
     fn branch_of(&mut self, response: &Response, cx: &Cx<'_>) -> Option<usize> {
         let tag = response.to_header().ok()?.tag()?;
-        if let Some(index) = self.branches.iter().position(|branch| branch.peer.dialog.remote_tag() == tag) {
+        if let Some(index) =
+            self.branches.iter().position(|branch| branch.peer.dialog.remote_tag().eq_ignore_ascii_case(tag))
+        {
             return Some(index);
         }
         if self.branches.len() >= FORKS {
@@ -244,7 +247,8 @@ impl Calling {
     /// The first 2xx decides which branch it is (RFC 3261 section 13.2.2.4).
     fn on_success(mut self: Box<Self>, response: Response, cx: &mut Cx<'_>) -> Stage {
         let tag = response.to_header().ok().and_then(|to| to.tag()).unwrap_or_default();
-        let known = self.branches.iter().position(|branch| branch.peer.dialog.remote_tag() == tag);
+        let known =
+            self.branches.iter().position(|branch| branch.peer.dialog.remote_tag().eq_ignore_ascii_case(tag));
         let (peer, preview) = match known.map(|index| self.branches.swap_remove(index)) {
             Some(Branch { peer, preview, .. }) => (Some(peer), preview),
             None => (self.new_peer(&response, cx), None),

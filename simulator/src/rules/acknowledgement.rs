@@ -121,7 +121,12 @@ fn check(
         let was_refused = response.answers("INVITE", |status| status < 300)
             && (refused.any(|refusal| refusal.arrivals().any(|at| at < arrived))
                 || ghosts().any(|(at, ghost)| at < arrived && ghost.answers("INVITE", |s| s >= 300)));
-        let is_settled = is_settled || was_refused;
+        // And for who was accepted a refusal, by a PBX that has forgotten it, is none.
+        let accepts = |it: &&Sip| it.answers("INVITE", |status| (200..300).contains(&status));
+        let mut accepted = evidence.log.at(&transaction.responses).filter(accepts).flat_map(Sip::arrivals);
+        let was_accepted =
+            response.answers("INVITE", |status| status >= 300) && accepted.any(|at| at < arrived);
+        let is_settled = is_settled || was_refused || was_accepted;
         if !is_awaited || !is_heard || is_settled || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE)
         {
             continue;

@@ -68,7 +68,12 @@ fn one_wins(evidence: &Evidence<'_>, findings: &mut Findings) {
     for bridge in bridges(evidence) {
         let answer = |leg: &&(&Transaction, &Sip)| {
             let (end, answer) = first_final(evidence, leg.0)?;
-            (answer.status < Some(300)).then_some(end)
+            // With its connection a transaction fails (section 17.1.4).
+            let is_heard = leg.1.over.is_none_or(|over| end < over);
+            // One that came damaged may have been of no use: who sent it is hung up on at once.
+            let is_useless =
+                answer.arrived != Some(end) && over(evidence, answer).is_some_and(|over| over <= end + SLACK);
+            (answer.status < Some(300) && is_heard && !is_useless).then_some(end)
         };
         let Some(won) = bridge.legs.iter().filter_map(|leg| answer(&leg)).min() else { continue };
         // Of two who answer in one instant either may win.

@@ -66,7 +66,8 @@ fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
         .filter(|over| !answers.any(|answer| answer.is_final() && answer.arrivals().any(|at| at < *over)));
     let refused = evidence.log.at(&transaction.acks).map(|ack| ack.meant);
     let is_heard = evidence.log.at(&transaction.responses).any(|answer| answer.perhaps().next().is_some());
-    let given_up = (!is_heard).then_some(invite.at + PATIENCE);
+    let asked = evidence.log.at(&transaction.requests).next().filter(|_| !is_heard);
+    let given_up = asked.map(|asked| asked.at + PATIENCE);
     broke.into_iter().chain(refused).chain(given_up).min()
 }
 

@@ -43,6 +43,7 @@ const PARTING: Duration = Duration::from_millis(500);
 /// moment in which it is answered itself.
 pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> {
     let mut partners = vec![None; sessions.len()];
+    let mut claims: Vec<Vec<usize>> = vec![Vec::new(); sessions.len()];
     let mut answered: Vec<(Instant, usize)> = (0..sessions.len())
         .filter(|at| sessions[*at].hosts[0] == pbx)
         .flat_map(|at| {
@@ -62,7 +63,14 @@ pub(super) fn partners(sessions: &[Session], pbx: IpAddr) -> Vec<Option<usize>> 
         // Two calls of one caller that are answered at once cannot be told from each other.
         if let (Some((_, other)), None) = (found.next(), found.next()) {
             partners[at] = Some(*other);
-            partners[*other] = Some(at);
+            claims[*other].push(at);
+        }
+    }
+    // Nor can it be told for which of two it was called.
+    for (other, claims) in claims.into_iter().enumerate() {
+        match *claims {
+            [at] => partners[other] = Some(at),
+            ref many => many.iter().for_each(|at| partners[*at] = None),
         }
     }
     partners

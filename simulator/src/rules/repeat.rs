@@ -199,9 +199,10 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
         })
         .filter(|over| *over >= first.at)
         .min();
-    // While a stream was to be opened in vain the first may have been meant at any moment from which the second is on time.
+    // While a stream was to be opened in vain, which is tried again every T2 at least, the first may have been meant at any
+    // moment from which the second is on time.
     let vain = evidence.log.vain(first);
-    let is_vain = |since: &Instant| vain.iter().any(|(from, until)| from <= since && since <= until);
+    let is_vain = |since: &Instant| vain.iter().any(|(from, until)| from <= since && *since <= *until + T2);
     let second = sends.get(1).map(|second| second.at.since(Instant::START));
     let second = second.into_iter().flat_map(|at| schedule().filter_map(move |due| at.checked_sub(due)));
     let waited = second.map(|since| Instant::START + since).filter(is_vain);

@@ -7,6 +7,7 @@
 use super::cancel::handled;
 use super::log::{Log, Sip};
 use super::sdp::{Description, Format, Stream};
+use pbx::sip::Name;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -115,8 +116,13 @@ impl Sessions {
         // What was said to a request that came damaged may be as unreadable.
         let murmured = log.asked().filter(|(transaction, _)| log.was_taken_damaged(transaction));
         let murmured = murmured.map(|(_, request)| key(request)).collect();
-        let byes = log.requests().filter(|request| request.method == "BYE" && request.damaged.is_some());
-        let understood = byes.filter_map(|bye| Some((key(bye), log.understood(bye)?))).collect();
+        let mut understood: BTreeMap<_, Instant> = BTreeMap::new();
+        for bye in log.requests().filter(|request| request.method == "BYE") {
+            if let Some(at) = log.understood(bye) {
+                let first = understood.entry(key(bye)).or_insert(at);
+                *first = at.min(*first);
+            }
+        }
         let mut reading = Reading { murmured, understood, ..Reading::default() };
         let sent = log.messages.iter().enumerate().filter(|(_, message)| !message.is_ghost);
         sent.for_each(|(place, message)| reading.read(message, log.ghost(place)));
@@ -181,7 +187,7 @@ struct Reading {
     murmured: BTreeSet<(String, String)>,
     /// The transactions in which a description came as another one, or as one of another session.
     blurred: BTreeSet<(String, String)>,
-    /// When BYEs that came damaged were understood.
+    /// When BYEs were understood, as those that came damaged may have been.
     understood: BTreeMap<(String, String), Instant>,
     /// When the message that is read came first, if only damaged in what its description does not depend on.
     came: Option<Instant>,
@@ -198,7 +204,8 @@ fn key(message: &Sip) -> (String, String) {
 fn is_another(message: &Sip, ghost: &Sip) -> bool {
     let says = |sip: &Sip| {
         let tags = (sip.from_tag.clone(), sip.to_tag.clone());
-        (sip.sdp.clone(), sip.call_id.clone(), sip.branch.clone(), sip.cseq, tags)
+        let kind = sip.headers().get(Name::ContentType).map(str::to_owned);
+        (sip.sdp.clone(), kind, sip.call_id.clone(), sip.branch.clone(), sip.cseq, tags)
     };
     says(message) != says(ghost)
 }
@@ -584,9 +591,8 @@ impl Reading {
 
     fn on_bye(&mut self, session: usize, side: usize, bye: &Sip) {
         self.end(session, side, bye.at);
-        let understood = self.understood.get(&key(bye)).copied();
-        if let Some(arrived) = bye.arrived.into_iter().chain(understood).min() {
-            self.end(session, 1 - side, arrived);
+        if let Some(understood) = self.understood.get(&key(bye)).copied() {
+            self.end(session, 1 - side, understood);
         }
     }
 

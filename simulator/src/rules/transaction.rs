@@ -154,6 +154,10 @@ fn vias(sip: &Sip) -> Vec<String> {
 fn responses_have_tags(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut first: BTreeMap<usize, &Sip> = BTreeMap::new();
     for (response, _) in evidence.log.responses().filter(|(_, status)| *status > 100) {
+        // Where a tag would belong to in what came damaged, nobody can tell.
+        if response.to_tag.is_empty() && evidence.log.is_to_damaged(response) {
+            continue;
+        }
         if response.to_tag.is_empty() {
             findings.blame(response.from, response.at, format!("{} has none", response.name()));
             continue;

@@ -1,7 +1,7 @@
 //! We call: early dialogs, forks, the first answer and all others, giving up (RFC 3261 sections 9.1 and 13.2).
 
 use super::call::{Acknowledged, Call, Early, GivingUp, Stage, description};
-use super::dialog::{Dialog, tag_of};
+use super::dialog::{Dialog, is_same_tag, tag_of};
 use super::offers::Exchange;
 use super::timer::SessionTimer;
 use super::transactions::ClientId;
@@ -180,7 +180,8 @@ impl Agent {
         let Stage::Calling { early, giving_up, .. } = &mut call.stage else { return };
         let gave_up = *giving_up != GivingUp::No;
         let tag = tag_of(response.to_header().ok());
-        let known = early.iter().position(|early| early.dialog.remote_tag == tag);
+        let known =
+            early.iter().position(|early| is_same_tag(early.dialog.remote_tag.as_deref(), tag.as_deref()));
         let known = known.map(|at| early.swap_remove(at));
         let is_answered = known.as_ref().is_some_and(|early| early.is_answered);
         call.dialog = match known {
@@ -226,7 +227,11 @@ impl Agent {
             return;
         };
         let tag = tag_of(response.to_header().ok());
-        if let Some(ack) = self.acknowledged.iter().find(|ack| ack.client == client && ack.tag == tag) {
+        if let Some(ack) = self
+            .acknowledged
+            .iter()
+            .find(|ack| ack.client == client && is_same_tag(ack.tag.as_deref(), tag.as_deref()))
+        {
             if !self.ways.has(Misbehaviour::AcknowledgesOnce) {
                 self.transactions.transmit(ack.path, ack.bytes.clone());
             }
@@ -235,7 +240,7 @@ impl Agent {
         // Its owner still thinks about the answer.
         let is_owed = |call: &Call| {
             matches!(call.gate.exchange, Exchange::OwesAck { client: owed, .. } if owed == client)
-                && call.dialog.remote_tag == tag
+                && is_same_tag(call.dialog.remote_tag.as_deref(), tag.as_deref())
         };
         let Some(number) = response.cseq().ok().map(|cseq| cseq.number) else { return };
         if self.calls.iter().any(is_owed) {

@@ -95,7 +95,8 @@ impl Dialog {
 
     /// The other side has moved (section 12.2.1.2).
     pub(super) fn retarget(&mut self, contact: Option<NameAddr<'_>>) {
-        if let Some(contact) = contact {
+        // What cannot be read leads nowhere.
+        if let Some(contact) = contact.filter(|contact| contact.parse_uri().is_ok()) {
             contact.uri.clone_into(&mut self.target);
         }
     }
@@ -103,8 +104,8 @@ impl Dialog {
     /// Whether a request from the other side is in this dialog.
     pub(super) fn has(&self, request: &Request) -> bool {
         self.call_id == request.call_id()
-            && tag_of(request.to_header().ok()).as_deref() == Some(&self.local_tag)
-            && tag_of(request.from().ok()) == self.remote_tag
+            && is_same_tag(tag_of(request.to_header().ok()).as_deref(), Some(&self.local_tag))
+            && is_same_tag(tag_of(request.from().ok()).as_deref(), self.remote_tag.as_deref())
     }
 
     /// The next request in it (section 12.2.1.1). All routers of this world are loose.
@@ -190,6 +191,11 @@ pub(in crate::phone) fn token(transport: Transport) -> &'static str {
         Transport::Wss => Transport::Ws.uri_token(),
         other => other.uri_token(),
     }
+}
+
+/// Tags are the same in whatever case (section 7.3.1).
+pub(super) fn is_same_tag(one: Option<&str>, other: Option<&str>) -> bool {
+    one.unwrap_or_default().eq_ignore_ascii_case(other.unwrap_or_default())
 }
 
 /// The tag of an address.

@@ -43,9 +43,10 @@ fn end(evidence: &Evidence<'_>, record: &Value, messages: &[&Sip], ended: Instan
     // The BYE waited for an ACK, and why it was to be sent is not to be seen here.
     let is_held = |bye: &&&Sip| {
         let since = evidence.log.held_back(bye, evidence.pbx);
-        since.is_some_and(|since| since <= ended && ended <= bye.meant)
+        let until = bye.perhaps().chain([bye.meant]).max();
+        since.is_some_and(|since| since <= ended && until.is_some_and(|until| ended <= until))
     };
-    if theirs.iter().all(|left| *left > ended) && byes().any(|bye| is_held(&bye)) {
+    if theirs.iter().all(|left| *left >= ended) && byes().any(|bye| is_held(&bye)) {
         return None;
     }
     let ours = byes().filter(|bye| evidence.is_pbx(bye.from));

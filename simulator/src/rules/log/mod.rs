@@ -167,7 +167,8 @@ impl Log {
     pub(super) fn held_back(&self, bye: &Sip, host: IpAddr) -> Option<Instant> {
         let within = || self.at(self.dialog(bye).map_or(&[][..], |dialog| dialog.messages.as_slice()));
         let answers = within().filter(|it| it.answers("INVITE", |status| (200..300).contains(&status)));
-        let own = answers.filter(|answer| answer.at <= bye.meant && answer.from.ip() == host);
+        let came = bye.perhaps().filter(|_| bye.from.ip() != host).max().unwrap_or(bye.meant);
+        let own = answers.filter(|answer| answer.at <= came && answer.from.ip() == host);
         let last = own.max_by_key(|answer| answer.cseq)?;
         let is_copy = |it: &&Sip| it.status == last.status && it.transaction == last.transaction;
         let first = within().find(is_copy)?;
@@ -214,6 +215,16 @@ impl Log {
 
     /// When a BYE came that was understood, as one that came damaged may have been.
     pub(super) fn understood(&self, bye: &Sip) -> Option<Instant> {
+        // What comes again as it was sent is told what the damaged one was told.
+        let transaction = self.transaction(bye);
+        let is_lost = transaction.is_some_and(|asked| {
+            let is_done = self.at(&asked.responses).any(|it| it.answers("BYE", |s| (200..300).contains(&s)));
+            let is_taken = |copy: &Sip| copy.damaged.is_some_and(|came| self.is_taken(copy, came));
+            !is_done && self.was_taken_damaged(asked) && !self.at(&asked.requests).any(is_taken)
+        });
+        if is_lost {
+            return None;
+        }
         bye.arrived.into_iter().chain(bye.damaged.filter(|came| self.is_taken(bye, *came))).min()
     }
 
