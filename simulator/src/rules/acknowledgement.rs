@@ -1,5 +1,6 @@
 //! ACK (RFC 3261 sections 13.2.2.4 and 17.1.1.3).
 
+use super::application::LEAVES;
 use super::log::{Sip, Transaction};
 use super::repeat::PATIENCE;
 use super::{Evidence, Findings, Rule};
@@ -127,8 +128,9 @@ fn check(
         let was_accepted =
             response.answers("INVITE", |status| status >= 300) && accepted.any(|at| at < arrived);
         let is_settled = is_settled || was_refused || was_accepted;
-        if !is_awaited || !is_heard || is_settled || !evidence.ran(invite.from, invite.at, arrived + AT_ONCE)
-        {
+        // A PBX that ends says goodbye, and hears nothing more.
+        let is_there = evidence.ran(invite.from, invite.at, arrived + LEAVES);
+        if !is_awaited || !is_heard || is_settled || !is_there {
             continue;
         }
         // The ACK to an answer that has the offer waits for the description of somebody else.

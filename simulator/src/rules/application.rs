@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// How long the PBX, which ends, tells those whom it can tell that it does.
-const LEAVES: Duration = Duration::from_secs(2);
+pub(super) const LEAVES: Duration = Duration::from_secs(2);
 
 fn one_record_a_call(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut records: BTreeMap<&str, usize> = BTreeMap::new();
@@ -131,13 +131,16 @@ fn is_recorded(evidence: &Evidence<'_>, record: &Value, response: &Sip) -> bool 
     is_then && (response.is_provisional() || record["status"] == response.status.unwrap_or_default())
 }
 
-/// Whether an INVITE to the PBX came with another branch than it was sent with: what was said to it is of a transaction that
-/// its caller does not know.
+/// Whether an INVITE to the PBX came with another branch, tag or number than it was sent with: what was said to it is of a
+/// transaction that its caller does not know.
 fn was_another(evidence: &Evidence<'_>, call_id: &str) -> bool {
     let places = evidence.log.by_call_id.get(call_id).map_or(&[][..], Vec::as_slice);
     let invites = || evidence.log.at(places).filter(|it| it.asks("INVITE") && evidence.is_pbx(it.to));
-    let is_sent = |branch: &str| invites().any(|sent| !sent.is_ghost && sent.branch == branch);
-    invites().any(|ghost| ghost.is_ghost && !is_sent(&ghost.branch))
+    let is_alike = |sent: &Sip, ghost: &Sip| {
+        let says = |it: &Sip| (it.branch.clone(), it.from_tag.clone(), it.cseq);
+        !sent.is_ghost && says(sent) == says(ghost)
+    };
+    invites().any(|ghost| ghost.is_ghost && !invites().any(|sent| is_alike(sent, ghost)))
 }
 
 /// Whether the PBX has begun this call itself.
@@ -331,13 +334,13 @@ impl Seen {
                 compare("ended_at", ended, heir.or(held).or(ends).or(left));
             }
         }
-        all.extend(self.who(record, ended));
+        all.extend(self.who(evidence, record, ended));
         all.extend(sums(record, started, answered, ended));
         all
     }
 
     /// Who ended it, where one alone did so first.
-    fn who(&self, record: &Value, ended: Option<Instant>) -> Option<String> {
+    fn who(&self, evidence: &Evidence<'_>, record: &Value, ended: Option<Instant>) -> Option<String> {
         let ended = ended?;
         let is_then =
             |at: Option<Instant>| at.is_some_and(|at| ended.since(at).max(at.since(ended)) <= SLACK);
@@ -348,7 +351,11 @@ impl Seen {
         // So it may have been where the PBX waited for an ACK with its BYE.
         let waited = self.held_back.iter().any(|[from, to]| *from <= ended && ended <= *to);
         let crosses = caller && is_then(self.crossed[0]) || callee && is_then(self.crossed[1]);
+        // Who hung up elsewhere in that moment may have been joined with the one for whose ACK the PBX waited.
+        let others = || evidence.log.requests().filter(|it| it.asks("BYE") && evidence.is_pbx(it.to));
+        let others = || others().filter(|bye| record["sip_call_id"] != bye.call_id.as_str());
         let crosses = crosses || (waited && self.takes_place);
+        let crosses = crosses || (waited && others().any(|bye| bye.arrivals().any(|at| is_then(Some(at)))));
         let crosses = crosses || self.heirs.iter().any(|heir| is_then(Some(*heir)));
         if crosses || is_then(self.taken) || (was_answered && !self.is_joined && !caller) {
             return None;

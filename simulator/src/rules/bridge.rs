@@ -143,7 +143,10 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
         for (leg, request) in &bridge.legs {
             // Who answered too late is hung up, and the caller talks to somebody else.
             let is_winner = won(leg) == first && !is_tie;
-            let joined = evidence.log.at(&leg.responses).find(is_answer);
+            // What comes when the connection of its INVITE has broken is of nobody (RFC 3261 section 17.1.4).
+            let comes =
+                |answer: &&Sip| request.over.is_none_or(|over| answer.perhaps().any(|came| came < over));
+            let joined = evidence.log.at(&leg.responses).filter(is_answer).find(comes);
             let leg_over_at = joined.and_then(|answer| over(evidence, answer));
             for (one, other) in [(over_at, leg_over_at), (leg_over_at.filter(|_| is_winner), over_at)] {
                 let Some(since) = one.filter(|_| joined.is_some() && answered.is_some()) else { continue };

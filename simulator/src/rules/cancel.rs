@@ -84,7 +84,8 @@ fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings) {
         if code != 200 {
             findings.blame(server, answer.at, format!("{} was answered {code}", cancel.name()));
         }
-        let is_487 = end.is_some_and(|end| end.status == Some(487));
+        // What was said after a copy that came damaged may have been said to the first.
+        let is_487 = evidence.log.at(&invite.responses).any(|end| end.status == Some(487));
         if !is_487 && evidence.run.end > arrived + PATIENCE && evidence.ran(server, since, arrived + PATIENCE)
         {
             let told = end.map_or("never ended".to_owned(), |end| format!("was answered {}", end.name()));

@@ -145,6 +145,9 @@ fn requests_go_to_the_contact(evidence: &Evidence<'_>, findings: &mut Findings) 
             // One that came damaged may have been understood.
             let said = [Some(message), evidence.log.ghost(*place)];
             contacts.entry(is_caller).or_default().extend(said.into_iter().flatten().filter_map(contact));
+            // Where it cannot be read who was called is found where it was called.
+            let stays = (message.damaged.is_some() && !is_caller).then(|| invite.uri());
+            contacts.entry(is_caller).or_default().extend(stays);
             // CANCEL, and the ACK to a refusal, go where their INVITE went.
             let goes_by_itself =
                 message.is_request() && message.method != "CANCEL" && !is_hop_by_hop(evidence, message);

@@ -287,8 +287,13 @@ fn came_in_order(packets: &[&Rtp<'_>]) -> bool {
 fn events<'a>(flows: impl Iterator<Item = &'a Flow<'a>>, counts: impl Fn(&Rtp<'_>) -> bool) -> Vec<Told> {
     let mut told = Vec::new();
     for flow in flows {
-        let keys = keys_in(flow).into_iter();
-        let counted = keys.filter(|(.., packets)| packets.iter().any(|at| counts(&flow.packets[*at])));
+        let mut keys = keys_in(flow);
+        // What comes late is told late, and is heard in its place by its number.
+        if let Some((first, ..)) = keys.first().cloned() {
+            keys.sort_by_key(|(timestamp, ..)| timestamp.wrapping_sub(first).cast_signed());
+        }
+        let counted =
+            keys.into_iter().filter(|(.., packets)| packets.iter().any(|at| counts(&flow.packets[*at])));
         told.extend(counted.filter_map(|(_, number, packets)| {
             let at = flow.packets[*packets.first()?].at;
             Some(Told { at, key: event::key(number)?, way: Way::Event })

@@ -180,7 +180,12 @@ fn keys_are_told_to_their_end(evidence: &Evidence<'_>, findings: &mut Findings) 
             let falls_silent = |end: End| falls_silent(evidence, end, first.at, at + A_MOMENT);
             let is_let_go = flow.end.is_some_and(falls_silent);
             let is_let_go = is_let_go || pressed(evidence, flow, first, told).any(falls_silent);
-            if goes_on && ends != 3 && !is_let_go {
+            // With the other side goes whoever presses it.
+            let is_parted = flow.end.is_some_and(|end| {
+                let parted = evidence.parted_at(&evidence.sessions.all[end.session].call_id);
+                parted.is_some_and(|parted| first.at <= parted + A_MOMENT && parted <= at + A_MOMENT)
+            });
+            if goes_on && ends != 3 && !is_let_go && !is_parted {
                 findings.add(at, format!("{} said the end of a key {ends} times", flow.from));
             }
         }

@@ -49,7 +49,8 @@ fn bindings_are_told_and_kept(evidence: &Evidence<'_>, findings: &mut Findings) 
         }
         let is_first = message.asks("INVITE") && message.to_tag.is_empty() && evidence.is_pbx(message.from);
         if let Some(Some(until)) = until.get(message.uri()).filter(|_| is_first && is_new(evidence, message))
-            && message.at > *until
+            // What waits for a stream was meant to go out before.
+            && evidence.log.wanted_stream(message).unwrap_or(message.meant) > *until
         {
             findings.blame(
                 message.from,

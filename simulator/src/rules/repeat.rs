@@ -200,12 +200,12 @@ fn check_answer(evidence: &Evidence<'_>, transaction: &Transaction, sends: &[&Si
         .filter(|over| *over >= first.at)
         .min();
     // While a stream was to be opened in vain, which is tried again every T2 at least, the first may have been meant at any
-    // moment from which the second is on time.
+    // moment from which the last is on time.
     let vain = evidence.log.vain(first);
     let is_vain = |since: &Instant| vain.iter().any(|(from, until)| from <= since && *since <= *until + T2);
-    let second = sends.get(1).map(|second| second.at.since(Instant::START));
-    let second = second.into_iter().flat_map(|at| schedule().filter_map(move |due| at.checked_sub(due)));
-    let waited = second.map(|since| Instant::START + since).filter(is_vain);
+    let last = sends.last().map(|last| last.at.since(Instant::START));
+    let since = last.into_iter().flat_map(|at| schedule().filter_map(move |due| at.checked_sub(due)));
+    let waited = since.map(|since| Instant::START + since).filter(is_vain);
     let since = evidence.log.attempts(first).into_iter().chain(waited);
     let wrongs = since.map(|since| off_schedule(evidence, sends, since));
     let wrong = wrongs.min_by_key(Option::is_some).flatten();

@@ -162,7 +162,8 @@ fn check_state(
     // What was asked damaged was granted to somebody whom nobody knows.
     let asked = evidence.log.by_call_id.get(&notify.call_id).map_or(&[][..], Vec::as_slice);
     let mut asked = evidence.log.at(asked).filter(|message| message.asks("SUBSCRIBE"));
-    if before.clone().next().is_none() && asked.any(|asked| asked.damaged.is_some()) {
+    let is_none = before.clone().next().is_none();
+    if asked.any(|it| it.damaged.is_some_and(|came| is_none || (came..came + SOON).contains(&notify.meant))) {
         return;
     }
     // The one before counts still for what was written before this one.

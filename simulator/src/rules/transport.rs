@@ -74,6 +74,10 @@ fn requests_have_hops(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn responses_go_back(evidence: &Evidence<'_>, findings: &mut Findings) {
     for (response, _) in evidence.log.responses() {
         let Some(transaction) = evidence.log.transaction(response) else { continue };
+        let mut requests = evidence.log.at(&transaction.requests);
+        if evidence.log.is_to_damaged(response) || requests.all(|request| request.arrived.is_none()) {
+            continue;
+        }
         // What came damaged may have been the first for its server.
         let ghosts = evidence.log.at(&transaction.ghosts).filter(|ghost| ghost.is_request());
         let asked: Vec<&Sip> = evidence.log.at(&transaction.requests).chain(ghosts).collect();

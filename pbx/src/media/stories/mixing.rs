@@ -146,7 +146,8 @@ fn what_is_recorded_is_what_was_said_where_it_was_said() {
     let begins = tape.iter().position(|sample| sample.unsigned_abs() > 500).expect("alice is heard");
     let ends = tape.iter().rposition(|sample| sample.unsigned_abs() > 500).expect("alice is heard");
     assert!(begins.abs_diff(500 * 8) <= 20 * 8, "it begins at {} ms", begins / 8);
-    assert!(ends.abs_diff(1_500 * 8) <= 20 * 8, "it ends at {} ms", ends / 8);
+    // Whether more was to come cannot be known: what stands in for it has faded within 40 ms.
+    assert!((1_480 * 8..=1_540 * 8).contains(&ends), "it ends at {} ms", ends / 8);
 }
 
 #[test]

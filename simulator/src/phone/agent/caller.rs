@@ -173,10 +173,8 @@ impl Agent {
     /// The first 2xx.
     fn on_answer(&mut self, session: SessionId, client: ClientId, response: &Response, now: Instant) {
         let has_offered = self.has_offered(client);
-        let (Some(call), Ok(cseq)) = (self.calls.iter_mut().find(|call| call.id == session), response.cseq())
-        else {
-            return;
-        };
+        let number = self.number_of(client);
+        let Some(call) = self.calls.iter_mut().find(|call| call.id == session) else { return };
         let Stage::Calling { early, giving_up, .. } = &mut call.stage else { return };
         let gave_up = *giving_up != GivingUp::No;
         let tag = tag_of(response.to_header().ok());
@@ -201,7 +199,6 @@ impl Agent {
             (Some(sdp), false) => Some(Description::Offer(sdp)),
             (None, _) => None,
         };
-        let number = cseq.number;
         if let (Some(Description::Offer(_)), false) = (&description, gave_up) {
             call.gate.exchange = Exchange::OwesAck { client, number };
         } else {
@@ -242,7 +239,7 @@ impl Agent {
             matches!(call.gate.exchange, Exchange::OwesAck { client: owed, .. } if owed == client)
                 && is_same_tag(call.dialog.remote_tag.as_deref(), tag.as_deref())
         };
-        let Some(number) = response.cseq().ok().map(|cseq| cseq.number) else { return };
+        let number = invite.request.cseq().map_or(0, |cseq| cseq.number);
         if self.calls.iter().any(is_owed) {
             return;
         }
@@ -276,6 +273,12 @@ impl Agent {
         let path = dialog.path();
         let bytes = self.transactions.acknowledge(ack, path);
         self.acknowledged.push(Acknowledged { client, tag: dialog.remote_tag.clone(), path, bytes });
+    }
+
+    /// The number of what we have asked.
+    fn number_of(&self, client: ClientId) -> u32 {
+        let cseq = self.transactions.client(client).and_then(|client| client.request.cseq().ok());
+        cseq.map_or(0, |cseq| cseq.number)
     }
 
     fn has_offered(&self, client: ClientId) -> bool {

@@ -96,7 +96,7 @@ impl Dialog {
     /// The other side has moved (section 12.2.1.2).
     pub(super) fn retarget(&mut self, contact: Option<NameAddr<'_>>) {
         // What cannot be read leads nowhere.
-        if let Some(contact) = contact.filter(|contact| contact.parse_uri().is_ok()) {
+        if let Some(contact) = contact.filter(|contact| contact.parse_uri().is_ok_and(|uri| uri.is_sip())) {
             contact.uri.clone_into(&mut self.target);
         }
     }
