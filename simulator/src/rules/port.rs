@@ -58,7 +58,7 @@ fn ports_come_back(evidence: &Evidence<'_>, findings: &mut Findings) {
 fn failed(evidence: &Evidence<'_>, call_id: &str) -> Option<Instant> {
     let within = evidence.log.by_call_id.get(call_id)?;
     let begins = |message: &&Sip| message.asks("INVITE") && message.to_tag.is_empty() && !message.is_ghost;
-    let invite = evidence.log.at(within).filter(begins).next_back()?;
+    let invite = evidence.log.at(within).rfind(begins)?;
     let transaction = evidence.log.transaction(invite)?;
     let mut answers = evidence.log.at(&transaction.responses);
     let broke = invite
