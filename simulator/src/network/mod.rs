@@ -12,13 +12,14 @@
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `hold.rs`, `pause.rs`, `scissors.rs` | links that hold packets back, hosts that stand still, streams that are cut |
 //! | `nat.rs` | boxes between a few hosts and everybody else |
-//! | `clock.rs` | the virtual clock, read once an instant |
+//! | `clock.rs`, `alarm.rs` | the virtual clock, read once an instant; who is told the time |
 //! | `host.rs` | a host as the PBX's shell sees it |
 //! | `ground.rs`, `far.rs`, `steps.rs` | turmoil and the loopback of this machine instead of our network |
 //! | `socket.rs` | sockets of any of them |
 //! | `tap.rs` | what passes, for those who watch |
 //! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
+mod alarm;
 mod binding;
 pub(crate) mod clock;
 mod datagram;
@@ -38,6 +39,7 @@ mod steps;
 mod stream;
 mod tap;
 
+pub(crate) use alarm::{Alarm, keep_time};
 pub use binding::{Binding, Holdings};
 pub use forge::Outgoing;
 pub use ground::{Ground, Unplayable};
@@ -50,13 +52,12 @@ pub use tap::{Happening, Kind, Packet, PacketNumber};
 
 use far::{Command, Far, Task};
 use pause::Pausable;
-use pbx::time::{Duration, Instant, WallClock};
+use pbx::time::{Instant, WallClock};
 use state::State;
 pub(crate) use state::flipped;
 pub use state::{Books, Outage};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::Notify;
 
 /// A network; clones are the same network.
 #[derive(Clone)]
@@ -66,8 +67,6 @@ pub struct Network {
 
 struct Shared {
     state: Mutex<State>,
-    /// Something is due earlier than what the driver sleeps for.
-    earlier: Notify,
     started: tokio::time::Instant,
     clock: WallClock,
     seed: u64,
@@ -127,7 +126,6 @@ impl Builder {
         Network {
             shared: Arc::new(Shared {
                 state: Mutex::new(State::new(self.seed, self.link)),
-                earlier: Notify::new(),
                 started: tokio::time::Instant::now(),
                 clock: self.clock,
                 seed: self.seed,
@@ -388,28 +386,14 @@ impl Network {
 
     /// Moves what is under way, for as long as the network is used. Runs beside whatever uses the network.
     pub async fn drive(&self) {
-        loop {
-            let next = {
-                let now = self.elapsed();
-                let mut state = self.state();
-                state.run_until(now);
-                state.next_due()
-            };
-            // All tasks of one instant write before time moves on.
-            tokio::task::yield_now().await;
-            let earlier = self.shared.earlier.notified();
-            match next {
-                Some(at) => {
-                    let at = self.shared.started + Duration::from_nanos(at.as_nanos());
-                    tokio::select! {
-                        biased;
-                        () = earlier => {}
-                        () = tokio::time::sleep_until(at) => {}
-                    }
-                }
-                None => earlier.await,
-            }
-        }
+        keep_time(self, |now, task| {
+            let mut state = self.state();
+            state.run_until(now);
+            let next = state.next_due();
+            state.alarm.set(next, task);
+            next
+        })
+        .await;
     }
 
     /// What turmoil can do as well, the loopback cannot.
@@ -457,16 +441,13 @@ impl Network {
         self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Acts on the state; wakes the driver when something is due earlier than before.
+    /// Acts on the state; wakes the driver when something is due earlier than what it sleeps for.
     fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = self.elapsed();
         let mut state = self.state();
-        let before = state.next_due();
         let result = act(&mut state, now);
-        let after = state.next_due();
-        if after.is_some() && (before.is_none() || after < before) {
-            self.shared.earlier.notify_one();
-        }
+        let next = state.next_due();
+        state.alarm.bring_forward(next);
         result
     }
 }

@@ -1,5 +1,6 @@
 //! The heap, the hosts, the links.
 
+use super::alarm::Alarm;
 use super::binding::{Bindings, Holdings};
 use super::datagram::Datagrams;
 use super::flow::{FlowId, Flows, Segment};
@@ -34,6 +35,8 @@ pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
 pub(super) struct State {
     dice: Dice,
     queue: BTreeMap<(Instant, u64), Due>,
+    /// When the first of it is due.
+    pub(super) alarm: Alarm,
     sequence: u64,
     pub(super) default_link: Link,
     loopback: Link,
@@ -158,6 +161,7 @@ impl State {
         State {
             dice: Dice::new(seed),
             queue: BTreeMap::new(),
+            alarm: Alarm::default(),
             sequence: 0,
             default_link: link,
             loopback: Link { latency: LOOPBACK, mtu: 65_536, ..Link::default() },

@@ -3,7 +3,7 @@
 
 use super::telephone::{Output, Telephone};
 use crate::agents::websocket::{self, End, Message};
-use crate::network::{SimHost, UdpSocket};
+use crate::network::{self, Alarm, SimHost, UdpSocket};
 use crate::office::DOMAIN;
 use crate::secure::{self, Client};
 use pbx::rng::Rng;
@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// The longest SIP message over a stream.
 const LONGEST: usize = 65_535;
@@ -25,8 +25,6 @@ pub(super) struct Shared {
     pub(super) host: SimHost,
     local: SocketAddr,
     desk: Mutex<Desk>,
-    /// The next deadline may be sooner than the one that is waited for.
-    sooner: Notify,
     /// Whom it believes, once it has asked somebody.
     client: OnceLock<Client>,
 }
@@ -42,8 +40,8 @@ struct Desk {
     noise: Vec<Vec<u8>>,
     /// Why connections did not come about that were to be secure, or WebSockets.
     refusals: Vec<String>,
-    /// Until when the task sleeps that tells the time; for ever at first, and when nothing is due.
-    sleeps_until: Option<Instant>,
+    /// When it wants to be told the time.
+    alarm: Alarm,
 }
 
 /// The RTP socket of a call; its task ends with it. RTCP is received and not looked at.
@@ -69,15 +67,9 @@ impl Shared {
             connections: 0,
             noise: Vec::new(),
             refusals: Vec::new(),
-            sleeps_until: None,
+            alarm: Alarm::default(),
         };
-        let shared = Arc::new(Shared {
-            host,
-            local,
-            desk: Mutex::new(desk),
-            sooner: Notify::new(),
-            client: OnceLock::new(),
-        });
+        let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), client: OnceLock::new() });
         shared.plug_in();
         shared
     }
@@ -111,9 +103,7 @@ impl Shared {
             self.perform(&mut desk, output);
         }
         let due = desk.telephone.poll_timeout();
-        if due.is_some_and(|due| desk.sleeps_until.is_none_or(|until| due < until)) {
-            self.sooner.notify_one();
-        }
+        desk.alarm.bring_forward(due);
         result
     }
 
@@ -244,8 +234,8 @@ async fn receive_media(
     loop {
         tokio::select! {
             biased;
-            _ = &mut ended => return,
             readable = socket.readable() => if readable.is_err() { return },
+            _ = &mut ended => return,
         }
         while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
             shared.look(|telephone, now| telephone.receive_media(local, &buffer[..length], now));
@@ -383,24 +373,15 @@ async fn take_frames(
 
 /// Tells the telephone the time when it asked for it.
 async fn keep_time(shared: Arc<Shared>) {
-    loop {
-        let now = shared.host.now();
+    network::keep_time(shared.host.network(), |now, task| {
         let due = shared.look(|telephone, _| telephone.poll_timeout());
-        // While it is awake nobody has to wake it.
-        shared.desk().sleeps_until = due.map(|due| due.max(now));
-        match due.map(|at| at.since(now)) {
-            Some(patience) if patience.is_zero() => {
-                shared.act(|telephone, now| telephone.handle_timeout(now));
-                tokio::task::yield_now().await;
-            }
-            Some(patience) => {
-                tokio::select! {
-                    biased;
-                    () = shared.sooner.notified() => {}
-                    () = tokio::time::sleep(patience) => {}
-                }
-            }
-            None => shared.sooner.notified().await,
+        if due.is_some_and(|due| due <= now) {
+            shared.act(|telephone, now| telephone.handle_timeout(now));
         }
-    }
+        let mut desk = shared.desk();
+        let due = desk.telephone.poll_timeout();
+        desk.alarm.set(due, task);
+        due
+    })
+    .await;
 }

@@ -208,9 +208,10 @@ fn all_pass(
     // What is left of a key that began before they were joined, or before a hold, would be another key.
     let is_rest = |at: Instant, packet: &Rtp<'_>| {
         let is_same = |(_, other): &&(Instant, &Rtp<'_>)| {
-            key(packet).is_some() && key(other).is_some() && other.header.timestamp == packet.header.timestamp
+            key(other).is_some() && other.header.timestamp == packet.header.timestamp
         };
-        came.iter().find(is_same).is_some_and(|(began, _)| {
+        let first = key(packet).and_then(|_| came.iter().find(is_same));
+        first.is_some_and(|(began, _)| {
             let is_held = |terms: &Terms| terms.forbid() && *began <= terms.since && terms.since <= at;
             *began <= joined + SLACK || terms.iter().any(is_held)
         })

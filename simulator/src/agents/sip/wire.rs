@@ -1,7 +1,7 @@
 //! A machine's sockets: SIP over UDP and TCP at one port, RTP at ports as they are opened. It moves bytes and time and
 //! decides nothing.
 
-use crate::network::{SimHost, UdpSocket};
+use crate::network::{self, Alarm, SimHost, UdpSocket};
 use crate::secure::Server;
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// The longest SIP message over a stream.
 const LONGEST: usize = 65_535;
@@ -42,8 +42,6 @@ pub(in crate::agents) struct Desk<M> {
     pub(in crate::agents) host: SimHost,
     local: SocketAddr,
     papers: Mutex<Papers<M>>,
-    /// The next deadline may be sooner than the one that is waited for.
-    sooner: Notify,
 }
 
 struct Papers<M> {
@@ -52,14 +50,22 @@ struct Papers<M> {
     media: BTreeMap<SocketAddr, (Arc<UdpSocket>, oneshot::Sender<()>)>,
     streams: BTreeMap<SocketAddr, (ConnectionId, mpsc::UnboundedSender<Vec<u8>>)>,
     connections: u64,
+    /// When it wants to be told the time.
+    alarm: Alarm,
 }
 
 impl<M: Machine> Desk<M> {
     /// Binds what the machine listens on and begins to serve it.
     pub(in crate::agents) fn start(host: SimHost, local: SocketAddr, machine: M) -> Arc<Desk<M>> {
-        let papers =
-            Papers { machine, sip: None, media: BTreeMap::new(), streams: BTreeMap::new(), connections: 0 };
-        let desk = Arc::new(Desk { host, local, papers: Mutex::new(papers), sooner: Notify::new() });
+        let papers = Papers {
+            machine,
+            sip: None,
+            media: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            connections: 0,
+            alarm: Alarm::default(),
+        };
+        let desk = Arc::new(Desk { host, local, papers: Mutex::new(papers) });
         desk.open();
         desk
     }
@@ -107,7 +113,8 @@ impl<M: Machine> Desk<M> {
         while let Some(output) = papers.machine.poll_output(now) {
             self.perform(&mut papers, output);
         }
-        self.sooner.notify_one();
+        let due = papers.machine.poll_timeout();
+        papers.alarm.bring_forward(due);
         result
     }
 
@@ -188,8 +195,8 @@ async fn receive_media<M: Machine>(
     loop {
         tokio::select! {
             biased;
-            _ = &mut ended => return,
             readable = socket.readable() => if readable.is_err() { return },
+            _ = &mut ended => return,
         }
         while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
             desk.look(|machine, now| machine.receive_media(local, &buffer[..length], now));
@@ -277,22 +284,15 @@ async fn carry<M: Machine, S: AsyncRead + AsyncWrite + Send + Unpin>(
 
 /// Tells the machine the time when it asked for it.
 async fn keep_time<M: Machine>(desk: Arc<Desk<M>>) {
-    loop {
-        let now = desk.host.now();
-        let deadline = desk.look(|machine, _| machine.poll_timeout());
-        match deadline.map(|at| at.since(now)) {
-            Some(patience) if patience.is_zero() => {
-                desk.act(|machine, now| machine.handle_timeout(now));
-                tokio::task::yield_now().await;
-            }
-            Some(patience) => {
-                tokio::select! {
-                    biased;
-                    () = desk.sooner.notified() => {}
-                    () = tokio::time::sleep(patience) => {}
-                }
-            }
-            None => desk.sooner.notified().await,
+    network::keep_time(desk.host.network(), |now, task| {
+        let due = desk.look(|machine, _| machine.poll_timeout());
+        if due.is_some_and(|due| due <= now) {
+            desk.act(|machine, now| machine.handle_timeout(now));
         }
-    }
+        let mut papers = desk.papers();
+        let due = papers.machine.poll_timeout();
+        papers.alarm.set(due, task);
+        due
+    })
+    .await;
 }
