@@ -15,9 +15,12 @@ use pbx::time::Duration;
 use processor::CpuTime;
 use scenarios::play::Settings;
 use scenarios::suite;
+use scenarios::swarm::Swarm;
 use simulator::phone::{Answering, Phone};
 use simulator::stage::Stage;
+use simulator::swarm::Wishes;
 use simulator::world;
+use std::num::NonZero;
 use std::path::Path;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -120,6 +123,27 @@ fn features(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+/// Cases of the swarm that nobody chose, on this thread alone. A case has two to four telephones, faults and, most of them, sound.
+fn swarm(c: &mut Criterion<CpuTime>) {
+    const CASES: u64 = 500;
+    let mut group = c.benchmark_group("swarm");
+    group.sample_size(10).sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Elements(CASES));
+    group.bench_function("cases", |b| {
+        b.iter(|| {
+            let cases = Swarm {
+                seeds: (1, CASES),
+                shard: (0, 1),
+                jobs: NonZero::<usize>::MIN,
+                wishes: Wishes::default(),
+                enough: usize::MAX,
+            };
+            assert!(cases.fly(|_| ()).failed.is_empty());
+        });
+    });
+    group.finish();
+}
+
 /// A relay and two who send, without PBX and rules, on our network and on turmoil's.
 fn networks(c: &mut Criterion<CpuTime>) {
     let mut group = c.benchmark_group("relay");
@@ -144,6 +168,6 @@ fn networks(c: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = simulation;
     config = Criterion::default().with_measurement(CpuTime);
-    targets = worlds, judging, features, networks
+    targets = worlds, judging, swarm, features, networks
 }
 criterion_main!(simulation);

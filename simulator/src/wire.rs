@@ -90,6 +90,11 @@ pub fn messages(packets: &[Packet]) -> Vec<Message<'_>> {
     wire.conclude()
 }
 
+/// Where the head of a message is over: before the empty line, of SIP as of HTTP.
+pub(crate) fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    memchr::memmem::find(bytes, b"\r\n\r\n")
+}
+
 /// Whether it carries RTP or RTCP: version 2 of both begins with these bits, and no text does.
 pub(crate) fn is_media(packet: &Packet) -> bool {
     packet.kind == Kind::Datagram && packet.bytes.first().is_some_and(|first| first >> 6 == 2)

@@ -57,6 +57,7 @@ use state::State;
 pub(crate) use state::flipped;
 pub use state::{Books, Outage};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A network; clones are the same network.
@@ -67,6 +68,8 @@ pub struct Network {
 
 struct Shared {
     state: Mutex<State>,
+    /// Whether any host ever stood still, or a link held packets back.
+    has_paused: AtomicBool,
     started: tokio::time::Instant,
     clock: WallClock,
     seed: u64,
@@ -126,6 +129,7 @@ impl Builder {
         Network {
             shared: Arc::new(Shared {
                 state: Mutex::new(State::new(self.seed, self.link)),
+                has_paused: AtomicBool::new(false),
                 started: tokio::time::Instant::now(),
                 clock: self.clock,
                 seed: self.seed,
@@ -247,7 +251,7 @@ impl Network {
 
     /// Packets between two hosts wait from now on, those under way too, both ways.
     pub fn hold(&self, a: IpAddr, b: IpAddr) {
-        self.state().paused.ever = true;
+        self.shared.has_paused.store(true, Ordering::Relaxed);
         self.command(Command::Hold(a, b), "hold packets back");
         let mut state = self.state();
         state.hold(a, b);
@@ -278,6 +282,7 @@ impl Network {
     /// The programs of a host stand still: it is silent, keeps all it has, and packets wait in its sockets.
     pub fn pause(&self, host: IpAddr) {
         self.must_be_own("let hosts stand still");
+        self.shared.has_paused.store(true, Ordering::Relaxed);
         self.state().paused.pause(host);
     }
 
@@ -294,7 +299,7 @@ impl Network {
 
     /// Whether any host ever stood still, or a link held packets back.
     pub fn has_ever_paused(&self) -> bool {
-        self.state().paused.ever
+        self.shared.has_paused.load(Ordering::Relaxed)
     }
 
     /// Whether the host is on.

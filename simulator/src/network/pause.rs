@@ -14,14 +14,11 @@ use std::task::{Context, Poll, Waker};
 pub(super) struct Paused {
     hosts: BTreeSet<IpAddr>,
     waiting: BTreeMap<IpAddr, Vec<Waker>>,
-    /// Whether there was ever one.
-    pub(super) ever: bool,
 }
 
 impl Paused {
     pub(super) fn pause(&mut self, host: IpAddr) {
         self.hosts.insert(host);
-        self.ever = true;
     }
 
     /// Goes on; the tasks are for the caller to wake, outside the lock.
@@ -69,7 +66,8 @@ impl Future for Pausable {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        if self.network.state().paused.waits(self.host, context.waker()) {
+        let may_stand_still = self.network.has_ever_paused();
+        if may_stand_still && self.network.state().paused.waits(self.host, context.waker()) {
             return Poll::Pending;
         }
         self.task.as_mut().poll(context)

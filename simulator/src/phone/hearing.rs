@@ -56,11 +56,14 @@ impl Hearing {
         }
         // What comes before the first packet that was heard is not worth moving everything.
         let Ok(at) = usize::try_from(place - self.begins) else { return };
-        let end = at + samples.len();
-        if self.samples.len() < end {
-            self.samples.resize(end, 0);
+        if at >= self.samples.len() {
+            self.samples.resize(at, 0);
+            self.samples.extend(samples);
+        } else {
+            let end = at + samples.len();
+            self.samples.resize(end.max(self.samples.len()), 0);
+            self.samples[at..end].iter_mut().zip(samples).for_each(|(place, sample)| *place = sample);
         }
-        self.samples[at..end].iter_mut().zip(samples).for_each(|(place, sample)| *place = sample);
         self.forget();
     }
 

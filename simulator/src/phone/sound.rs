@@ -4,6 +4,7 @@ use pbx::audio::{Law, NARROWBAND};
 use pbx::time::Duration;
 use pbx::tone::{Sine, Wave, dtmf};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -128,27 +129,24 @@ fn mean(pair: &[i16]) -> i16 {
     (sum / pair.len() as i32) as i16
 }
 
-/// So many waves are kept, more than there are people in most worlds.
-const KEPT: usize = 64;
+/// So many waves are kept, more than there are people in nearly all worlds.
+const KEPT: usize = 256;
 
 /// The bits of a frequency, and how it is encoded.
 type Pitch = (u64, Law);
 
 thread_local! {
     /// The waves of this world: one costs as many sines as its period has samples, and a packet would need a new one.
-    static WAVES: RefCell<Vec<(Pitch, Option<Wave>)>> = const { RefCell::new(Vec::new()) };
+    static WAVES: RefCell<BTreeMap<Pitch, Option<Wave>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 fn fill_tone(frequency: f64, from: u64, law: Law, out: &mut [u8]) {
     WAVES.with_borrow_mut(|waves| {
         let key = (frequency.to_bits(), law);
-        let known = waves.iter().position(|(known, _)| *known == key);
-        let at = known.unwrap_or_else(|| {
-            waves.truncate(KEPT - 1);
-            waves.push((key, Wave::new(frequency, LEVEL, law)));
-            waves.len() - 1
-        });
-        if let Some(wave) = &waves[at].1 {
+        if waves.len() >= KEPT && !waves.contains_key(&key) {
+            waves.pop_first();
+        }
+        if let Some(wave) = waves.entry(key).or_insert_with(|| Wave::new(frequency, LEVEL, law)) {
             wave.fill(from, out);
         }
     });

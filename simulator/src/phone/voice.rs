@@ -11,6 +11,7 @@ use pbx::rtp::event::{self, Payload};
 use pbx::rtp::packet::{Header, View};
 use pbx::sdp::{Agreement, Codec, Direction};
 use pbx::time::{Duration, Instant};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -269,14 +270,14 @@ impl Voice {
     /// RTP has come.
     pub(super) fn receive(&mut self, bytes: &[u8], now: Instant) {
         let opened = match &mut self.seal {
-            Some(seal) => seal.open(bytes),
-            None => Some(bytes.to_vec()),
+            Some(seal) => seal.open(bytes).map(Cow::Owned),
+            None => Some(Cow::Borrowed(bytes)),
         };
         let Some(bytes) = opened else {
             self.unopened += 1;
             return;
         };
-        let bytes = bytes.as_slice();
+        let bytes = &*bytes;
         let (Some(agreed), Ok(view)) = (&self.agreed, View::of(bytes)) else { return };
         let payload = &bytes[view.payload];
         let Header { payload_type, timestamp, ssrc, .. } = view.header;

@@ -99,12 +99,17 @@ impl Shared {
         let now = self.host.now();
         let mut desk = self.desk();
         let result = act(&mut desk.telephone, now);
-        while let Some(output) = desk.telephone.poll_output() {
-            self.perform(&mut desk, output);
-        }
+        self.put_out(&mut desk);
         let due = desk.telephone.poll_timeout();
         desk.alarm.bring_forward(due);
         result
+    }
+
+    /// Sends what the telephone wants sent.
+    fn put_out(self: &Arc<Self>, desk: &mut Desk) {
+        while let Some(output) = desk.telephone.poll_output() {
+            self.perform(desk, output);
+        }
     }
 
     /// Sends bytes as they are from the telephone's SIP socket.
@@ -374,12 +379,13 @@ async fn take_frames(
 /// Tells the telephone the time when it asked for it.
 async fn keep_time(shared: Arc<Shared>) {
     network::keep_time(shared.host.network(), |now, task| {
-        let due = shared.look(|telephone, _| telephone.poll_timeout());
-        if due.is_some_and(|due| due <= now) {
-            shared.act(|telephone, now| telephone.handle_timeout(now));
-        }
         let mut desk = shared.desk();
-        let due = desk.telephone.poll_timeout();
+        let mut due = desk.telephone.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            desk.telephone.handle_timeout(now);
+            shared.put_out(&mut desk);
+            due = desk.telephone.poll_timeout();
+        }
         desk.alarm.set(due, task);
         due
     })

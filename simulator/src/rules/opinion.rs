@@ -4,12 +4,13 @@
 use super::log::Sip;
 use super::transaction::copies_damage;
 use super::{Evidence, Findings, Rule};
-use crate::wire::is_media;
+use crate::wire::{end_of_head, is_media};
 use pbx::rtp::{NotRtp, View};
 use rsip::SipMessage;
 use rsip::headers::{Header, ToTypedHeader, UntypedHeader};
 use rsip::message::{HasHeaders, HeadersExt};
 use rtp_rs::RtpReader;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,13 +49,15 @@ enum Unread {
 }
 
 fn others_read_sip_alike(evidence: &Evidence<'_>, findings: &mut Findings) {
+    // What was read once is not read again when it is sent again.
+    let mut known = BTreeSet::new();
     for message in evidence.log.sent() {
         // What is answered to a damaged request has parts of it.
         let is_noise = evidence.run.noise.iter().any(|noise| noise[..] == *message.bytes);
         // And so has what is answered to a request that repeats such a part.
         let asked = evidence.log.transaction(message).and_then(|it| evidence.log.at(&it.requests).next());
         let copies = copies_tag(evidence, message) || asked.is_some_and(|asked| copies_tag(evidence, asked));
-        if is_noise || copies || copies_damage(evidence, message) {
+        if is_noise || copies || copies_damage(evidence, message) || !known.insert(&message.bytes[..]) {
             continue;
         }
         match Read::of(&message.bytes) {
@@ -205,8 +208,7 @@ fn method_of(head: &str) -> Option<&str> {
 }
 
 fn body_of(bytes: &[u8]) -> &[u8] {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    end.map_or(&[], |end| &bytes[end + 4..])
+    end_of_head(bytes).map_or(&[], |end| &bytes[end + 4..])
 }
 
 fn others_read_rtp_alike(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -7,6 +7,7 @@
 use super::cancel::handled;
 use super::log::{Log, Sip};
 use super::sdp::{Description, Format, Stream};
+use crate::wire::end_of_head;
 use pbx::sip::Name;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -678,8 +679,8 @@ fn user_of_from(bytes: &[u8]) -> String {
 
 /// The value of a header line.
 pub(super) fn header(bytes: &[u8], name: &str) -> Option<String> {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
-    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let end = end_of_head(bytes).unwrap_or(bytes.len());
+    let head = String::from_utf8_lossy(&bytes[..end]);
     head.lines().skip(1).find_map(|line| {
         let (found, value) = line.split_once(':')?;
         found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())

@@ -1,6 +1,6 @@
 //! A stream that has become a WebSocket (RFC 6455): the handshake, then what its frames carry, without their masks.
 
-use super::{Form, Message, Piece, Reader, Said, stream_of};
+use super::{Form, Message, Piece, Reader, Said, end_of_head, stream_of};
 use crate::agents::websocket::{Frame, Opcode};
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ struct Spoken {
 
 pub(super) fn handshake(pieces: &[Piece<'_>]) -> Option<Handshake> {
     let head: Vec<u8> = pieces.iter().flat_map(|piece| piece.bytes.iter()).take(HEAD).copied().collect();
-    let length = head.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let length = end_of_head(&head)? + 4;
     let head = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
     let may_be = head.starts_with("get ") || head.starts_with("http/1.1 101 ");
     let says = |wanted: &str, what: &str| {

@@ -1,5 +1,7 @@
 //! What an INVITE to a recorder carries: a description and metadata in one body (RFC 7866 section 9, RFC 2046 section 5.1).
 
+use crate::wire::end_of_head;
+
 /// The type of metadata (RFC 7865 section 5), and the one that RFC 7866 names by mistake (RFC 9806).
 const METADATA: [&str; 2] = ["application/rs-metadata+xml", "application/rs-metadata"];
 
@@ -85,7 +87,7 @@ fn parts<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, String> {
 }
 
 fn split_head(part: &[u8]) -> Option<(&str, &[u8])> {
-    let at = part.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let at = end_of_head(part)?;
     Some((std::str::from_utf8(&part[..at]).ok()?, &part[at + 4..]))
 }
 

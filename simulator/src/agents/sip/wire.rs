@@ -110,12 +110,17 @@ impl<M: Machine> Desk<M> {
         let now = self.host.now();
         let mut papers = self.papers();
         let result = act(&mut papers.machine, now);
-        while let Some(output) = papers.machine.poll_output(now) {
-            self.perform(&mut papers, output);
-        }
+        self.put_out(&mut papers, now);
         let due = papers.machine.poll_timeout();
         papers.alarm.bring_forward(due);
         result
+    }
+
+    /// Sends what the machine wants sent.
+    fn put_out(self: &Arc<Self>, papers: &mut Papers<M>, now: Instant) {
+        while let Some(output) = papers.machine.poll_output(now) {
+            self.perform(papers, output);
+        }
     }
 
     fn papers(&self) -> MutexGuard<'_, Papers<M>> {
@@ -285,12 +290,13 @@ async fn carry<M: Machine, S: AsyncRead + AsyncWrite + Send + Unpin>(
 /// Tells the machine the time when it asked for it.
 async fn keep_time<M: Machine>(desk: Arc<Desk<M>>) {
     network::keep_time(desk.host.network(), |now, task| {
-        let due = desk.look(|machine, _| machine.poll_timeout());
-        if due.is_some_and(|due| due <= now) {
-            desk.act(|machine, now| machine.handle_timeout(now));
-        }
         let mut papers = desk.papers();
-        let due = papers.machine.poll_timeout();
+        let mut due = papers.machine.poll_timeout();
+        if due.is_some_and(|due| due <= now) {
+            papers.machine.handle_timeout(now);
+            desk.put_out(&mut papers, now);
+            due = papers.machine.poll_timeout();
+        }
         papers.alarm.set(due, task);
         due
     })

@@ -1,6 +1,7 @@
 //! What should have been a message and is none, or not quite.
 
-use crate::wire::{Form, Message};
+use crate::wire::{Form, Message, end_of_head};
+use memchr::memmem;
 use pbx::sip::{Limits, Message as Sip};
 use pbx::time::Instant;
 use std::net::SocketAddr;
@@ -55,18 +56,17 @@ fn begins_like_sip(text: &[u8]) -> bool {
 
 /// Whether another message begins in the body of this one.
 fn swallows_another(text: &[u8]) -> bool {
-    let vias = text.windows(15).filter(|window| window == b"\r\nVia: SIP/2.0/");
-    let start = text.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(text.len());
-    vias.count() > 0 && text[start..].windows(15).any(|window| window == b"\r\nVia: SIP/2.0/")
+    let start = end_of_head(text).unwrap_or(text.len());
+    memmem::find(&text[start..], b"\r\nVia: SIP/2.0/").is_some()
 }
 
 /// Content-Length, where it says something else than there is.
 fn length(text: &[u8]) -> Option<Fault> {
-    let head = text.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = end_of_head(text)?;
     let lines = std::str::from_utf8(&text[..head]).ok()?.lines();
     let said = lines.skip(1).find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        let is_length = ["content-length", "l"].contains(&name.trim().to_ascii_lowercase().as_str());
+        let is_length = ["content-length", "l"].iter().any(|known| name.trim().eq_ignore_ascii_case(known));
         is_length.then(|| value.trim().parse::<usize>().ok()).flatten()
     })?;
     let really = text.len() - head - 4;
