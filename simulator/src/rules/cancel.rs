@@ -84,8 +84,11 @@ fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings) {
         if code != 200 {
             findings.blame(server, answer.at, format!("{} was answered {code}", cancel.name()));
         }
-        // What was said after a copy that came damaged may have been said to the first.
-        let is_487 = evidence.log.at(&invite.responses).any(|end| end.status == Some(487));
+        // What was said first may have been said to a copy that came damaged.
+        let is_damaged = evidence.log.at(&invite.requests).any(|copy| copy.damaged.is_some());
+        let mut others = evidence.log.at(&invite.responses).filter(|_| is_damaged);
+        let is_487 =
+            end.is_some_and(|end| end.status == Some(487)) || others.any(|other| other.status == Some(487));
         if !is_487 && evidence.run.end > arrived + PATIENCE && evidence.ran(server, since, arrived + PATIENCE)
         {
             let told = end.map_or("never ended".to_owned(), |end| format!("was answered {}", end.name()));

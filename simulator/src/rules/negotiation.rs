@@ -35,6 +35,8 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
+/// An offer that was refused with 491 is made again within so long (RFC 3261 section 14.1).
+const AGAIN: Duration = Duration::from_secs(4);
 /// The next moment.
 const TICK: Duration = Duration::from_nanos(1);
 
@@ -59,7 +61,14 @@ fn holds_end(evidence: &Evidence<'_>, findings: &mut Findings) {
                 refused.any(|(at, _, offer)| during.contains(at) && holds(offer))
             };
             let (by, lately) = (1 - now.offered_by, past[at - 1].at + TICK..=now.at);
-            let holds_still = refused(session, Some(by), lately.clone())
+            // Whoever was refused tries again within so long (RFC 3261 section 14.1), unless what it offered since was heard.
+            let own = past
+                .iter()
+                .rev()
+                .find(|past| past.offered_by == by)
+                .map_or(Instant::START, |past| past.at + TICK);
+            let own = own.max(now.at - AGAIN)..=now.at;
+            let holds_still = refused(session, Some(by), own)
                 || partner.is_some_and(|partner| refused(partner, None, lately));
             // So does whose own wish waits for its turn, even if it is another one by then.
             let soon = now.at..=now.at + PATIENCE;

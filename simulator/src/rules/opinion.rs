@@ -127,7 +127,9 @@ impl Read {
         let via = message.via_header().and_then(|via| via.typed()).map_err(error)?;
         let from = message.from_header().and_then(|from| from.typed()).map_err(error)?;
         let to = message.to_header().and_then(|to| to.typed()).map_err(error)?;
-        let tag = |tag: Option<&rsip::param::Tag>| tag.map(|tag| tag.value().to_owned()).unwrap_or_default();
+        let tag = |tag: Option<&rsip::param::Tag>| {
+            tag.map(|tag| tag.value().to_ascii_lowercase()).unwrap_or_default()
+        };
         let length = message.headers().iter().find_map(|header| match header {
             Header::ContentLength(length) => length.value().trim().parse().ok(),
             _ => None,

@@ -81,11 +81,11 @@ impl Transfers {
         self.sent_on.iter().any(|(_, from, until)| *from <= at && at <= *until)
     }
 
-    /// Whether an INVITE may be on behalf of somebody who was sent on just then.
+    /// Whether an INVITE may be on behalf of somebody who was sent on just then, or while it waited for its stream.
     pub(super) fn may_ask_for(&self, invite: &Sip) -> bool {
         let user = user(invite, Name::From);
         let is_its = |(who, from, until): &(String, Instant, Instant)| {
-            *who == user && *from <= invite.meant && invite.meant <= *until
+            *who == user && *from <= invite.at && invite.meant <= *until
         };
         self.sent_on.iter().any(is_its)
     }

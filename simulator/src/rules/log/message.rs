@@ -69,7 +69,8 @@ impl Sip {
             }
         };
         let cseq = cseq.ok()?;
-        let tag = |address: Option<&str>| address.unwrap_or_default().to_owned();
+        // Parameters are the same in whatever case (RFC 3261 section 7.3.1).
+        let tag = |address: Option<&str>| address.unwrap_or_default().to_ascii_lowercase();
         let body = String::from_utf8_lossy(message.body()).into_owned();
         Some(Sip {
             at: written.sent,
