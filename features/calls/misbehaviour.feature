@@ -78,6 +78,8 @@ Feature: Telephones that misbehave
     And alice's telephone acknowledges a repeated answer only once
     When alice calls bob
     And 40 seconds pass
+    And the network heals
+    And 1 second passes
     Then carol and dave hear each other
 
   @CORE-04

@@ -109,7 +109,8 @@ async fn hears_tone(scene: &mut Scene, actor: Actor, frequency: Tone) {
 
 #[then(expr = "{actor} hears {tone} within {span}")]
 async fn hears_tone_within(scene: &mut Scene, actor: Actor, frequency: Tone, time: Span) {
-    let hears = move |phone: &Phone| ear::presence(&phone.heard_lately(LISTEN), frequency.0) >= MOSTLY;
+    let hears =
+        move |phone: &Phone| ear::presence_in_packets(&phone.heard_lately(LISTEN), frequency.0) >= MOSTLY;
     let heard = scene.until(actor.clone(), time.0, hears).await;
     assert!(heard, "{} does not hear it", actor.0);
 }
@@ -212,7 +213,7 @@ async fn is_in_codec(scene: &mut Scene, actor: Actor, name: String) {
 }
 
 fn assert_hears(actor: &Actor, heard: &[i16], frequency: f64) {
-    let (presence, loudness) = (ear::presence(heard, frequency), ear::loudness(heard));
+    let (presence, loudness) = (ear::presence_in_packets(heard, frequency), ear::loudness(heard));
     assert!(
         presence >= MOSTLY,
         "{} does not hear {frequency} Hz: it is there for {presence:.2} of the time, loudness {loudness:.0}",
