@@ -184,13 +184,13 @@ Feature: An application plays, holds and records
     And the application commands "session.subscribe contexts=default,"
     And alice talks to bob
     When alice puts the other side on hold
-    And 1 second passes
+    And 2 seconds pass
     And the application commands "session.attach_call call_id=$incoming"
-    And 1 second passes
+    And 2 seconds pass
     Then bob hears 900 Hz
     And bob is not on hold
     When alice takes the other side off hold
-    And 1 second passes
+    And 2 seconds pass
     Then alice and bob hear each other
 
   @RWI-25 @net(lossy)

@@ -69,9 +69,9 @@ Feature: What was ordered is picked up
     Given dave has registered
     And alice talks to bob
     When bob transfers the call to dave
-    And 1 second passes
+    And 2 seconds pass
     And carol picks up the call that rings at dave
-    And 1 second passes
+    And 2 seconds pass
     Then alice and carol hear each other
     And dave's telephone does not ring
     And bob's call is over

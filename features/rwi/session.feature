@@ -136,7 +136,8 @@ Feature: Applications come and go, and hold calls
     Then the command has succeeded
     When the second application commands "call.hangup call_id=leg_a"
     Then the command has succeeded
-    And alice's call is over
+    When 2 seconds pass
+    Then alice's call is over
 
   @RWI-42 @net(lossy)
   Scenario: Two applications answer one call, and the first one has it
@@ -159,22 +160,22 @@ Feature: Applications come and go, and hold calls
     And the answer to the command lists 1 call
     When alice hangs up
     And bob calls carol
-    And 1 second passes
+    And 2 seconds pass
     And carol answers
-    And 1 second passes
+    And 2 seconds pass
     And the application commands "session.attach_call call_id=$incoming"
     Then the command has succeeded
     And the application is told "call.bridged $incoming leg_b=$peer_call_id"
     When the application commands "call.hold call_id=$peer_call_id"
-    And 1 second passes
+    And 2 seconds pass
     Then carol is on hold
     When the application commands "call.unhold call_id=$peer_call_id"
-    And 1 second passes
+    And 2 seconds pass
     Then bob and carol hear each other
     When the application commands "call.transfer call_id=$incoming target=sip:alice@local"
-    And 1 second passes
+    And 2 seconds pass
     And alice answers
-    And 1 second passes
+    And 2 seconds pass
     Then alice and bob hear each other
     And carol's call is over
 

@@ -35,7 +35,7 @@ Feature: An application transfers calls
       hold_music = "hold.wav"
       """
     When the application commands "call.transfer.attended call_id=leg_a target=sip:carol@local"
-    And 1 second passes
+    And 2 seconds pass
     Then alice hears 900 Hz
 
   @RWI-03 @RWI-24 @real @net(lossy)
@@ -154,20 +154,21 @@ Feature: An application transfers calls
     And the second application controls the PBX too
     And the second application commands "session.subscribe contexts=ivr,"
     When the application commands "call.transfer call_id=leg_a target=sip:ivr_main@local"
-    And 1 second passes
+    And 2 seconds pass
     Then bob's call is over
     And the second application is told "call.incoming leg_a"
     When the second application commands "call.answer call_id=leg_a"
     And the second application commands "dtmf.collect call_id=leg_a min_digits=1 max_digits=1"
     And the second application commands "media.play call_id=leg_a source.type=file source.uri=menu.wav"
-    And 1 second passes
+    And 2 seconds pass
     Then alice hears 1200 Hz
     When alice presses "2"
-    And 1 second passes
+    And 2 seconds pass
     Then the second application is told "dtmf.collected leg_a digits=[2]"
     When the second application commands "call.transfer call_id=leg_a target=sip:carol@local"
+    And 2 seconds pass
     And carol answers
-    And 1 second passes
+    And 2 seconds pass
     Then alice and carol hear each other
 
   @RWI-06
