@@ -129,9 +129,10 @@ impl Log {
     /// Whether a response answers a damaged copy of its request, which is another request for who has received it.
     pub(super) fn is_to_damaged(&self, response: &Sip) -> bool {
         let Some(transaction) = self.transaction(response) else { return false };
-        let damaged = self.at(&transaction.requests).filter_map(|request| request.damaged);
+        let damaged =
+            self.at(&transaction.requests).flat_map(|request| [request.damaged, request.damaged_again]);
         let ghosts = self.at(&transaction.ghosts).filter(|ghost| ghost.is_request());
-        let mut came = damaged.chain(ghosts.filter_map(|ghost| ghost.arrived));
+        let mut came = damaged.flatten().chain(ghosts.flat_map(Sip::arrivals));
         came.any(|came| (came..came + AT_ONCE).contains(&response.at))
     }
 
