@@ -23,8 +23,10 @@ pub(super) fn differences(evidence: &Evidence<'_>, record: &Value, messages: &[&
     if !is_half && !accepted.iter().any(|at| is_near(*at, answered)) {
         all.push(format!("it says answered_at {answered:?} and it was {:?}", accepted.first()));
     }
-    if let Some(invite) = begins.filter(|invite| !is_half && invite.meant + SLACK < started) {
-        all.push(format!("it says started_at {started:?} and it was {:?}", invite.meant));
+    // While its stream is being opened an INVITE waits, and others with it: it is ordered before it goes out.
+    let ordered = begins.map(|invite| evidence.log.decided(invite, Some(started)));
+    if let Some(ordered) = ordered.filter(|ordered| !is_half && *ordered + SLACK < started) {
+        all.push(format!("it says started_at {started:?} and it was {ordered:?}"));
     }
     all.extend(end(evidence, record, messages, ended));
     all
