@@ -177,7 +177,8 @@ fn unknown_dialogs_are_refused(evidence: &Evidence<'_>, findings: &mut Findings)
     // The tags that hosts gave out, of which dialogs are made.
     let mut given: BTreeSet<(&str, &str)> = BTreeSet::new();
     for message in evidence.log.sent() {
-        if message.is_request() || message.method == "INVITE" {
+        // Whose NOTIFY waits for a stream has said its tag all the same.
+        if message.is_request() || ["INVITE", "SUBSCRIBE"].contains(&message.method.as_str()) {
             let own = if message.is_request() { &message.from_tag } else { &message.to_tag };
             given.insert((&message.call_id, own));
         }
