@@ -323,7 +323,7 @@ mod tests {
             from: (ip(from), 5060).into(),
             to: (ip(to), 5060).into(),
             kind: Kind::Datagram,
-            bytes: text.as_bytes().into(),
+            bytes: text.to_owned().into(),
             number: 0,
             fate: Fate::default(),
             arrives: arrives.then_some(at),

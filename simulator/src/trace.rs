@@ -14,10 +14,14 @@ pub struct Trace {
     packets: Arc<Mutex<Vec<Packet>>>,
 }
 
+/// For so many packets there is room from the beginning: what is not used costs nothing.
+const ROOM: usize = 1 << 14;
+
 impl Trace {
     /// Watches a network.
     pub fn of(network: &Network) -> Trace {
         let trace = Trace::default();
+        trace.lock().reserve(ROOM);
         let kept = trace.clone();
         network.watch(move |packet| kept.lock().push(packet.clone()));
         trace

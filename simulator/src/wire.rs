@@ -11,12 +11,12 @@ mod websocket;
 use crate::agents::websocket::Opcode;
 use crate::network::{Kind, Packet, flipped};
 use crate::secure::{Opened, Secret};
+use bytes::Bytes;
 use pbx::sip::{Frame, Framer};
 use pbx::time::{Duration, Instant};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 /// The longest message of a stream.
 const LONGEST: usize = 65_535;
@@ -49,7 +49,7 @@ pub struct Message<'a> {
     /// What it says.
     pub bytes: Cow<'a, [u8]>,
     /// What came instead, and when, if it was damaged on its way.
-    pub damaged: Option<(Instant, Arc<[u8]>)>,
+    pub damaged: Option<(Instant, Bytes)>,
     /// The packets that carried a part of it, by their place in the trace, repeated ones too.
     pub packets: Vec<usize>,
 }
@@ -140,7 +140,7 @@ struct Said {
 struct Segment<'a> {
     sent: Instant,
     arrived: Option<Instant>,
-    bytes: &'a Arc<[u8]>,
+    bytes: &'a Bytes,
     packets: Vec<usize>,
 }
 
@@ -357,9 +357,10 @@ impl<'a> Stream<'a> {
 
     /// The segment that is sent again. Of two that say the same it is the one whose bytes these are; a trace from a file
     /// does not know, and there it is the first.
-    fn missing(&mut self, bytes: &Arc<[u8]>) -> Option<&mut Segment<'a>> {
+    fn missing(&mut self, bytes: &Bytes) -> Option<&mut Segment<'a>> {
         let is_it = |segment: &Segment<'_>| segment.arrived.is_none() && segment.bytes == bytes;
-        let same = |segment: &Segment<'_>| is_it(segment) && Arc::ptr_eq(segment.bytes, bytes);
+        let place = |bytes: &Bytes| (bytes.as_ptr(), bytes.len());
+        let same = |segment: &Segment<'_>| is_it(segment) && place(segment.bytes) == place(bytes);
         let at = self.segments.iter().position(same).or_else(|| self.segments.iter().position(is_it))?;
         self.segments.get_mut(at)
     }
@@ -467,7 +468,7 @@ mod tests {
         let rest = bytes(Opcode::Continuation, "and half", Some([7, 7, 7, 7]));
         let stream = [masked, bytes(Opcode::Ping, "", None), piece.to_bytes(), rest].concat();
         let (front, back) = stream.split_at(9);
-        let raw = |at, bytes: &[u8]| Packet { bytes: bytes.into(), ..data(at, "") };
+        let raw = |at, bytes: &[u8]| Packet { bytes: bytes.to_vec().into(), ..data(at, "") };
         let packets = [data(0, head), raw(1, front), raw(2, back)];
         let messages = messages(&packets);
         let told: Vec<_> = messages.iter().map(|it| (it.form, &*it.bytes, it.packets.clone())).collect();
@@ -600,7 +601,7 @@ mod tests {
             from: address(2, 50_000),
             to: address(1, 5060),
             kind: Kind::Data,
-            bytes: text.as_bytes().into(),
+            bytes: text.to_owned().into(),
             number: 0,
             fate: Fate::default(),
             arrives: Some(at + Duration::from_millis(1)),

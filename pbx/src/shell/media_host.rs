@@ -1,11 +1,11 @@
 //! Media on the sockets of a [`Host`], all in one thread: what a simulated world runs on, and any host that has no
 //! threads of its own for media. It moves packets, calls the engine, honours its deadlines.
 //!
-//! Each socket is a task that waits for packets and carries them through the engine itself; whatever the engine wants
-//! sent leaves within the same step. The lock is never contended: all tasks share one thread.
+//! Each socket has a task of its own, which carries its packets through the engine: when the socket calls it, or else when it
+//! has waited for them. Whatever the engine wants sent leaves within the same step. The lock is never contended: all tasks share one thread.
 
 use super::driver::MediaPlane;
-use super::host::{Host, Udp};
+use super::host::{Arrival, Host, Udp};
 use crate::buggify::buggify;
 use crate::media::{Command, Engine, Event, Output, Port, RoomId, Settings, StreamId};
 use crate::time::{Duration, Instant};
@@ -30,7 +30,7 @@ impl<H: Host> HostMedia<H> {
     pub fn new(host: H, settings: Settings, events: mpsc::Sender<Event>) -> HostMedia<H> {
         let plane = Plane {
             engine: Engine::new(settings),
-            sockets: BTreeMap::new(),
+            sockets: Vec::new(),
             open: BTreeMap::new(),
             closed: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -72,7 +72,7 @@ struct Shared<H: Host> {
 struct Plane<H: Host> {
     engine: Engine,
     /// By [`Port::index`].
-    sockets: BTreeMap<usize, Open<H::Udp>>,
+    sockets: Vec<Option<Open<H::Udp>>>,
     /// Tasks per stream.
     open: BTreeMap<StreamId, usize>,
     /// What is told of a stream when its last socket is really closed: only then its ports can be bound again.
@@ -108,12 +108,15 @@ impl<H: Host> Shared<H> {
                 Output::Send { port, to, bytes } => transmit(sockets, port, to, bytes),
                 Output::Bind { port, address } => {
                     let (ends, ended) = oneshot::channel();
-                    sockets.insert(port.index(), Open { port, socket: None, _ends: ends });
+                    if sockets.len() <= port.index() {
+                        sockets.resize_with(port.index() + 1, || None);
+                    }
+                    sockets[port.index()] = Some(Open { port, socket: None, _ends: ends });
                     *open.entry(port.stream()).or_default() += 1;
                     self.host.spawn(tend(self.clone(), port, address, ended));
                 }
                 Output::Unbind(port) => {
-                    sockets.remove(&port.index());
+                    sockets.get_mut(port.index()).and_then(Option::take);
                 }
                 Output::Event(event) => match last_word_on(&event).filter(|stream| open.contains_key(stream))
                 {
@@ -162,8 +165,8 @@ fn tell(waiting: &mut VecDeque<Event>, events: &mpsc::Sender<Event>) {
     }
 }
 
-fn transmit<U: Udp>(sockets: &BTreeMap<usize, Open<U>>, port: Port, to: SocketAddr, bytes: &[u8]) {
-    if let Some(socket) = sockets.get(&port.index()).and_then(|open| open.socket.as_ref()) {
+fn transmit<U: Udp>(sockets: &[Option<Open<U>>], port: Port, to: SocketAddr, bytes: &[u8]) {
+    if let Some(socket) = sockets.get(port.index()).and_then(|open| open.as_ref()?.socket.as_ref()) {
         // RTP that cannot be sent now is not worth sending later.
         let _ = socket.try_send_to(bytes, to);
     }
@@ -209,16 +212,10 @@ async fn tend<H: Host>(
     mut ended: oneshot::Receiver<()>,
 ) {
     if let Some(socket) = bind(&shared, port, address).await {
-        loop {
-            tokio::select! {
-                biased;
-                _ = &mut ended => break,
-                readable = socket.readable() => if readable.is_err() { break },
-            }
-            if !carry(&shared, port, &socket) {
-                // More waits; the others first.
-                tokio::task::yield_now().await;
-            }
+        if socket.call_on_arrival(carrier(&shared, port, &socket)) {
+            let _ = ended.await;
+        } else {
+            carry_until(&shared, port, &socket, &mut ended).await;
         }
     }
     let mut plane = shared.plane();
@@ -235,6 +232,36 @@ async fn tend<H: Host>(
     }
 }
 
+/// Carries whatever has come at a socket, when it is called.
+fn carrier<H: Host>(shared: &Arc<Shared<H>>, port: Port, socket: &Arc<H::Udp>) -> Arrival {
+    let (shared, socket) = (Arc::downgrade(shared), Arc::downgrade(socket));
+    Box::new(move || {
+        if let (Some(shared), Some(socket)) = (shared.upgrade(), socket.upgrade()) {
+            while !carry(&shared, port, &socket) {}
+        }
+    })
+}
+
+/// Waits for what comes at a socket and carries it, until it is closed.
+async fn carry_until<H: Host>(
+    shared: &Arc<Shared<H>>,
+    port: Port,
+    socket: &H::Udp,
+    ended: &mut oneshot::Receiver<()>,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut *ended => return,
+            readable = socket.readable() => if readable.is_err() { return },
+        }
+        if !carry(shared, port, socket) {
+            // More waits; the others first.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 async fn bind<H: Host>(shared: &Arc<Shared<H>>, port: Port, address: SocketAddr) -> Option<Arc<H::Udp>> {
     let result = match buggify!("a port is taken by others") {
         true => Err(std::io::ErrorKind::AddrInUse.into()),
@@ -242,7 +269,7 @@ async fn bind<H: Host>(shared: &Arc<Shared<H>>, port: Port, address: SocketAddr)
     };
     let mut plane = shared.plane();
     // Meanwhile it may have been closed, and the place given to another.
-    let place = plane.sockets.get_mut(&port.index()).filter(|open| open.port == port)?;
+    let place = plane.sockets.get_mut(port.index())?.as_mut().filter(|open| open.port == port)?;
     let bound = match result {
         Ok(socket) => {
             place.socket = Some(socket.clone());
@@ -268,7 +295,7 @@ fn carry<H: Host>(shared: &Arc<Shared<H>>, port: Port, socket: &H::Udp) -> bool 
                     transmit(sockets, forward.port, forward.to, &buffer[forward.range]);
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NetworkDown) => {
                 drained = true;
                 break;
             }

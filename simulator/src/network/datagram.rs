@@ -1,15 +1,17 @@
 //! UDP sockets.
 
+use super::lookup::{Lookup, Place};
 use super::state::{Due, flipped};
 use super::tap::Kind;
+use super::timetable::Turn;
 use super::{Network, state::State};
-use pbx::shell::host::Udp;
+use bytes::Bytes;
+use pbx::shell::host::{Arrival, Udp};
 use pbx::time::Instant;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// What a socket's buffer holds: Linux' default of about 200 KiB.
@@ -24,37 +26,70 @@ pub(super) const MESSAGE_TOO_LONG: i32 = 90;
 /// All bound sockets. Each knows its number, so that addresses are searched once a packet: when it arrives.
 #[derive(Default)]
 pub(super) struct Datagrams {
-    numbers: BTreeMap<SocketAddr, usize>,
+    numbers: Lookup<Place, usize>,
     /// By number. Those of hosts that have crashed stay, empty, until who held them lets go.
     sockets: Vec<Option<Bound>>,
     /// Numbers nobody has.
     free: Vec<usize>,
 }
 
-#[derive(Default)]
 struct Bound {
-    inbox: VecDeque<(SocketAddr, Arc<[u8]>)>,
+    address: SocketAddr,
+    inbox: VecDeque<(SocketAddr, Bytes)>,
     held: usize,
     waiting: Vec<Waker>,
+    /// Whose turn it is when something has come, where somebody is called.
+    reader: Option<Turn>,
+}
+
+/// Who is told that a datagram has come.
+pub(super) enum Delivered {
+    /// Nobody is bound there.
+    Nowhere,
+    /// Whoever waited was woken, or reads it when it wants to.
+    Kept,
+    /// The socket of this number has a reader, who is to be called.
+    ToBeRead(usize),
 }
 
 impl Datagrams {
     fn is_bound(&self, address: SocketAddr) -> bool {
-        self.numbers.contains_key(&address) || self.numbers.contains_key(&any(address))
+        self.numbers.contains_key(&Place(address)) || self.numbers.contains_key(&Place(any(address)))
     }
 
-    /// Puts a datagram into the buffer of whoever is bound there; `false` when nobody is.
-    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>) -> bool {
-        let number = self.numbers.get(&to).or_else(|| self.numbers.get(&any(to)));
-        let Some(socket) = number.and_then(|number| self.sockets[*number].as_mut()) else {
-            return false;
+    /// Puts a datagram into the buffer of whoever is bound there.
+    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) -> Delivered {
+        let number = self.numbers.get(&Place(to)).or_else(|| self.numbers.get(&Place(any(to))));
+        let Some((number, socket)) =
+            number.and_then(|number| Some((*number, self.sockets[*number].as_mut()?)))
+        else {
+            return Delivered::Nowhere;
         };
-        if socket.held + bytes.len() <= BUFFER {
-            socket.held += bytes.len();
-            socket.inbox.push_back((from, bytes));
-            socket.waiting.drain(..).for_each(Waker::wake);
+        if socket.held + bytes.len() > BUFFER {
+            return Delivered::Kept;
         }
-        true
+        socket.held += bytes.len();
+        let is_first = socket.inbox.is_empty();
+        socket.inbox.push_back((from, bytes));
+        if socket.reader.is_none() {
+            socket.waiting.drain(..).for_each(Waker::wake);
+        } else if is_first {
+            return Delivered::ToBeRead(number);
+        }
+        Delivered::Kept
+    }
+
+    /// Whose turn it is at a socket, on which host, where something has come.
+    pub(super) fn reader(&self, number: usize) -> Option<(IpAddr, &Turn)> {
+        let socket = self.sockets.get(number)?.as_ref()?;
+        let reader = socket.reader.as_ref().filter(|_| !socket.inbox.is_empty())?;
+        Some((socket.address.ip(), reader))
+    }
+
+    /// The sockets of a host at which something waits to be read by somebody who is called.
+    pub(super) fn unread_at(&self, host: IpAddr) -> Vec<usize> {
+        let is_its = |number: &usize| self.reader(*number).is_some_and(|(at, _)| at == host);
+        (0..self.sockets.len()).filter(is_its).collect()
     }
 
     /// Unconnected sockets are not told, as on Linux; the packet is on record for those who watch.
@@ -62,14 +97,11 @@ impl Datagrams {
 
     pub(super) fn drop_host(&mut self, address: IpAddr) {
         let Datagrams { numbers, sockets, .. } = self;
-        numbers.retain(|bound, number| {
-            let stays = bound.ip() != address;
-            if !stays {
-                let socket = sockets[*number].take();
-                socket.into_iter().flat_map(|socket| socket.waiting).for_each(Waker::wake);
-            }
-            stays
-        });
+        let is_its = |socket: &mut Bound| socket.address.ip() == address;
+        for socket in sockets.iter_mut().filter_map(|socket| socket.take_if(is_its)) {
+            numbers.remove(&Place(socket.address));
+            socket.waiting.into_iter().for_each(Waker::wake);
+        }
     }
 
     fn bind(&mut self, address: SocketAddr) -> usize {
@@ -77,8 +109,9 @@ impl Datagrams {
             self.sockets.push(None);
             self.sockets.len() - 1
         });
-        self.sockets[number] = Some(Bound::default());
-        self.numbers.insert(address, number);
+        let (inbox, waiting) = (VecDeque::new(), Vec::new());
+        self.sockets[number] = Some(Bound { address, inbox, held: 0, waiting, reader: None });
+        self.numbers.insert(Place(address), number);
         number
     }
 
@@ -87,7 +120,7 @@ impl Datagrams {
         let was_open = self.sockets[number].take().is_some();
         self.free.push(number);
         if was_open {
-            self.numbers.remove(&address);
+            self.numbers.remove(&Place(address));
         }
         was_open
     }
@@ -104,7 +137,7 @@ impl State {
         if self.send_from_behind(from, to, bytes, now) {
             return;
         }
-        let sent = Arc::from(bytes);
+        let sent = self.store.keep(bytes);
         let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, (now, now));
         let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
         for at in arrives.into_iter().chain(again) {
@@ -185,9 +218,24 @@ impl Udp for UdpSocket {
         Ok((length, from))
     }
 
+    fn call_on_arrival(&self, arrival: Arrival) -> bool {
+        let reader = self.network.turn_of(self.host, move |_| {
+            arrival();
+            None
+        });
+        self.network.with(|state, now| {
+            if let Some(bound) = state.datagrams.socket(self.number) {
+                bound.reader = Some(reader);
+                // What came before is read now.
+                state.schedule(now, Due::Reading(self.number));
+            }
+        });
+        true
+    }
+
     fn try_send_to(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
         self.network.with(|state, now| {
-            if !state.is_up(self.host) {
+            if state.datagrams.socket(self.number).is_none() {
                 return Err(UdpSocket::gone());
             }
             // What is larger than the MTU goes out in fragments; only what no datagram can hold is refused.

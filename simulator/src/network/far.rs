@@ -8,6 +8,7 @@
 use super::ground::{Claim, Ground};
 use super::tap::{Kind, Packet};
 use super::{Fate, Network};
+use bytes::Bytes;
 use pbx::shell::host::Udp;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, VecDeque};
@@ -149,7 +150,8 @@ impl Network {
         let arrives = passes.then_some(if has_come { at } else { at + LATENCY });
         let number = state.count_packet(pair);
         let fate = Fate { lost: !passes, ..Fate::default() };
-        let packet = Packet { at, from, to, kind, bytes: bytes.into(), number, fate, arrives };
+        let bytes = Bytes::copy_from_slice(bytes);
+        let packet = Packet { at, from, to, kind, bytes, number, fate, arrives };
         state.taps.iter_mut().for_each(|tap| tap(&packet));
     }
 

@@ -6,11 +6,11 @@
 use super::forge::Outgoing;
 use super::state::{Due, State};
 use super::tap::Kind;
+use bytes::Bytes;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::task::Waker;
 
 /// Bytes that may be under way or unread in one direction.
@@ -59,7 +59,7 @@ enum What {
     Syn,
     SynAck,
     Reset,
-    Data(Arc<[u8]>),
+    Data(Bytes),
     Fin,
     /// The application has read so many bytes.
     Credit(usize),
@@ -86,7 +86,7 @@ impl Segment {
     }
 
     /// What it carries.
-    pub(super) fn bytes(&self) -> Arc<[u8]> {
+    pub(super) fn bytes(&self) -> Bytes {
         self.what.bytes()
     }
 
@@ -97,7 +97,7 @@ impl Segment {
     }
 
     /// The bytes it carries; `None` when it carries none.
-    pub(super) fn data(&mut self) -> Option<&mut Arc<[u8]>> {
+    pub(super) fn data(&mut self) -> Option<&mut Bytes> {
         match &mut self.what {
             What::Data(bytes) => Some(bytes),
             What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => None,
@@ -407,7 +407,7 @@ impl State {
                 end.under_way += forged.bytes.len();
             }
             for piece in forged.bytes.chunks(self.segment(id, side)) {
-                self.put(id, side.other(), What::Data(piece.into()), now);
+                self.put(id, side.other(), What::Data(Bytes::copy_from_slice(piece)), now);
             }
         }
     }
@@ -676,10 +676,10 @@ impl What {
         }
     }
 
-    fn bytes(&self) -> Arc<[u8]> {
+    fn bytes(&self) -> Bytes {
         match self {
             What::Data(bytes) => bytes.clone(),
-            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => Arc::default(),
+            What::Syn | What::SynAck | What::Reset | What::Fin | What::Credit(_) => Bytes::new(),
         }
     }
 }

@@ -53,6 +53,8 @@ impl State {
             | Due::Outward { .. }
             | Due::SegmentOutward { .. }
             | Due::SegmentInside(_)
+            | Due::Reading(_)
+            | Due::Turn(_)
             | Due::Forged(_)
             | Due::Overdue(_)
             | Due::Orphaned(_) => None,

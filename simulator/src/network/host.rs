@@ -1,11 +1,12 @@
 //! A host as the PBX's shell sees it.
 
 use super::far::{FarListener, FarStream, FarUdp};
+use super::timetable::Turn;
 use super::{Network, TcpListener, TcpStream, UdpSocket, box_of, datagram, stream};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::rng::Seed;
-use pbx::shell::host::Host;
+use pbx::shell::host::{Host, Udp};
 use pbx::time::{Instant, WallClock};
 use rustls::crypto::CryptoProvider;
 use std::future::Future;
@@ -131,6 +132,57 @@ impl Host for SimHost {
 
     fn disk(&self) -> SimDisk {
         self.disk.clone()
+    }
+}
+
+/// For as long as there is one of these, somebody is there to read what comes at a socket.
+pub(crate) struct Attendance {
+    _ends: Option<oneshot::Sender<()>>,
+}
+
+impl SimHost {
+    /// Calls `read` whenever datagrams have come to a socket; it takes all there are. Whoever keeps the socket must not be kept
+    /// by it.
+    pub(crate) fn attend(
+        &self,
+        socket: &Arc<UdpSocket>,
+        read: impl Fn(&UdpSocket) + Clone + Send + Sync + 'static,
+    ) -> Attendance {
+        let (called, reads) = (Arc::downgrade(socket), read.clone());
+        let arrival = move || called.upgrade().into_iter().for_each(|socket| reads(&socket));
+        if socket.call_on_arrival(Box::new(arrival)) {
+            return Attendance { _ends: None };
+        }
+        let (ends, mut ended) = oneshot::channel();
+        let socket = socket.clone();
+        self.spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    readable = socket.readable() => if readable.is_err() { return },
+                    _ = &mut ended => return,
+                }
+                read(&socket);
+            }
+        });
+        Attendance { _ends: Some(ends) }
+    }
+}
+
+impl Network {
+    /// A turn of a program on a host, with the life it has there.
+    pub(super) fn turn_of(
+        &self,
+        host: IpAddr,
+        turn: impl Fn(Instant) -> Option<Instant> + Send + Sync + 'static,
+    ) -> Turn {
+        #[cfg(feature = "buggify")]
+        if let Some(whims) = self.state().whims(host) {
+            return Arc::new(move |now| pbx::buggify::within(&whims, || turn(now)));
+        }
+        #[cfg(not(feature = "buggify"))]
+        let _ = host;
+        Arc::new(turn)
     }
 }
 

@@ -12,17 +12,19 @@
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `hold.rs`, `pause.rs`, `scissors.rs` | links that hold packets back, hosts that stand still, streams that are cut |
 //! | `nat.rs` | boxes between a few hosts and everybody else |
-//! | `clock.rs`, `alarm.rs` | the virtual clock, read once an instant; who is told the time |
+//! | `clock.rs`, `drive.rs` | the virtual clock, read once an instant; what moves everything |
+//! | `queue.rs`, `timetable.rs` | what is due next; machines that have their turns |
+//! | `lookup.rs`, `store.rs` | tables in which a packet is looked up; where its bytes are kept |
 //! | `host.rs` | a host as the PBX's shell sees it |
 //! | `ground.rs`, `far.rs`, `steps.rs` | turmoil and the loopback of this machine instead of our network |
 //! | `socket.rs` | sockets of any of them |
 //! | `tap.rs` | what passes, for those who watch |
 //! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
-mod alarm;
 mod binding;
 pub(crate) mod clock;
 mod datagram;
+mod drive;
 mod far;
 mod flow;
 mod forge;
@@ -30,27 +32,34 @@ mod ground;
 mod hold;
 mod host;
 mod link;
+mod lookup;
 mod nat;
 mod pause;
+mod queue;
 mod scissors;
 mod socket;
 mod state;
 mod steps;
+mod store;
 mod stream;
 mod tap;
+mod timetable;
 
-pub(crate) use alarm::{Alarm, keep_time};
 pub use binding::{Binding, Holdings};
 pub use forge::Outgoing;
 pub use ground::{Ground, Unplayable};
+pub(crate) use host::Attendance;
 pub use host::SimHost;
 pub use link::{Bursts, Fate, Link};
 pub use nat::{Dependence, Nat, box_of, is_box, seen_outside};
 pub use socket::{TcpListener, TcpStream, UdpSocket};
 pub(crate) use steps::Steps;
 pub use tap::{Happening, Kind, Packet, PacketNumber};
+pub(crate) use timetable::Alarm;
 
+use bytes::Bytes;
 use far::{Command, Far, Task};
+use lookup::Way;
 use pause::Pausable;
 use pbx::time::{Instant, WallClock};
 use state::State;
@@ -176,14 +185,14 @@ impl Network {
     pub fn set_link(&self, a: IpAddr, b: IpAddr, link: Link) {
         self.must_know(&link);
         let mut state = self.state();
-        state.links.insert((a, b), link.clone());
-        state.links.insert((b, a), link);
+        state.links.insert(Way(a, b), link.clone());
+        state.links.insert(Way(b, a), link);
     }
 
     /// What the link from one host to another does from now on, this way only.
     pub fn set_link_one_way(&self, from: IpAddr, to: IpAddr, link: Link) {
         self.must_know(&link);
-        self.state().links.insert((from, to), link);
+        self.state().links.insert(Way(from, to), link);
     }
 
     /// What links do where nothing else is said, from now on.
@@ -288,7 +297,7 @@ impl Network {
 
     /// They go on, late for everything that was due meanwhile.
     pub fn resume(&self, host: IpAddr) {
-        let waiting = self.state().paused.resume(host);
+        let waiting = self.with(|state, now| state.resume(host, now));
         waiting.into_iter().for_each(std::task::Waker::wake);
     }
 
@@ -359,7 +368,8 @@ impl Network {
     pub(crate) fn tell_watchers(&self, from: SocketAddr, to: SocketAddr, kind: Kind, bytes: &[u8]) {
         let at = self.elapsed();
         let (number, fate, arrives) = (0, Fate::default(), Some(at));
-        let packet = Packet { at, from, to, kind, bytes: bytes.into(), number, fate, arrives };
+        let bytes = Bytes::copy_from_slice(bytes);
+        let packet = Packet { at, from, to, kind, bytes, number, fate, arrives };
         self.state().taps.iter_mut().for_each(|tap| tap(&packet));
     }
 
@@ -387,18 +397,6 @@ impl Network {
     /// What a host holds at this moment.
     pub fn holdings(&self, address: IpAddr) -> Holdings {
         self.state().holdings(address)
-    }
-
-    /// Moves what is under way, for as long as the network is used. Runs beside whatever uses the network.
-    pub async fn drive(&self) {
-        keep_time(self, |now, task| {
-            let mut state = self.state();
-            state.run_until(now);
-            let next = state.next_due();
-            state.alarm.set(next, task);
-            next
-        })
-        .await;
     }
 
     /// What turmoil can do as well, the loopback cannot.
@@ -452,7 +450,7 @@ impl Network {
         let mut state = self.state();
         let result = act(&mut state, now);
         let next = state.next_due();
-        state.alarm.bring_forward(next);
+        state.sleeper.bring_forward(next);
         result
     }
 }

@@ -7,11 +7,11 @@ use super::flow::{FlowId, Segment, Side};
 use super::state::{Due, State};
 use super::tap::{Kind, Packet};
 use super::{Fate, Network, SimHost};
+use bytes::Bytes;
 use pbx::time::{Duration, Instant};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 /// How long the hop inside takes.
 const LAN: Duration = Duration::from_millis(1);
@@ -309,12 +309,13 @@ impl State {
             return false;
         }
         let at = self.hop_inside(from, to, Kind::Datagram, bytes, now);
-        self.schedule(at, Due::Outward { from, to, bytes: bytes.into() });
+        let bytes = self.store.keep(bytes);
+        self.schedule(at, Due::Outward { from, to, bytes });
         true
     }
 
     /// A datagram from inside has come to the box.
-    pub(super) fn go_outward(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {
+    pub(super) fn go_outward(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, now: Instant) {
         let Some(nat) = self.boxes.before(from.ip()) else { return };
         let (address, hairpins) = (nat.address, nat.nat.hairpins);
         let Some(public) = nat.outward(Protocol::Udp, from, to, now) else { return };
@@ -330,7 +331,7 @@ impl State {
     }
 
     /// A datagram has come to a box from outside.
-    pub(super) fn come_inward(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {
+    pub(super) fn come_inward(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, now: Instant) {
         let Some(nat) = self.boxes.boxes.get_mut(&to.ip()) else { return };
         let Some(inside) = nat.inward(Protocol::Udp, to.port(), from, now) else { return };
         if self.is_up(inside.ip()) {
@@ -392,7 +393,7 @@ impl State {
                 from,
                 to,
                 kind,
-                bytes: bytes.into(),
+                bytes: Bytes::copy_from_slice(bytes),
                 number,
                 fate: Fate::default(),
                 arrives: Some(at),

@@ -3,6 +3,8 @@
 
 use super::Network;
 use super::far::Task;
+use super::state::{Due, State};
+use pbx::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::IpAddr;
@@ -14,6 +16,8 @@ use std::task::{Context, Poll, Waker};
 pub(super) struct Paused {
     hosts: BTreeSet<IpAddr>,
     waiting: BTreeMap<IpAddr, Vec<Waker>>,
+    /// Entries of the timetable that have missed a turn.
+    late: BTreeMap<IpAddr, Vec<usize>>,
 }
 
 impl Paused {
@@ -21,10 +25,9 @@ impl Paused {
         self.hosts.insert(host);
     }
 
-    /// Goes on; the tasks are for the caller to wake, outside the lock.
-    pub(super) fn resume(&mut self, host: IpAddr) -> Vec<Waker> {
-        self.hosts.remove(&host);
-        self.waiting.remove(&host).unwrap_or_default()
+    /// An entry of the timetable has missed its turn.
+    pub(super) fn misses(&mut self, host: IpAddr, number: usize) {
+        self.late.entry(host).or_default().push(number);
     }
 
     pub(super) fn is_paused(&self, host: IpAddr) -> bool {
@@ -46,6 +49,20 @@ impl Paused {
             waiting.push(waker.clone());
         }
         true
+    }
+}
+
+impl State {
+    /// A host goes on; the tasks are for the caller to wake, outside the lock.
+    pub(super) fn resume(&mut self, host: IpAddr, now: Instant) -> Vec<Waker> {
+        self.paused.hosts.remove(&host);
+        for number in self.paused.late.remove(&host).unwrap_or_default() {
+            self.set_turn(number, Some(now));
+        }
+        for number in self.datagrams.unread_at(host) {
+            self.schedule(now, Due::Reading(number));
+        }
+        self.paused.waiting.remove(&host).unwrap_or_default()
     }
 }
 

@@ -31,7 +31,7 @@ impl State {
             *left -= bytes.len();
             return Some(segment);
         }
-        *bytes = bytes[..*left].into();
+        bytes.truncate(*left);
         let passes = !bytes.is_empty();
         self.scissors.left.remove(&way);
         if passes {

@@ -2,7 +2,7 @@
 
 use super::far::{FarListener, FarStream, FarUdp};
 use super::{datagram, stream};
-use pbx::shell::host::{Listener, Udp};
+use pbx::shell::host::{Arrival, Listener, Udp};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -43,6 +43,13 @@ impl Udp for UdpSocket {
         match self {
             UdpSocket::Own(socket) => socket.try_send_to(bytes, remote),
             UdpSocket::Far(socket) => socket.try_send_to(bytes, remote),
+        }
+    }
+
+    fn call_on_arrival(&self, arrival: Arrival) -> bool {
+        match self {
+            UdpSocket::Own(socket) => socket.call_on_arrival(arrival),
+            UdpSocket::Far(socket) => socket.call_on_arrival(arrival),
         }
     }
 }

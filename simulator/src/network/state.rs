@@ -1,22 +1,26 @@
 //! The heap, the hosts, the links.
 
-use super::alarm::Alarm;
 use super::binding::{Bindings, Holdings};
-use super::datagram::Datagrams;
+use super::datagram::{Datagrams, Delivered};
+use super::drive::{Call, Sleeper};
 use super::flow::{FlowId, Flows, Segment};
 use super::forge::{Forger, Outgoing};
 use super::hold::Held;
 use super::link::{Fate, Link};
+use super::lookup::{Lookup, Machine, Way, address_bits};
 use super::nat::Boxes;
 use super::pause::Paused;
+use super::queue::Queue;
 use super::scissors::Scissors;
+use super::store::Store;
 use super::tap::{Happening, Kind, Packet};
+use super::timetable::Timetable;
 use crate::dice::Dice;
 use crate::disk::SimDisk;
+use bytes::Bytes;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 /// IP and UDP headers, which count against rate and MTU.
@@ -34,13 +38,13 @@ pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
 /// All of a network.
 pub(super) struct State {
     dice: Dice,
-    queue: BTreeMap<(Instant, u64), Due>,
-    /// When the first of it is due.
-    pub(super) alarm: Alarm,
-    sequence: u64,
+    queue: Queue<Due>,
+    /// Who waits until the first of it is due.
+    pub(super) sleeper: Sleeper,
+    pub(super) timetable: Timetable,
     pub(super) default_link: Link,
     loopback: Link,
-    pub(super) links: BTreeMap<(IpAddr, IpAddr), Link>,
+    pub(super) links: Lookup<Way, Link>,
     pub(super) cuts: BTreeSet<(IpAddr, IpAddr)>,
     pub(super) boxes: Boxes,
     pub(super) held: Held,
@@ -51,12 +55,13 @@ pub(super) struct State {
     pub(super) is_scripted: bool,
     /// What happened to machines and lines, in order.
     pub(super) happened: Vec<(Instant, Happening)>,
-    traffic: BTreeMap<(IpAddr, IpAddr), Traffic>,
-    hosts: BTreeMap<IpAddr, HostState>,
+    traffic: Lookup<Way, Traffic>,
+    hosts: Lookup<Machine, HostState>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
     pub(super) taps: Vec<Tap>,
     pub(super) forgers: BTreeMap<IpAddr, Vec<Forger>>,
     pub(super) datagrams: Datagrams,
+    pub(super) store: Store,
     pub(super) bindings: Bindings,
     pub(super) flows: Flows,
     disks: BTreeMap<IpAddr, SimDisk>,
@@ -115,13 +120,17 @@ pub(super) enum Due {
     Datagram {
         from: SocketAddr,
         to: SocketAddr,
-        bytes: Arc<[u8]>,
+        bytes: Bytes,
     },
     /// Somebody is told that nobody listens where a datagram went.
     Unreachable {
         sender: SocketAddr,
         about: SocketAddr,
     },
+    /// Somebody is to read what has come to the socket of this number.
+    Reading(usize),
+    /// The entry of this number in the timetable has its turn, unless it has another by now.
+    Turn(usize),
     /// What a forger has held back goes out.
     Forged(Outgoing),
     /// A segment of a stream arrives.
@@ -135,7 +144,7 @@ pub(super) enum Due {
     Outward {
         from: SocketAddr,
         to: SocketAddr,
-        bytes: Arc<[u8]>,
+        bytes: Bytes,
     },
     SegmentOutward {
         segment: Segment,
@@ -160,12 +169,12 @@ impl State {
     pub(super) fn new(seed: u64, link: Link) -> State {
         State {
             dice: Dice::new(seed),
-            queue: BTreeMap::new(),
-            alarm: Alarm::default(),
-            sequence: 0,
+            queue: Queue::new(),
+            sleeper: Sleeper::default(),
+            timetable: Timetable::default(),
             default_link: link,
             loopback: Link { latency: LOOPBACK, mtu: 65_536, ..Link::default() },
-            links: BTreeMap::new(),
+            links: Lookup::default(),
             cuts: BTreeSet::new(),
             boxes: Boxes::default(),
             held: Held::default(),
@@ -174,12 +183,13 @@ impl State {
             scripted: BTreeMap::new(),
             is_scripted: false,
             happened: Vec::new(),
-            traffic: BTreeMap::new(),
-            hosts: BTreeMap::new(),
+            traffic: Lookup::default(),
+            hosts: Lookup::default(),
             names: BTreeMap::new(),
             taps: Vec::new(),
             forgers: BTreeMap::new(),
             datagrams: Datagrams::default(),
+            store: Store::default(),
             bindings: Bindings::default(),
             flows: Flows::default(),
             disks: BTreeMap::new(),
@@ -189,16 +199,18 @@ impl State {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
+        self.queue.next_due()
     }
 
-    /// Everything that is due by `now` happens, in the order of time and, within one instant, of sending.
-    pub(super) fn run_until(&mut self, now: Instant) {
-        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
-            let ((at, _), due) = entry.remove_entry();
+    /// Everything that is due by `now` happens, in the order of time and, within one instant, of sending; `calls` says who is
+    /// to be called for it.
+    pub(super) fn run_until(&mut self, now: Instant, calls: &mut Vec<Call>) {
+        while let Some((at, due)) = self.queue.pop_due(now) {
             let Some(due) = self.hold_back(due) else { continue };
             match due {
-                Due::Datagram { from, to, bytes } => self.arrive(from, to, bytes, at),
+                Due::Datagram { from, to, bytes } => calls.extend(self.arrive(from, to, bytes, at)),
+                Due::Reading(number) => calls.extend(self.call_reader(number)),
+                Due::Turn(number) => calls.extend(self.call_machine(number, at)),
                 Due::Forged(Outgoing { from, to, bytes, .. }) => self.put_datagram(from, to, &bytes, at),
                 Due::Unreachable { sender, about } => self.datagrams.refuse(sender, about),
                 Due::Segment(segment) => {
@@ -219,17 +231,16 @@ impl State {
     /// What became of all datagrams so far.
     pub(super) fn books(&self) -> Books {
         let is_datagram = |due: &&Due| matches!(due, Due::Datagram { .. });
-        let under_way = self.queue.values().chain(self.held.all()).filter(is_datagram).count() as u64;
+        let under_way = self.queue.iter().chain(self.held.all()).filter(is_datagram).count() as u64;
         Books { under_way, ..self.books }
     }
 
     pub(super) fn schedule(&mut self, at: Instant, due: Due) {
-        self.sequence += 1;
-        self.queue.insert((at, self.sequence), due);
+        self.queue.push(at, due);
     }
 
     pub(super) fn add_host(&mut self, address: IpAddr, name: &str) {
-        let host = self.hosts.entry(address).or_default();
+        let host = self.hosts.entry(Machine(address)).or_default();
         if host.name.is_empty() {
             *host = HostState {
                 name: name.to_owned(),
@@ -245,12 +256,12 @@ impl State {
     }
 
     pub(super) fn is_up(&self, address: IpAddr) -> bool {
-        self.hosts.get(&address).is_some_and(|host| host.up)
+        self.hosts.get(&Machine(address)).is_some_and(|host| host.up)
     }
 
     /// Whether it is on, as far as we know.
     pub(super) fn is_up_or_unknown(&self, address: IpAddr) -> bool {
-        self.hosts.get(&address).is_none_or(|host| host.up)
+        self.hosts.get(&Machine(address)).is_none_or(|host| host.up)
     }
 
     /// The disk of a host, which outlasts its crashes.
@@ -261,24 +272,24 @@ impl State {
 
     /// How often this host was started: another seed each time.
     pub(super) fn starts(&self, address: IpAddr) -> u64 {
-        self.hosts.get(&address).map_or(0, |host| host.starts)
+        self.hosts.get(&Machine(address)).map_or(0, |host| host.starts)
     }
 
     /// What makes life harder for the program on a host.
     #[cfg(feature = "buggify")]
     pub(super) fn whims(&self, address: IpAddr) -> Option<std::sync::Arc<pbx::buggify::Whims>> {
-        self.hosts.get(&address)?.whims.clone()
+        self.hosts.get(&Machine(address))?.whims.clone()
     }
 
     #[cfg(feature = "buggify")]
     pub(super) fn set_whims(&mut self, address: IpAddr, whims: pbx::buggify::Whims) {
-        if let Some(host) = self.hosts.get_mut(&address) {
+        if let Some(host) = self.hosts.get_mut(&Machine(address)) {
             host.whims = Some(std::sync::Arc::new(whims));
         }
     }
 
     pub(super) fn add_task(&mut self, address: IpAddr, task: AbortHandle) {
-        if let Some(host) = self.hosts.get_mut(&address) {
+        if let Some(host) = self.hosts.get_mut(&Machine(address)) {
             host.tasks.retain(|task| !task.is_finished());
             host.tasks.push(task);
         }
@@ -288,7 +299,7 @@ impl State {
     pub(super) fn holdings(&self, address: IpAddr) -> Holdings {
         let tasks = self
             .hosts
-            .get(&address)
+            .get(&Machine(address))
             .map_or(0, |host| host.tasks.iter().filter(|task| !task.is_finished()).count());
         let (streams, deserted) = self.flows.held_by(address);
         Holdings { sockets: self.bindings.open_at(address), streams, deserted, tasks }
@@ -301,11 +312,12 @@ impl State {
         }
         self.outages.push(Outage { host: address, from: now, to: None });
         self.datagrams.drop_host(address);
+        self.timetable.drop_host(address);
         self.bindings.close_all_of(address, now);
         self.flows.drop_host(address);
         let crashes = self.starts(address);
         self.disk(address).crash(crashes);
-        match self.hosts.get_mut(&address) {
+        match self.hosts.get_mut(&Machine(address)) {
             Some(host) => {
                 host.up = false;
                 std::mem::take(&mut host.tasks)
@@ -319,7 +331,7 @@ impl State {
         if let Some(outage) = self.outages.iter_mut().find(is_its) {
             outage.to = Some(now);
         }
-        if let Some(host) = self.hosts.get_mut(&address) {
+        if let Some(host) = self.hosts.get_mut(&Machine(address)) {
             host.up = true;
             host.starts += 1;
             host.started_at = now;
@@ -328,7 +340,9 @@ impl State {
 
     /// Whether the host was started again at this very moment.
     pub(super) fn has_just_started(&self, address: IpAddr, now: Instant) -> bool {
-        self.hosts.get(&address).is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
+        self.hosts
+            .get(&Machine(address))
+            .is_some_and(|host| host.up && host.starts > 1 && host.started_at == now)
     }
 
     /// A port that is free for `taken` to take.
@@ -338,7 +352,7 @@ impl State {
         taken: impl Fn(&State, u16) -> bool,
     ) -> Option<u16> {
         for _ in 0..EPHEMERAL.1 {
-            let host = self.hosts.get_mut(&address)?;
+            let host = self.hosts.get_mut(&Machine(address))?;
             let port = host.next_port;
             host.next_port = if port == u16::MAX { EPHEMERAL.0 } else { port + 1 };
             if !taken(self, port) {
@@ -355,19 +369,20 @@ impl State {
         from: SocketAddr,
         to: SocketAddr,
         kind: Kind,
-        bytes: &Arc<[u8]>,
+        bytes: &Bytes,
         (now, not_before): (Instant, Instant),
     ) -> (Fate, Option<Instant>, Option<Instant>) {
         let pair = (from.ip(), to.ip());
+        let way = Way(pair.0, pair.1);
         let reaches = self.is_up(pair.1) && self.boxes.leads(pair);
         let passes = reaches && (self.cuts.is_empty() || !self.cuts.contains(&pair));
         let State { links, loopback, default_link, traffic, dice, .. } = self;
-        let link = match links.get(&pair) {
+        let link = match links.get(&way) {
             Some(link) => link,
             None if pair.0 == pair.1 => loopback,
             None => default_link,
         };
-        let traffic = traffic.entry(pair).or_insert_with(|| Traffic::new(*dice, pair));
+        let traffic = traffic.entry(way).or_insert_with(|| Traffic::new(*dice, pair));
         let (number, dice) = (traffic.packets, traffic.dice);
         let fragments = if kind == Kind::Datagram { link.fragments(bytes.len()) } else { 1 };
         let mut fate = match self.scripted.get(&(pair.0, pair.1, number)) {
@@ -399,7 +414,7 @@ impl State {
 
     /// What the way from one host to another does to packets. A host's way to itself does nothing.
     pub(super) fn link(&self, pair: (IpAddr, IpAddr)) -> &Link {
-        match self.links.get(&pair) {
+        match self.links.get(&Way(pair.0, pair.1)) {
             Some(link) => link,
             None if pair.0 == pair.1 => &self.loopback,
             None => &self.default_link,
@@ -420,23 +435,60 @@ impl State {
     /// The number of the next packet from one host to another.
     pub(super) fn count_packet(&mut self, pair: (IpAddr, IpAddr)) -> u64 {
         let dice = self.dice;
-        let traffic = self.traffic.entry(pair).or_insert_with(|| Traffic::new(dice, pair));
+        let traffic = self.traffic.entry(Way(pair.0, pair.1)).or_insert_with(|| Traffic::new(dice, pair));
         traffic.packets += 1;
         traffic.packets - 1
     }
 
-    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Arc<[u8]>, now: Instant) {
+    /// Returns who is to be called to read it.
+    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes, now: Instant) -> Option<Call> {
         if self.boxes.is_box(to.ip()) {
-            return self.come_inward(from, to, bytes, now);
+            self.come_inward(from, to, bytes, now);
+            return None;
         }
         let is_up = self.is_up(to.ip());
-        let delivered = is_up && self.datagrams.deliver(from, to, bytes);
-        *if delivered { &mut self.books.delivered } else { &mut self.books.undeliverable } += 1;
-        if !is_up || delivered || self.boxes.hide(to.ip()) {
+        let delivered = if is_up { self.datagrams.deliver(from, to, bytes) } else { Delivered::Nowhere };
+        match delivered {
+            Delivered::Nowhere => {
+                self.books.undeliverable += 1;
+                if is_up {
+                    self.refuse(from, to, now);
+                }
+                None
+            }
+            Delivered::Kept => {
+                self.books.delivered += 1;
+                None
+            }
+            Delivered::ToBeRead(number) => {
+                self.books.delivered += 1;
+                self.call_reader(number)
+            }
+        }
+    }
+
+    /// Who reads what has come to a socket; nobody, as long as the host stands still.
+    fn call_reader(&self, number: usize) -> Option<Call> {
+        let (host, turn) = self.datagrams.reader(number)?;
+        (!self.paused.is_paused(host)).then(|| Call { number: None, turn: turn.clone() })
+    }
+
+    /// Whose turn it is; nobody's, as long as the host stands still.
+    fn call_machine(&mut self, number: usize, at: Instant) -> Option<Call> {
+        let (host, turn) = self.timetable.take_turn(number, at)?;
+        if self.paused.is_paused(host) {
+            self.paused.misses(host, number);
+            return None;
+        }
+        Some(Call { number: Some(number), turn: turn.clone() })
+    }
+
+    /// Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
+    fn refuse(&mut self, from: SocketAddr, to: SocketAddr, now: Instant) {
+        if self.boxes.hide(to.ip()) {
             return;
         }
-        // Nobody listens there: ICMP port unreachable, which goes the way back like any packet.
-        let (_, arrives, _) = self.send(to, from, Kind::Reset, &Arc::default(), (now, now));
+        let (_, arrives, _) = self.send(to, from, Kind::Reset, &Bytes::new(), (now, now));
         if let Some(at) = arrives {
             self.schedule(at, Due::Unreachable { sender: from, about: to });
         }
@@ -444,19 +496,11 @@ impl State {
 }
 
 /// The same bytes with one bit flipped, as the fate says.
-pub(crate) fn flipped(bytes: &[u8], bit: u64) -> Arc<[u8]> {
+pub(crate) fn flipped(bytes: &[u8], bit: u64) -> Bytes {
     let mut bytes = bytes.to_vec();
     if !bytes.is_empty() {
         let bit = bit % (bytes.len() as u64 * 8);
         bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
     }
     bytes.into()
-}
-
-fn address_bits(address: IpAddr) -> u64 {
-    let bits = match address {
-        IpAddr::V4(v4) => u128::from(u32::from(v4)),
-        IpAddr::V6(v6) => u128::from(v6),
-    };
-    (bits >> 64) as u64 ^ bits as u64
 }

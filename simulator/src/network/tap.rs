@@ -1,9 +1,9 @@
 //! What passes, for those who watch.
 
 use super::Fate;
+use bytes::Bytes;
 use pbx::time::Instant;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 /// Counts the packets of one link, from 0.
 pub type PacketNumber = u64;
@@ -20,7 +20,7 @@ pub struct Packet {
     /// What it is.
     pub kind: Kind,
     /// Its payload as it was sent, shared by all who keep it.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
     /// Its number on its link.
     pub number: PacketNumber,
     /// What happens to it.

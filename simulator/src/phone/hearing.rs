@@ -7,6 +7,9 @@ use std::io::Cursor;
 /// At most this is kept of one call, the last of it.
 const LONGEST: usize = 600 * NARROWBAND as usize;
 
+/// For so much there is room from the beginning: what is not used costs nothing.
+const ROOM: usize = 60 * NARROWBAND as usize;
+
 /// How far a timestamp may lead away from the clock before the stream counts as a new one, in samples.
 const JUMP: i64 = NARROWBAND as i64;
 
@@ -49,6 +52,7 @@ impl Hearing {
         let place = self.place(ssrc, timestamp, now);
         if self.samples.is_empty() {
             self.begins = place;
+            self.samples.reserve(ROOM);
         }
         if let Some(noise) = self.noise.take_if(|noise| noise.begins < place) {
             let from = self.begins + self.samples.len() as i64;

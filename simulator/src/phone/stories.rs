@@ -442,7 +442,12 @@ impl Wire {
         let end = self.now + time;
         loop {
             let arrival = self.flying.iter().map(|(at, ..)| *at).min();
-            let deadline = self.phones.values().filter_map(Telephone::poll_timeout).min();
+            let deadline = self
+                .phones
+                .values()
+                .flat_map(|phone| [phone.poll_timeout(), phone.speaks_at()])
+                .flatten()
+                .min();
             let Some(next) = arrival.into_iter().chain(deadline).min().filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
             if arrival == Some(next) {
@@ -450,7 +455,10 @@ impl Wire {
             } else {
                 let due: Vec<String> = self.phones.keys().cloned().collect();
                 for name in due {
-                    self.act(&name, Telephone::handle_timeout);
+                    self.act(&name, |phone, now| {
+                        phone.handle_timeout(now);
+                        phone.speak(now, &mut Vec::new(), |_, _, _| ());
+                    });
                 }
             }
         }

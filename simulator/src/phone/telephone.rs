@@ -23,8 +23,6 @@ const FIRST_PORT: u16 = 40_000;
 pub(super) enum Output {
     /// A SIP message.
     Message { path: Path, bytes: Vec<u8> },
-    /// RTP from one of our ports.
-    Media { local: SocketAddr, remote: SocketAddr, bytes: Vec<u8> },
     /// RTP is to be received here and at the port above.
     Open(SocketAddr),
     /// And here no longer.
@@ -310,16 +308,20 @@ impl Telephone {
         self.settle(now);
     }
 
+    /// When there is anything to be done but to speak.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let lines = self.lines.iter().filter(|line| line.voice.is_open).flat_map(|line| {
-            let answer_at = match line.state {
-                State::Ringing { answer_at } => answer_at,
-                State::Calling | State::Talking | State::Over => None,
-            };
-            [answer_at, line.voice.poll_timeout()]
+        let answers = self.lines.iter().filter(|line| line.voice.is_open).map(|line| match line.state {
+            State::Ringing { answer_at } => answer_at,
+            State::Calling | State::Talking | State::Over => None,
         });
         let machines = [self.agent.poll_timeout(), self.registration.poll_timeout()];
-        lines.chain(machines).flatten().min()
+        answers.chain(machines).flatten().min()
+    }
+
+    /// When the next packet of sound goes out.
+    pub(super) fn speaks_at(&self) -> Option<Instant> {
+        let open = self.lines.iter().filter(|line| line.voice.is_open);
+        open.filter_map(|line| line.voice.poll_timeout()).min()
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) {
@@ -329,12 +331,27 @@ impl Telephone {
         while let Some(at) = self.lines.iter().position(is_due) {
             self.accept(at, now);
         }
-        for line in self.lines.iter_mut().filter(|line| line.voice.is_open) {
-            if let Some((remote, bytes)) = line.voice.handle_timeout(now) {
-                self.out.push_back(Output::Media { local: line.voice.source(), remote, bytes });
-            }
-        }
         self.settle(now);
+    }
+
+    /// The packets of sound that it is time for, from where and whereto. `packet` is where they are made.
+    pub(super) fn speak(
+        &mut self,
+        now: Instant,
+        packet: &mut Vec<u8>,
+        mut send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) {
+        let mut has_stopped = false;
+        for line in self.lines.iter_mut().filter(|line| line.voice.is_open) {
+            packet.clear();
+            if let Some(remote) = line.voice.handle_timeout(now, packet) {
+                send(line.voice.source(), remote, packet);
+            }
+            has_stopped |= line.voice.has_stopped();
+        }
+        if has_stopped {
+            self.close_ended();
+        }
     }
 
     pub(super) fn poll_output(&mut self) -> Option<Output> {
@@ -444,6 +461,11 @@ impl Telephone {
                 AgentOutput::Event(event) => self.on_event(event, now),
             }
         }
+        self.close_ended();
+    }
+
+    /// Who has nothing to say or to hear any more is not listened to.
+    fn close_ended(&mut self) {
         for line in &mut self.lines {
             if line.is_over() && line.voice.is_open && line.voice.has_stopped() {
                 line.voice.is_open = false;

@@ -222,8 +222,8 @@ impl Voice {
         source
     }
 
-    /// The next packet, when it is time for one.
-    pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
+    /// Puts the next packet into `packet`, when it is time for one; returns whereto it goes.
+    pub(super) fn handle_timeout(&mut self, now: Instant, packet: &mut Vec<u8>) -> Option<SocketAddr> {
         let at = self.next_at.filter(|at| *at <= now)?;
         if self.sound == Sound::Off
             && self.keys.is_empty()
@@ -254,17 +254,16 @@ impl Voice {
         if !agreed.direction.sends() {
             return None;
         }
-        let mut packet = match self.key_packet(timestamp) {
-            Some(packet) => packet,
-            None => self.sound_packet(!went_on, timestamp, position)?,
-        };
+        if self.key_packet(timestamp, packet).is_none() {
+            self.sound_packet(!went_on, timestamp, position, packet)?;
+        }
         if let Some(seal) = &mut self.seal {
-            seal.seal(&mut packet);
+            seal.seal(packet);
         }
         // What follows the noise of a pause is the first of what is said.
         self.goes_on = self.paused == 0;
         self.sent += 1;
-        Some((remote, packet))
+        Some(remote)
     }
 
     /// RTP has come.
@@ -307,14 +306,20 @@ impl Voice {
     }
 
     /// The packet of what is said; none in a pause of somebody who leaves pauses out (RFC 3551 section 4.1).
-    fn sound_packet(&mut self, marker: bool, timestamp: u32, position: u64) -> Option<Vec<u8>> {
+    fn sound_packet(
+        &mut self,
+        marker: bool,
+        timestamp: u32,
+        position: u64,
+        packet: &mut Vec<u8>,
+    ) -> Option<()> {
         let agreed = self.agreed.as_ref().filter(|_| self.sound != Sound::Off || !self.tones.is_empty())?;
         // Who lets the other side wait does not want to be overheard.
         let is_speaking = agreed.direction == Direction::SendRecv;
         let key = self.tones.front().copied().filter(|_| is_speaking);
         let is_silent = key.is_none() && (!is_speaking || self.sound.is_silent(position));
         if is_silent && self.pauses {
-            return self.noise_packet(timestamp);
+            return self.noise_packet(timestamp, packet);
         }
         self.paused = 0;
         let header = self.header(marker, agreed.codec.payload_type, timestamp);
@@ -329,9 +334,9 @@ impl Voice {
             None if is_speaking => self.sound.fill(position, law, &mut samples),
             None => {}
         }
-        let mut packet = header.to_bytes().to_vec();
+        packet.extend(header.to_bytes());
         match self.wideband.as_mut().filter(|wideband| wideband.coding() == agreed.coding) {
-            Some(wideband) => wideband.say(samples.iter().map(|code| law.decode(*code)), &mut packet),
+            Some(wideband) => wideband.say(samples.iter().map(|code| law.decode(*code)), packet),
             None => packet.extend(samples),
         }
         if key.is_some() {
@@ -342,22 +347,25 @@ impl Voice {
             }
         }
         self.sequence = self.sequence.wrapping_add(1);
-        Some(packet)
+        Some(())
     }
 
     /// What noise is to be heard in a pause: at its beginning, and again now and then.
-    fn noise_packet(&mut self, timestamp: u32) -> Option<Vec<u8>> {
+    fn noise_packet(&mut self, timestamp: u32, packet: &mut Vec<u8>) -> Option<()> {
         let (level, number) = self.noise.zip(self.agreed.as_ref()?.noise_type)?;
         let is_due = self.paused.is_multiple_of(NOISE_EVERY);
         self.paused += 1;
-        let packet =
-            is_due.then(|| [&self.header(false, number, timestamp).to_bytes()[..], &[level]].concat())?;
+        if !is_due {
+            return None;
+        }
+        packet.extend(self.header(false, number, timestamp).to_bytes());
+        packet.push(level);
         self.sequence = self.sequence.wrapping_add(1);
-        Some(packet)
+        Some(())
     }
 
     /// The next packet of a key that is pressed (RFC 4733), when one is.
-    fn key_packet(&mut self, timestamp: u32) -> Option<Vec<u8>> {
+    fn key_packet(&mut self, timestamp: u32, packet: &mut Vec<u8>) -> Option<()> {
         let event_type = self.agreed.as_ref()?.event_type?;
         if self.pressing.is_none() && self.pause == 0 {
             let key = self.keys.pop_front()?;
@@ -374,10 +382,10 @@ impl Voice {
             return None;
         };
         let timestamp = pressing.timestamp;
-        let mut packet = self.header(report.first, event_type, timestamp).to_bytes().to_vec();
+        packet.extend(self.header(report.first, event_type, timestamp).to_bytes());
         packet.extend(report.payload.to_bytes());
         self.sequence = self.sequence.wrapping_add(1);
-        Some(packet)
+        Some(())
     }
 
     /// Another source, number and time from one packet to the next, as after a restart of its sound card.

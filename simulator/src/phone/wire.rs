@@ -3,7 +3,7 @@
 
 use super::telephone::{Output, Telephone};
 use crate::agents::websocket::{self, End, Message};
-use crate::network::{self, Alarm, SimHost, UdpSocket};
+use crate::network::{Alarm, Attendance, SimHost, UdpSocket};
 use crate::office::DOMAIN;
 use crate::secure::{self, Client};
 use pbx::rng::Rng;
@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The longest SIP message over a stream.
 const LONGEST: usize = 65_535;
@@ -31,7 +31,7 @@ pub(super) struct Shared {
 
 struct Desk {
     telephone: Telephone,
-    sip: Option<Arc<UdpSocket>>,
+    sip: Option<Socket>,
     /// Where calls are heard; `None` while there is no network.
     media: BTreeMap<SocketAddr, Option<Media>>,
     streams: BTreeMap<SocketAddr, Stream>,
@@ -40,20 +40,37 @@ struct Desk {
     noise: Vec<Vec<u8>>,
     /// Why connections did not come about that were to be secure, or WebSockets.
     refusals: Vec<String>,
-    /// When it wants to be told the time.
-    alarm: Alarm,
+    /// When it wants to be told the time; `None` until it is plugged in.
+    alarm: Option<Alarm>,
+    /// When there is anything to be done but to speak.
+    acts_at: Option<Instant>,
+    /// For what comes as a datagram.
+    buffer: Vec<u8>,
+    /// For the sound that goes out.
+    packet: Vec<u8>,
 }
 
-/// The RTP socket of a call; its task ends with it. RTCP is received and not looked at.
-struct Media {
+/// A socket, and who reads what comes there.
+struct Socket {
     socket: Arc<UdpSocket>,
+    _attended: Attendance,
+}
+
+/// The RTP socket of a call. RTCP is received and not looked at.
+struct Media {
+    rtp: Socket,
     _rtcp: Option<UdpSocket>,
-    _ends: oneshot::Sender<()>,
 }
 
 struct Stream {
     id: ConnectionId,
     write: mpsc::UnboundedSender<Vec<u8>>,
+}
+
+impl Desk {
+    fn next_due(&self) -> Option<Instant> {
+        [self.acts_at, self.telephone.speaks_at()].into_iter().flatten().min()
+    }
 }
 
 impl Shared {
@@ -67,7 +84,10 @@ impl Shared {
             connections: 0,
             noise: Vec::new(),
             refusals: Vec::new(),
-            alarm: Alarm::default(),
+            alarm: None,
+            acts_at: None,
+            buffer: vec![0; LONGEST],
+            packet: Vec::new(),
         };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), client: OnceLock::new() });
         shared.plug_in();
@@ -77,16 +97,59 @@ impl Shared {
     /// Listens, again after its network was gone.
     pub(super) fn plug_in(self: &Arc<Self>) {
         let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
+        let shared = Arc::downgrade(self);
+        let read = move |socket: &UdpSocket| {
+            shared.upgrade().into_iter().for_each(|shared| shared.read_messages(socket));
+        };
         {
             let mut desk = self.desk();
-            desk.sip = Some(socket.clone());
+            desk.sip = Some(Socket { _attended: self.host.attend(&socket, read), socket });
             // A telephone keeps its calls while its network is gone, and with them where it hears.
             let hears: Vec<SocketAddr> = std::mem::take(&mut desk.media).into_keys().collect();
             hears.into_iter().for_each(|local| self.open_media(&mut desk, local));
         }
-        self.host.spawn(receive_messages(self.clone(), socket));
         self.host.spawn(accept_streams(self.clone()));
-        self.host.spawn(keep_time(self.clone()));
+        let shared = Arc::downgrade(self);
+        let alarm = self.host.keep_time(move |now| shared.upgrade()?.take_turn(now));
+        self.desk().alarm = Some(alarm);
+    }
+
+    /// Does what is due; returns when something is due again.
+    fn take_turn(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        let mut desk = self.desk();
+        // Most turns are for the next packet of sound alone.
+        if desk.acts_at.is_some_and(|at| at <= now) {
+            desk.telephone.handle_timeout(now);
+            self.put_out(&mut desk);
+            desk.acts_at = desk.telephone.poll_timeout();
+        }
+        let Desk { telephone, media, packet, .. } = &mut *desk;
+        telephone.speak(now, packet, |local, remote, bytes| {
+            if let Some(Some(media)) = media.get(&local) {
+                let _ = media.rtp.socket.try_send_to(bytes, remote);
+            }
+        });
+        self.put_out(&mut desk);
+        desk.next_due()
+    }
+
+    /// Messages have come.
+    fn read_messages(self: &Arc<Self>, socket: &UdpSocket) {
+        let mut buffer = std::mem::take(&mut self.desk().buffer);
+        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
+            let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
+            self.act(|telephone, now| telephone.receive(&buffer[..length], path, now));
+        }
+        self.desk().buffer = buffer;
+    }
+
+    /// RTP has come.
+    fn read_media(&self, local: SocketAddr, socket: &UdpSocket) {
+        let now = self.host.now();
+        let Desk { telephone, buffer, .. } = &mut *self.desk();
+        while let Ok((length, _)) = socket.try_recv_from(buffer) {
+            telephone.receive_media(local, &buffer[..length], now);
+        }
     }
 
     /// Looks at the telephone.
@@ -100,8 +163,11 @@ impl Shared {
         let mut desk = self.desk();
         let result = act(&mut desk.telephone, now);
         self.put_out(&mut desk);
-        let due = desk.telephone.poll_timeout();
-        desk.alarm.bring_forward(due);
+        desk.acts_at = desk.telephone.poll_timeout();
+        let due = desk.next_due();
+        if let Some(alarm) = &desk.alarm {
+            alarm.bring_forward(due);
+        }
         result
     }
 
@@ -116,8 +182,8 @@ impl Shared {
     pub(super) fn send_raw(&self, bytes: &[u8], remote: SocketAddr) {
         let mut desk = self.desk();
         desk.noise.push(bytes.to_vec());
-        if let Some(socket) = &desk.sip {
-            let _ = socket.try_send_to(bytes, remote);
+        if let Some(sip) = &desk.sip {
+            let _ = sip.socket.try_send_to(bytes, remote);
         }
     }
 
@@ -158,17 +224,12 @@ impl Shared {
     fn perform(self: &Arc<Self>, desk: &mut Desk, output: Output) {
         match output {
             Output::Message { path, bytes } if path.transport == Transport::Udp => {
-                if let Some(socket) = &desk.sip {
+                if let Some(sip) = &desk.sip {
                     // A telephone without network talks to nobody and notices by silence.
-                    let _ = socket.try_send_to(&bytes, path.remote);
+                    let _ = sip.socket.try_send_to(&bytes, path.remote);
                 }
             }
             Output::Message { path, bytes } => self.send_on_stream(desk, path, bytes),
-            Output::Media { local, remote, bytes } => {
-                if let Some(Some(media)) = desk.media.get(&local) {
-                    let _ = media.socket.try_send_to(&bytes, remote);
-                }
-            }
             Output::Open(local) => self.open_media(desk, local),
             Output::Close(local) => {
                 desk.media.remove(&local);
@@ -180,9 +241,11 @@ impl Shared {
         let socket = self.host.bind(local).map(Arc::new).ok();
         let media = socket.map(|socket| {
             let rtcp = self.host.bind(SocketAddr::new(local.ip(), local.port() + 1)).ok();
-            let (ends, ended) = oneshot::channel();
-            self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
-            Media { socket, _rtcp: rtcp, _ends: ends }
+            let shared = Arc::downgrade(self);
+            let read = move |socket: &UdpSocket| {
+                shared.upgrade().into_iter().for_each(|shared| shared.read_media(local, socket));
+            };
+            Media { rtp: Socket { _attended: self.host.attend(&socket, read), socket }, _rtcp: rtcp }
         });
         desk.media.insert(local, media);
     }
@@ -216,35 +279,6 @@ impl Shared {
             telephone.path_failed(Path { connection: Some(id), ..path }, now);
             telephone.path_failed(Path { connection: None, ..path }, now);
         });
-    }
-}
-
-async fn receive_messages(shared: Arc<Shared>, socket: Arc<UdpSocket>) {
-    let mut buffer = vec![0; LONGEST];
-    while socket.readable().await.is_ok() {
-        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
-            let path = Path { transport: Transport::Udp, local: shared.local, remote, connection: None };
-            shared.act(|telephone, now| telephone.receive(&buffer[..length], path, now));
-        }
-    }
-}
-
-async fn receive_media(
-    shared: Arc<Shared>,
-    local: SocketAddr,
-    socket: Arc<UdpSocket>,
-    mut ended: oneshot::Receiver<()>,
-) {
-    let mut buffer = vec![0; 2_048];
-    loop {
-        tokio::select! {
-            biased;
-            readable = socket.readable() => if readable.is_err() { return },
-            _ = &mut ended => return,
-        }
-        while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
-            shared.look(|telephone, now| telephone.receive_media(local, &buffer[..length], now));
-        }
     }
 }
 
@@ -374,20 +408,4 @@ async fn take_frames(
         }
     }
     Ok(())
-}
-
-/// Tells the telephone the time when it asked for it.
-async fn keep_time(shared: Arc<Shared>) {
-    network::keep_time(shared.host.network(), |now, task| {
-        let mut desk = shared.desk();
-        let mut due = desk.telephone.poll_timeout();
-        if due.is_some_and(|due| due <= now) {
-            desk.telephone.handle_timeout(now);
-            shared.put_out(&mut desk);
-            due = desk.telephone.poll_timeout();
-        }
-        desk.alarm.set(due, task);
-        due
-    })
-    .await;
 }

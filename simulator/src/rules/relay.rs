@@ -316,6 +316,11 @@ fn look(
 ) {
     let (Some(first), Some(last)) = (said.first(), said.last()) else { return };
     let (Some(begin), Some(end)) = (first.arrived, last.arrived) else { return };
+    // Who has answered, and whose answer is still on its way, is not listened to yet.
+    let accepted = evidence.sessions.all[speaker.session].accepted;
+    if accepted.is_some_and(|(sent, came)| begin >= sent && came.is_none_or(|came| begin < came)) {
+        return;
+    }
     let whole =
         said.len() == LOOK && said.iter().all(|packet| packet.arrived.is_some() && key(packet).is_none());
     let Some(samples) = decode(evidence, speaker, said.iter()).filter(|_| whole) else { return };

@@ -49,7 +49,10 @@ pub(super) fn open<'a>(packets: &'a [Packet], sessions: &Sessions) -> Opened<'a>
         let mut bytes = packet.bytes.to_vec();
         let length = if report { receiver.open_report(&mut bytes) } else { receiver.open(&mut bytes) };
         match length {
-            Ok(length) => packet.bytes = bytes[..length].into(),
+            Ok(length) => {
+                bytes.truncate(length);
+                packet.bytes = bytes.into();
+            }
             Err(why) => opened.unsealed.push((packet.at, packet.from, why.to_string())),
         }
     }

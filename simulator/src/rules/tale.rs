@@ -134,7 +134,7 @@ impl Tale {
             from: address(from),
             to: address(to),
             kind: Kind::Data,
-            bytes: bytes.into(),
+            bytes: bytes.to_vec().into(),
             number: 0,
             fate: Fate::default(),
             arrives: Some(at),

@@ -1,7 +1,7 @@
 //! A machine's sockets: SIP over UDP and TCP at one port, RTP at ports as they are opened. It moves bytes and time and
 //! decides nothing.
 
-use crate::network::{self, Alarm, SimHost, UdpSocket};
+use crate::network::{Alarm, Attendance, SimHost, UdpSocket};
 use crate::secure::Server;
 use pbx::shell::host::{Host, Listener, Udp};
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The longest SIP message over a stream.
 const LONGEST: usize = 65_535;
@@ -46,12 +46,14 @@ pub(in crate::agents) struct Desk<M> {
 
 struct Papers<M> {
     machine: M,
-    sip: Option<Arc<UdpSocket>>,
-    media: BTreeMap<SocketAddr, (Arc<UdpSocket>, oneshot::Sender<()>)>,
+    sip: Option<(Arc<UdpSocket>, Attendance)>,
+    media: BTreeMap<SocketAddr, (Arc<UdpSocket>, Attendance)>,
     streams: BTreeMap<SocketAddr, (ConnectionId, mpsc::UnboundedSender<Vec<u8>>)>,
     connections: u64,
-    /// When it wants to be told the time.
-    alarm: Alarm,
+    /// When it wants to be told the time; `None` until its host is on.
+    alarm: Option<Alarm>,
+    /// For what comes as a datagram.
+    buffer: Vec<u8>,
 }
 
 impl<M: Machine> Desk<M> {
@@ -63,7 +65,8 @@ impl<M: Machine> Desk<M> {
             media: BTreeMap::new(),
             streams: BTreeMap::new(),
             connections: 0,
-            alarm: Alarm::default(),
+            alarm: None,
+            buffer: vec![0; LONGEST],
         };
         let desk = Arc::new(Desk { host, local, papers: Mutex::new(papers) });
         desk.open();
@@ -73,15 +76,52 @@ impl<M: Machine> Desk<M> {
     /// Listens, again after the host has crashed.
     pub(in crate::agents) fn open(self: &Arc<Self>) {
         let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
+        let desk = Arc::downgrade(self);
+        let read = move |socket: &UdpSocket| {
+            desk.upgrade().into_iter().for_each(|desk| desk.read_messages(socket));
+        };
+        let attended = self.host.attend(&socket, read);
         {
             let mut papers = self.papers();
-            papers.sip = Some(socket.clone());
+            papers.sip = Some((socket, attended));
             papers.media.clear();
             papers.streams.clear();
         }
-        self.host.spawn(receive_messages(self.clone(), socket));
         self.host.spawn(accept_streams(self.clone()));
-        self.host.spawn(keep_time(self.clone()));
+        let desk = Arc::downgrade(self);
+        let alarm = self.host.keep_time(move |now| desk.upgrade()?.take_turn(now));
+        self.papers().alarm = Some(alarm);
+    }
+
+    /// Does what is due; returns when something is due again.
+    fn take_turn(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        let mut papers = self.papers();
+        let due = papers.machine.poll_timeout();
+        if due.is_none_or(|due| due > now) {
+            return due;
+        }
+        papers.machine.handle_timeout(now);
+        self.put_out(&mut papers, now);
+        papers.machine.poll_timeout()
+    }
+
+    /// Messages have come.
+    fn read_messages(self: &Arc<Self>, socket: &UdpSocket) {
+        let mut buffer = std::mem::take(&mut self.papers().buffer);
+        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
+            let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
+            self.act(|machine, now| machine.receive(&buffer[..length], path, now));
+        }
+        self.papers().buffer = buffer;
+    }
+
+    /// RTP has come.
+    fn read_media(&self, local: SocketAddr, socket: &UdpSocket) {
+        let now = self.host.now();
+        let Papers { machine, buffer, .. } = &mut *self.papers();
+        while let Ok((length, _)) = socket.try_recv_from(buffer) {
+            machine.receive_media(local, &buffer[..length], now);
+        }
     }
 
     /// Listens for TLS, too.
@@ -112,7 +152,9 @@ impl<M: Machine> Desk<M> {
         let result = act(&mut papers.machine, now);
         self.put_out(&mut papers, now);
         let due = papers.machine.poll_timeout();
-        papers.alarm.bring_forward(due);
+        if let Some(alarm) = &papers.alarm {
+            alarm.bring_forward(due);
+        }
         result
     }
 
@@ -130,7 +172,7 @@ impl<M: Machine> Desk<M> {
     fn perform(self: &Arc<Self>, papers: &mut Papers<M>, output: Output) {
         match output {
             Output::Message { path, bytes } if path.transport == Transport::Udp => {
-                if let Some(socket) = &papers.sip {
+                if let Some((socket, _)) = &papers.sip {
                     // Who has no network talks to nobody and notices by silence.
                     let _ = socket.try_send_to(&bytes, path.remote);
                 }
@@ -143,9 +185,12 @@ impl<M: Machine> Desk<M> {
             }
             Output::Open(local) => {
                 let Ok(socket) = self.host.bind(local).map(Arc::new) else { return };
-                let (ends, ended) = oneshot::channel();
-                self.host.spawn(receive_media(self.clone(), local, socket.clone(), ended));
-                papers.media.insert(local, (socket, ends));
+                let desk = Arc::downgrade(self);
+                let read = move |socket: &UdpSocket| {
+                    desk.upgrade().into_iter().for_each(|desk| desk.read_media(local, socket));
+                };
+                let attended = self.host.attend(&socket, read);
+                papers.media.insert(local, (socket, attended));
             }
             Output::Close(local) => drop(papers.media.remove(&local)),
         }
@@ -177,35 +222,6 @@ impl<M: Machine> Desk<M> {
             machine.path_failed(Path { connection: Some(id), ..path }, now);
             machine.path_failed(Path { connection: None, ..path }, now);
         });
-    }
-}
-
-async fn receive_messages<M: Machine>(desk: Arc<Desk<M>>, socket: Arc<UdpSocket>) {
-    let mut buffer = vec![0; LONGEST];
-    while socket.readable().await.is_ok() {
-        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
-            let path = Path { transport: Transport::Udp, local: desk.local, remote, connection: None };
-            desk.act(|machine, now| machine.receive(&buffer[..length], path, now));
-        }
-    }
-}
-
-async fn receive_media<M: Machine>(
-    desk: Arc<Desk<M>>,
-    local: SocketAddr,
-    socket: Arc<UdpSocket>,
-    mut ended: oneshot::Receiver<()>,
-) {
-    let mut buffer = vec![0; 2_048];
-    loop {
-        tokio::select! {
-            biased;
-            readable = socket.readable() => if readable.is_err() { return },
-            _ = &mut ended => return,
-        }
-        while let Ok((length, _)) = socket.try_recv_from(&mut buffer) {
-            desk.look(|machine, now| machine.receive_media(local, &buffer[..length], now));
-        }
     }
 }
 
@@ -285,20 +301,4 @@ async fn carry<M: Machine, S: AsyncRead + AsyncWrite + Send + Unpin>(
     if let Some(id) = path.connection {
         desk.lose(path, id);
     }
-}
-
-/// Tells the machine the time when it asked for it.
-async fn keep_time<M: Machine>(desk: Arc<Desk<M>>) {
-    network::keep_time(desk.host.network(), |now, task| {
-        let mut papers = desk.papers();
-        let mut due = papers.machine.poll_timeout();
-        if due.is_some_and(|due| due <= now) {
-            papers.machine.handle_timeout(now);
-            desk.put_out(&mut papers, now);
-            due = papers.machine.poll_timeout();
-        }
-        papers.alarm.set(due, task);
-        due
-    })
-    .await;
 }
