@@ -64,7 +64,7 @@ fn a_task_stops_the_world_too_before_any_time_passes() {
     let failure = catch_unwind(|| {
         world::play(1, async |stage| {
             stage.host("fool").spawn(async {
-                tokio::time::sleep(SECOND).await;
+                pbx::shell::timer::sleep(SECOND).await;
                 _ = Instant::now();
             });
             stage.pass(SECOND).await;
@@ -74,6 +74,37 @@ fn a_task_stops_the_world_too_before_any_time_passes() {
     });
     let told = words(failure);
     assert!(told.contains("read the clock of the machine"), "{told}");
+}
+
+#[test]
+fn a_task_that_panics_ends_its_world_and_no_other() {
+    let failure = catch_unwind(|| {
+        world::play(1, async |stage| {
+            let (alice, bob) = (stage.phone("1001").await, stage.phone("1002").await);
+            [&alice, &bob].into_iter().for_each(simulator::phone::Phone::register);
+            // Whoever waits for another task is woken when it ends.
+            let (tell, told) = tokio::sync::oneshot::channel::<()>();
+            let host = stage.host("fool");
+            host.spawn(async {
+                let _ = told.await;
+            });
+            host.spawn(async {
+                pbx::shell::timer::sleep(SECOND).await;
+                let _end = tell;
+                panic!("nobody expects this");
+            });
+            stage.pass(SECOND * 2).await;
+            unreachable!("the world goes on");
+        });
+    });
+    assert_eq!(words(failure), "nobody expects this");
+}
+
+#[test]
+fn the_timers_of_tokio_stop_the_world() {
+    let failure = catch_unwind(|| world::play(1, async |_| tokio::time::sleep(SECOND).await));
+    let told = words(failure);
+    assert!(told.contains("its timers are pbx::shell::timer"), "{told}");
 }
 
 #[test]
@@ -150,7 +181,8 @@ fn told(act: impl FnOnce() + Send + 'static) -> String {
 
 fn words<T>(outcome: std::thread::Result<T>) -> String {
     let Err(panic) = outcome else { panic!("nobody was stopped") };
-    *panic.downcast::<String>().expect("a reason in words")
+    let literal = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    literal.unwrap_or_else(|| *panic.downcast::<String>().expect("a reason in words"))
 }
 
 fn random_bytes() -> [u8; 16] {

@@ -4,6 +4,7 @@
 //! why, so that a change of its mind or of ours is noticed.
 
 use pbx::shell::host::{Host, Listener, Udp};
+use pbx::shell::timer;
 use pbx::time::Duration;
 use scenarios::ground;
 use scenarios::play::Settings;
@@ -111,7 +112,7 @@ fn one_half_is_closed_and_the_other_goes_on() {
         Box::pin(async move {
             let (mut stream, _) = accept(&host, at).await;
             let mut story = vec![read_all(&mut stream).await];
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             story.push(saw(stream.write_all(&[1; 5_000]).await));
             story
         })
@@ -138,7 +139,7 @@ fn what_was_written_before_the_end_arrives() {
     alike(&[], server, |host, server| {
         Box::pin(async move {
             let mut stream = host.connect(server).await.expect("it listens");
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             vec![read_all(&mut stream).await]
         })
     });
@@ -149,7 +150,7 @@ fn bytes_that_nobody_reads_are_answered_by_a_reset() {
     let server: Program = |host, at| {
         Box::pin(async move {
             let (stream, _) = accept(&host, at).await;
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             drop(stream);
             Vec::new()
         })
@@ -177,9 +178,9 @@ fn who_writes_to_somebody_gone_is_told_the_second_time() {
     alike(&[], server, |host, server| {
         Box::pin(async move {
             let mut stream = host.connect(server).await.expect("it listens");
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             let mut story = vec![saw(stream.write_all(b"one").await)];
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             story.push(saw(stream.write_all(b"two").await));
             story
         })
@@ -191,7 +192,7 @@ fn a_connection_is_there_before_it_is_accepted() {
     let server: Program = |host, at| {
         Box::pin(async move {
             let mut listener = host.listen(at).await.expect("the port is free");
-            tokio::time::sleep(3 * WHILE).await;
+            timer::sleep(3 * WHILE).await;
             let (mut stream, _) = listener.accept().await.expect("it waits");
             vec![read_all(&mut stream).await]
         })
@@ -281,14 +282,14 @@ fn datagrams_keep_their_borders_and_say_where_they_come_from() {
     };
     alike(&[], server, |host, server| {
         Box::pin(async move {
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             let here = SocketAddr::new(host.address(), 5_060);
             let socket = host.udp(here).await.expect("the port is free");
             let mut story = Vec::new();
             for length in [1, 1_400, 0, 100, 20_000] {
                 story.push(saw(socket.try_send_to(&vec![7; length], server)));
             }
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             story
         })
     });
@@ -304,7 +305,7 @@ fn a_datagram_to_nobody_troubles_no_socket_that_is_not_connected() {
                 let here = SocketAddr::new(host.address(), 5_060);
                 let socket = host.udp(here).await.expect("the port is free");
                 let mut story = vec![saw(socket.try_send_to(b"anybody?", server))];
-                tokio::time::sleep(WHILE).await;
+                timer::sleep(WHILE).await;
                 story.push(saw(socket.try_recv_from(&mut [0; 10]).map(|_| "something")));
                 story.push(saw(socket.try_send_to(b"anybody?", server)));
                 story
@@ -324,7 +325,7 @@ fn a_port_belongs_to_one_socket() {
             story.push(saw(tcp.as_ref().map(|_| "bound").map_err(|error| error.kind().into())));
             story.push(saw(host.listen(at).await.map(|_| "bound")));
             drop((udp, tcp));
-            tokio::time::sleep(WHILE).await;
+            timer::sleep(WHILE).await;
             story.push(saw(host.udp(at).await.map(|_| "bound")));
             story.push(saw(host.listen(at).await.map(|_| "bound")));
             story

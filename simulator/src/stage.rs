@@ -16,12 +16,15 @@ use crate::trace::Trace;
 use crate::web::{self, Page, Question};
 use pbx::pbx::What;
 use pbx::shell::host::Host as _;
+use pbx::shell::timer;
 use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use tracing::subscriber::DefaultGuard;
 
 /// Where the PBX is, but on the loopback: see [`Stage::pbx`].
@@ -87,14 +90,17 @@ impl Stage {
         let is_own = ground == Ground::Own;
         let network = Builder::new().rng_seed(seed).over(ground).build();
         if is_own {
-            guards::begin(tokio::time::Instant::now(), network.clock());
+            guards::begin(network.clock());
         }
         let trace = Trace::of(&network);
         let logbook = Logbook::default();
         let _scribe = logbook.open(network.clone());
         if is_own {
             let driven = network.clone();
-            tokio::spawn(async move { driven.drive().await });
+            tokio::spawn(async move {
+                let mut drive = pin!(driven.drive());
+                poll_fn(|context| guards::poll_task(drive.as_mut(), context)).await;
+            });
         }
         let pbx = network.address(1);
         network.name(DOMAIN, &[pbx]);
@@ -508,10 +514,10 @@ impl Stage {
         let left = self.horizon.map_or(time, |horizon| horizon.since(self.now()));
         let end = self.now() + time.min(left);
         while let Some(event) = self.agenda.pop_front_if(|event| Instant::START + event.at <= end) {
-            tokio::time::sleep((Instant::START + event.at).since(self.now())).await;
+            timer::sleep((Instant::START + event.at).since(self.now())).await;
             self.suffer(&event.what);
         }
-        tokio::time::sleep(end.since(self.now())).await;
+        timer::sleep(end.since(self.now())).await;
     }
 
     /// What a plan says happens to a machine or a line. A name that nobody has is for [`Stage::strangers`] to tell.

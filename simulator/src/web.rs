@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST};
 use hyper_util::rt::TokioIo;
 use pbx::shell::host::Host;
+use pbx::shell::timer;
 use pbx::time::Duration;
 use std::io;
 use std::net::SocketAddr;
@@ -92,7 +93,7 @@ pub async fn get(host: &SimHost, server: SocketAddr, target: &str) -> io::Result
 pub async fn ask(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {
     let asking = host.clone();
     let answer =
-        host.within(async move { tokio::time::timeout(PATIENCE, exchange(&asking, server, question)).await });
+        host.within(async move { timer::timeout(PATIENCE, exchange(&asking, server, question)).await });
     answer.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
 }
 

@@ -5,8 +5,9 @@
 
 use crate::guards::{self, Entered};
 use crate::ladder::{Ladder, Style};
-use crate::network::{Ground, Network, Steps, clock};
+use crate::network::{Ground, Network, Steps};
 use crate::stage::Stage;
+use pbx::shell::timer;
 use pbx::time::Duration;
 use std::any::Any;
 use std::cell::RefCell;
@@ -203,7 +204,7 @@ struct Engine {
     /// Where the story is told; and all tasks run, unless turmoil has them.
     runtime: Runtime,
     steps: Option<Steps>,
-    _clock: Option<clock::Remembered>,
+    _time: Option<timer::Virtual>,
     /// On other grounds a world has to reach for the machine. The last to go: tasks end with the runtime.
     _guards: Option<Entered>,
 }
@@ -212,9 +213,10 @@ impl Engine {
     fn new(ground: &Ground, seed: u64) -> Engine {
         let guards = (*ground == Ground::Own).then(|| guards::enter(seed));
         let mut builder = Builder::new_current_thread();
-        let clock = (*ground == Ground::Own).then(|| clock::remember(&mut builder));
+        let time = (*ground == Ground::Own).then(timer::begin);
         match ground {
-            Ground::Own => guards::watch_tasks(&mut builder).enable_time().start_paused(true),
+            // When nobody has anything to do, it is time for what is due next.
+            Ground::Own => guards::watch_tasks(&mut builder).on_thread_park(|| _ = timer::advance()),
             Ground::Turmoil => builder.enable_time().start_paused(true),
             Ground::Real(_) => builder.enable_all(),
         };
@@ -224,7 +226,7 @@ impl Engine {
             .build()
             .expect("a runtime needs nothing of the machine, or a descriptor or two");
         let steps = (*ground == Ground::Turmoil).then(|| Steps::new(seed));
-        Engine { runtime, steps, _clock: clock, _guards: guards }
+        Engine { runtime, steps, _time: time, _guards: guards }
     }
 
     fn raise(&mut self, ground: Ground, seed: u64) -> Stage {

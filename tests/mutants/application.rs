@@ -29,7 +29,7 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         scene: Scene::Call,
         plant: |stage| {
             stage.office.host().clone().spawn(async {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                pbx::shell::timer::sleep(Duration::from_secs(1)).await;
                 tracing::error!("what must not happen has happened");
             });
         },
@@ -65,7 +65,7 @@ fn write_records_twice(stage: &mut Stage) {
     let host = stage.office.host().clone();
     let task = host.clone();
     host.spawn(async move {
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        pbx::shell::timer::sleep(Duration::from_secs(20)).await;
         let (disk, path) = (task.disk(), Path::new("calls.jsonl"));
         if let Ok(bytes) = disk.read(path, 0).await {
             let _ = disk.append(path, bytes).await;

@@ -400,7 +400,7 @@ pub(crate) fn keep_a_port(stage: &mut Stage) {
     let host = stage.office.host().clone();
     let task = host.clone();
     host.spawn(async move {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        pbx::shell::timer::sleep(Duration::from_millis(500)).await;
         let port = task.bind((PBX, 20_900).into());
         std::future::pending::<()>().await;
         drop(port);
@@ -412,7 +412,7 @@ pub(crate) fn rewrite_records(stage: &mut Stage, old: &'static str, new: &'stati
     let host = stage.office.host().clone();
     let task = host.clone();
     host.spawn(async move {
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        pbx::shell::timer::sleep(Duration::from_secs(20)).await;
         let (disk, path) = (task.disk(), Path::new("calls.jsonl"));
         if let Ok(bytes) = disk.read(path, 0).await {
             let text = String::from_utf8_lossy(&bytes).replace(old, new);

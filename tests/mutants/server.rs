@@ -137,7 +137,7 @@ fn ask_for_ever(stage: &mut Stage) {
         let Ok(socket) = task.udp(SocketAddr::new(address, 5060)).await else { return };
         for number in 1.. {
             let _ = socket.try_send_to(question(number).as_bytes(), SocketAddr::new(PBX, 5060));
-            tokio::time::sleep(ms(5_000)).await;
+            pbx::shell::timer::sleep(ms(5_000)).await;
         }
     });
 }

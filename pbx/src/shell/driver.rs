@@ -11,6 +11,7 @@ use super::records;
 use super::rwi::{Admission, Lines};
 use super::statistics::{Snapshot, Statistics};
 use super::streams::{Arrival, Bounds, Ending, Streams};
+use super::timer;
 use super::tls::Tls;
 use super::web_client::{Question, WebClient};
 use super::webhook::Hook;
@@ -484,7 +485,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
         self.resolving += 1;
         let (host, arrive) = (self.host.clone(), self.arrive.clone());
         self.host.spawn(async move {
-            let found = tokio::time::timeout(RESOLVE_LIMIT, host.resolve(&name)).await;
+            let found = timer::timeout(RESOLVE_LIMIT, host.resolve(&name)).await;
             let addresses = match found {
                 Ok(Ok(addresses)) => addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
                 Ok(Err(error)) => {
@@ -512,7 +513,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             let mut left = to.retries;
             let answer = loop {
                 let question = Question { url: &to.url, headers: &to.headers, text: &text };
-                let (why, may_pass) = match tokio::time::timeout(to.timeout, client.post(question)).await {
+                let (why, may_pass) = match timer::timeout(to.timeout, client.post(question)).await {
                     Ok(Ok(answer)) => break Ok(answer),
                     Ok(Err(failed)) => (failed.to_string(), failed.may_pass()),
                     Err(_) => ("there is no answer in time".to_owned(), true),
@@ -521,7 +522,7 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
                     break Err(why);
                 }
                 left -= 1;
-                tokio::time::sleep(ASK_AGAIN).await;
+                timer::sleep(ASK_AGAIN).await;
             };
             let _ = arrive.send(Arrival::Routed { query, answer }).await;
         });
@@ -577,14 +578,14 @@ impl<H: Host, C: Core, M: MediaPlane> Driver<H, C, M> {
             Some(arrival) = self.arrivals.recv() => Wake::Arrival(arrival),
             Some(order) = self.orders.recv() => Wake::Order(order),
             Some(said) = self.said.recv() => Wake::Client(said),
-            () = tokio::time::sleep(patience) => Wake::Look,
+            () = timer::sleep(patience) => Wake::Look,
         }
     }
 
     /// What connections and the disk still have to write is written, in bounded time.
     async fn finish(mut self) {
         let mut open = self.streams.finish();
-        let _ = tokio::time::timeout(FINISH_LIMIT, async {
+        let _ = timer::timeout(FINISH_LIMIT, async {
             while open > 0 {
                 match self.arrivals.recv().await {
                     Some(Arrival::Closed(..)) => open -= 1,

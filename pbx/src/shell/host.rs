@@ -1,7 +1,8 @@
 //! The seam: what the shell asks of the world it runs in.
 //!
 //! For real it is the OS ([`super::real`]); a simulated world brings its own network, time, dice and disk. What stands
-//! above this trait is the same code in both. Timers of the shell are `tokio::time`, which a simulated world pauses.
+//! above this trait is the same code in both. Timers of the shell are those of [`super::timer`], which a
+//! simulated world moves on.
 
 use crate::rng::Seed;
 use crate::time::{Instant, WallClock};

@@ -7,6 +7,7 @@ use super::host::{Host, Listener};
 use super::metrics;
 use super::program::{Handle, ReloadError};
 use super::rwi;
+use super::timer::{self, HyperTimer};
 use crate::time::Duration;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
@@ -16,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json};
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -51,7 +52,7 @@ pub(super) async fn serve<H: Host>(host: H, mut listener: H::Listener, handle: H
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "HTTP connection not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                timer::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -60,13 +61,13 @@ pub(super) async fn serve<H: Host>(host: H, mut listener: H::Listener, handle: H
             let _place = place;
             // The Date header is ours to set: hyper would read the clock of the OS.
             let serving = http1::Builder::new()
-                .timer(TokioTimer::new())
+                .timer(HyperTimer)
                 .header_read_timeout(HEAD_LIMIT)
                 .max_buf_size(HEAD_BYTES)
                 .auto_date_header(false)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
                 .with_upgrades();
-            if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_LIMIT, serving).await {
+            if let Ok(Err(error)) = timer::timeout(CONNECTION_LIMIT, serving).await {
                 tracing::debug!(%remote, %error, "HTTP connection ended");
             }
         });
@@ -131,7 +132,7 @@ pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
 
 /// An answer that takes too long is none.
 async fn in_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await {
+    match timer::timeout(ANSWER_LIMIT, next.run(request)).await {
         Ok(response) => response,
         Err(_) => refusal(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long"),
     }

@@ -6,6 +6,7 @@
 
 use super::driver::MediaPlane;
 use super::host::{Arrival, Host, Udp};
+use super::timer;
 use crate::buggify::buggify;
 use crate::media::{Command, Engine, Event, Output, Port, RoomId, Settings, StreamId};
 use crate::time::{Duration, Instant};
@@ -196,7 +197,7 @@ async fn keep_time<H: Host>(shared: Arc<Shared<H>>) {
             () = shared.sooner.notified() => {}
             () = async {
                 match patience {
-                    Some(patience) => tokio::time::sleep(patience).await,
+                    Some(patience) => timer::sleep(patience).await,
                     None => std::future::pending().await,
                 }
             } => {}

@@ -18,6 +18,7 @@
 //! | `records`, `journal` | call records, crash-safe |
 //! | `http`, `metrics`, `statistics` | /health, /metrics, /stats, /reload |
 //! | `rwi`, `webhook` | applications over WebSockets; events by POST |
+//! | [`timer`] | timers: tokio's, or those of virtual time |
 //! | `web_client` | questions to web services, over connections that are kept |
 //! | [`log`], [`notify`] | log lines; systemd |
 
@@ -45,6 +46,7 @@ mod statistics;
 mod streams;
 #[cfg(test)]
 mod test_host;
+pub mod timer;
 mod tls;
 #[cfg(test)]
 mod tls_stories;

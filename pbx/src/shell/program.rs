@@ -10,6 +10,7 @@ use super::host::{Disk, Host, Listener, Udp};
 use super::rwi::Admission;
 use super::statistics::Snapshot;
 use super::streams::Arrival;
+use super::timer;
 use super::tls::Tls;
 use super::{http, journal, records};
 use crate::config::Config;
@@ -198,7 +199,7 @@ async fn accept_streams<H: Host>(
             }
             Err(error) => {
                 tracing::warn!(%error, "SIP connection not accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                timer::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

@@ -9,6 +9,7 @@
 
 use super::host::{Disk, Host};
 use super::streams::Arrival;
+use super::timer;
 use crate::audio::NARROWBAND;
 use crate::audio::recording::{HEADER, header};
 use crate::media::RecordingId;
@@ -97,7 +98,7 @@ impl Recordings {
     pub(super) async fn finish(mut self) {
         self.entries = None;
         if let Some(done) = self.done.take()
-            && tokio::time::timeout(FINISH_LIMIT, done).await.is_err()
+            && timer::timeout(FINISH_LIMIT, done).await.is_err()
         {
             tracing::error!("recordings: the disk did not take the last ones in time");
         }

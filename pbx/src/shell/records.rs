@@ -10,6 +10,7 @@
 
 use super::host::{Disk, Host};
 use super::journal;
+use super::timer::{self, Deadline, sleep_until};
 use crate::buggify::buggify;
 use crate::cdr::Record;
 use crate::time::Duration;
@@ -19,7 +20,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant as Deadline;
 
 /// Records and journal entries that wait for the disk.
 const QUEUE: usize = 16_384;
@@ -99,7 +99,7 @@ impl Queue {
     pub(super) async fn finish(mut self) {
         self.entries = None;
         if let Some(done) = self.done.take()
-            && tokio::time::timeout(FINISH_LIMIT, done).await.is_err()
+            && timer::timeout(FINISH_LIMIT, done).await.is_err()
         {
             tracing::error!("call records: the disk did not take the last ones in time");
         }
@@ -206,7 +206,7 @@ impl<D: Disk> Writer<D> {
             return;
         }
         if buggify!("the disk is slow") {
-            tokio::time::sleep(SLOW).await;
+            timer::sleep(SLOW).await;
         }
         let written = match buggify!("the disk refuses") {
             true => Err(std::io::Error::other("the disk refuses")),
@@ -290,13 +290,6 @@ impl<D: Disk> Writer<D> {
         self.journal_bytes = bytes.len() as u64;
         self.record_bytes = 0;
         self.disk.replace(&self.journal, bytes).await
-    }
-}
-
-async fn sleep_until(deadline: Option<Deadline>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

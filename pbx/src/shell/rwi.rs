@@ -6,6 +6,7 @@
 use super::host::Host;
 use super::http::{ended, refusal};
 use super::program::Handle;
+use super::timer::{self, Timer};
 use crate::boundary::{ClientId, FromClient, ToClient};
 use crate::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -173,9 +174,7 @@ impl<H: Host> Drop for Gone<H> {
 async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone<H>) {
     let Admitted { client, mut frames, said, .. } = admitted;
     let mut silent = Duration::ZERO;
-    let mut pings = tokio::time::interval(PING_EVERY);
-    pings.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    pings.reset();
+    let mut ping = Timer::new(PING_EVERY);
     let goodbye = loop {
         tokio::select! {
             biased;
@@ -185,7 +184,7 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
             },
             message = socket.recv() => {
                 silent = Duration::ZERO;
-                pings.reset();
+                ping.reset(PING_EVERY);
                 match message {
                     Some(Ok(Message::Text(text))) => {
                         let frame = FromClient::Frame { client, text: text.to_string() };
@@ -197,7 +196,8 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
                     Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
                 }
             }
-            _ = pings.tick() => {
+            () = &mut ping => {
+                ping.reset(PING_EVERY);
                 silent += PING_EVERY;
                 if silent >= SILENCE || !write(&mut socket, Message::Ping(Default::default()), &mut frames).await {
                     break None;
@@ -208,7 +208,7 @@ async fn converse<H: Host>(mut socket: WebSocket, admitted: Admitted, gone: Gone
     drop(gone);
     if let Some((code, reason)) = goodbye {
         let close = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-        let _ = tokio::time::timeout(GOODBYE, socket.send(close)).await;
+        let _ = timer::timeout(GOODBYE, socket.send(close)).await;
     }
 }
 
@@ -228,7 +228,7 @@ async fn write(socket: &mut WebSocket, message: Message, frames: &mut mpsc::Rece
             biased;
             sent = &mut sending => return sent.is_ok(),
             // Nobody is told when a queue ends whose messages are not taken out.
-            () = tokio::time::sleep(GOODBYE) => if frames.is_closed() { return false },
+            () = timer::sleep(GOODBYE) => if frames.is_closed() { return false },
         }
     }
 }

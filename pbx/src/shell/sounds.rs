@@ -1,6 +1,7 @@
 //! Sounds that calls play are read from the disk and made ready here, portion by portion, so that no call waits for them.
 
 use super::host::Disk;
+use super::timer;
 use crate::audio::recording::Recording;
 use crate::audio::{Clip, Conversion};
 use crate::time::Duration;
@@ -17,7 +18,7 @@ const PORTIONS_A_TURN: usize = 4;
 
 /// The sound in a file, or why there is none.
 pub(super) async fn read<D: Disk>(disk: &D, file: &Path) -> Result<Arc<Clip>, String> {
-    let bytes = tokio::time::timeout(LIMIT, bytes_of(disk, file));
+    let bytes = timer::timeout(LIMIT, bytes_of(disk, file));
     let bytes =
         bytes.await.map_err(|_| format!("the disk has not answered within {} s", LIMIT.as_secs()))??;
     let recording = Recording::read(&bytes).map_err(|error| error.to_string())?;

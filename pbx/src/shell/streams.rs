@@ -5,6 +5,7 @@
 //! from has a bounded queue, and is closed when that is full.
 
 use super::host::Host;
+use super::timer::{self, Deadline, timeout, timeout_at};
 use super::tls::Tls;
 use super::web_socket;
 use crate::audio::Clip;
@@ -20,7 +21,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant as Deadline, timeout, timeout_at};
 
 /// Messages that wait for one connection; over it the other end counts as gone.
 const QUEUE: usize = 512;
@@ -353,7 +353,7 @@ async fn read_messages<S>(
 /// Somebody who sends a request and closes his half still wants the answer.
 async fn linger<S>(path: Path, arrivals: &mpsc::Sender<Arrival<S>>) -> Ending {
     let _ = arrivals.send(Arrival::HalfClosed(id_of(&path))).await;
-    tokio::time::sleep(HALF_CLOSED_LIMIT).await;
+    timer::sleep(HALF_CLOSED_LIMIT).await;
     Ending::Finished
 }
 
@@ -366,7 +366,7 @@ async fn refuse<S>(
 ) -> Ending {
     if matches!(error, FrameError::BadLength(_)) {
         let _ = arrivals.send(Arrival::Message { path, bytes: framer.head().to_vec() }).await;
-        tokio::time::sleep(REFUSAL_LIMIT).await;
+        timer::sleep(REFUSAL_LIMIT).await;
     }
     Ending::Garbage(error)
 }
@@ -428,7 +428,7 @@ async fn write_messages(
         }
         if buggify!("a message is written in pieces") {
             let _ = writer.write(&bytes[..bytes.len() / 3]).await.map(|written| bytes.drain(..written));
-            tokio::time::sleep(PIECE).await;
+            timer::sleep(PIECE).await;
         }
         let written = async {
             writer.write_all(&bytes).await?;

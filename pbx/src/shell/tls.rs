@@ -5,6 +5,7 @@
 //! resumed: each one shows its certificate again, and one that has become invalid is noticed.
 
 use super::host::{Disk, Host};
+use super::timer;
 use super::validity::{Validity, validity};
 use crate::config::{Config, Identity};
 use crate::time::{Duration, Instant, WallClock};
@@ -131,7 +132,7 @@ impl Tls {
 }
 
 async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    match tokio::time::timeout(HANDSHAKE_LIMIT, handshake).await {
+    match timer::timeout(HANDSHAKE_LIMIT, handshake).await {
         Ok(done) => done,
         Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")),
     }

@@ -4,6 +4,7 @@
 //! ask by pings of the WebSocket, since a browser answers these without its page.
 
 use super::streams::{Arrival, Bounds, Ending};
+use super::timer::{self, timeout};
 use crate::sip::{FrameError, PONG, Path};
 use crate::time::Duration;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,7 +12,6 @@ use futures_util::{SinkExt, StreamExt};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -111,7 +111,7 @@ where
                     continue;
                 }
             }
-            () = tokio::time::sleep(PING_EVERY) => {
+            () = timer::sleep(PING_EVERY) => {
                 silent += PING_EVERY;
                 if silent >= SILENCE {
                     return Ending::Broken(io::Error::new(io::ErrorKind::TimedOut, "nothing is heard of it"));

@@ -4,6 +4,7 @@
 //! no room any more, which are counted.
 
 use super::host::Host;
+use super::timer;
 use super::web_client::{Question, WebClient};
 use crate::config::Webhook;
 use crate::time::Duration;
@@ -51,7 +52,7 @@ async fn post_all<H: Host>(client: WebClient<H>, mut posts: mpsc::Receiver<Post>
         let mut pause = PAUSE;
         for attempt in 1..=ATTEMPTS {
             let question = Question { url: &to.url, headers: &to.headers, text: &text };
-            let sent = tokio::time::timeout(to.timeout, client.post(question)).await;
+            let sent = timer::timeout(to.timeout, client.post(question)).await;
             let why = match sent {
                 Ok(Ok(_)) => break,
                 Ok(Err(error)) => error.to_string(),
@@ -61,7 +62,7 @@ async fn post_all<H: Host>(client: WebClient<H>, mut posts: mpsc::Receiver<Post>
                 tracing::warn!(url = %to.url, %why, "an event could not be sent");
                 break;
             }
-            tokio::time::sleep(pause).await;
+            timer::sleep(pause).await;
             pause *= 2;
         }
     }

@@ -12,6 +12,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use pbx::rng::Rng;
 use pbx::shell::host::{Host, Listener};
+use pbx::shell::timer;
 use pbx::time::Duration;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -182,7 +183,7 @@ async fn converse(
     let (mut reader, mut writer) = split(stream, End::Server, Rng::new(shared.host.seed()));
     let mut to_say = script.says.into_iter();
     let mut next = to_say.next();
-    let mut pause = Box::pin(tokio::time::sleep(next.as_ref().map_or(Duration::ZERO, |(pause, _)| *pause)));
+    let mut pause = Box::pin(timer::sleep(next.as_ref().map_or(Duration::ZERO, |(pause, _)| *pause)));
     loop {
         tokio::select! {
             biased;
@@ -205,7 +206,7 @@ async fn converse(
                 }
                 next = to_say.next();
                 let length = next.as_ref().map_or(Duration::ZERO, |(pause, _)| *pause);
-                pause = Box::pin(tokio::time::sleep(length));
+                pause = Box::pin(timer::sleep(length));
             }
         }
     }

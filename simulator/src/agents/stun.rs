@@ -3,6 +3,7 @@
 use crate::network::{SimHost, UdpSocket};
 use pbx::rng::Rng;
 use pbx::shell::host::{Host, Udp};
+use pbx::shell::timer;
 use pbx::time::Duration;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -72,7 +73,7 @@ pub async fn ask(host: &SimHost, server: SocketAddr) -> io::Result<SocketAddr> {
     let mut patience = RTO;
     for _ in 0..TIMES {
         socket.try_send_to(&message(BINDING_REQUEST, id, &[]), server)?;
-        if let Ok(seen) = tokio::time::timeout(patience, hear(&socket, id)).await {
+        if let Ok(seen) = timer::timeout(patience, hear(&socket, id)).await {
             return seen;
         }
         patience *= 2;

@@ -22,15 +22,17 @@
 mod os;
 
 use crate::dice::Dice;
+use pbx::shell::timer::Deadline;
 use pbx::time::WallClock;
+use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use tokio::runtime::Builder;
-use tokio::time::Instant;
 
 thread_local! {
     static WATCH: Cell<Watch> = const { Cell::new(Watch::NoWorld) };
@@ -38,9 +40,11 @@ thread_local! {
     /// Who plays the scene and is to hear of an offence.
     static SCENE: RefCell<Option<Waker>> = const { RefCell::new(None) };
     static DICE: Cell<Dice> = const { Cell::new(Dice::new(0)) };
+    /// What a task of the world has panicked with, until the scene has heard of it.
+    static FALLEN: RefCell<Option<Box<dyn Any + Send>>> = const { RefCell::new(None) };
     /// How often random bytes were taken.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
-    static BEGAN: Cell<Option<(Instant, WallClock)>> = const { Cell::new(None) };
+    static BEGAN: Cell<Option<(Deadline, WallClock)>> = const { Cell::new(None) };
 }
 
 /// What runs on this thread.
@@ -68,9 +72,9 @@ impl fmt::Display for Reach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Reach::Clock => {
-                "read the clock of the machine; the time of a world is Host::now, its timers are tokio::time"
+                "read the clock of the machine; the time of a world is Host::now, its timers are pbx::shell::timer"
             }
-            Reach::Sleep => "slept on the clock of the machine; the timers of a world are tokio::time",
+            Reach::Sleep => "slept on the clock of the machine; the timers of a world are pbx::shell::timer",
             Reach::Randomness => {
                 "took randomness of the machine; everything in a world follows from its seed: Host::seed"
             }
@@ -104,6 +108,7 @@ impl Drop for Entered {
     fn drop(&mut self) {
         WATCH.set(Watch::NoWorld);
         SCENE.set(None);
+        FALLEN.set(None);
         BEGAN.set(None);
     }
 }
@@ -119,9 +124,9 @@ pub(crate) fn enter(seed: u64) -> Entered {
     Entered(())
 }
 
-/// The date of the world is this much after `clock`, from now on.
-pub(crate) fn begin(now: Instant, clock: WallClock) {
-    BEGAN.set(Some((now, clock)));
+/// It is `clock` in the world now.
+pub(crate) fn begin(clock: WallClock) {
+    BEGAN.set(Some((Deadline::now(), clock)));
 }
 
 /// The tasks of this runtime are programs of a world.
@@ -161,6 +166,20 @@ pub fn tolerate<T>(why: &str, act: impl FnOnce() -> T) -> T {
     act()
 }
 
+/// Polls a task of a world. When it panics it is over, and the world stops with it: the scene panics with the same.
+pub(crate) fn poll_task<F: Future<Output = ()> + ?Sized>(
+    task: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    catch_unwind(AssertUnwindSafe(|| task.poll(context))).unwrap_or_else(|panic| {
+        FALLEN.with_borrow_mut(|fallen| {
+            fallen.get_or_insert(panic);
+        });
+        SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
+        Poll::Ready(())
+    })
+}
+
 struct Watched<'a, F>(Pin<&'a mut F>);
 
 impl<F: Future> Future for Watched<'_, F> {
@@ -172,6 +191,7 @@ impl<F: Future> Future for Watched<'_, F> {
             None => *scene = Some(context.waker().clone()),
         });
         stop_at_offence();
+        stop_at_fall();
         let polled = as_program(|| self.0.as_mut().poll(context));
         stop_at_offence();
         polled
@@ -197,6 +217,12 @@ impl Drop for Back {
 fn stop_at_offence() {
     if let Some(offence) = offence() {
         panic!("{offence}");
+    }
+}
+
+fn stop_at_fall() {
+    if let Some(panic) = FALLEN.take() {
+        resume_unwind(panic);
     }
 }
 

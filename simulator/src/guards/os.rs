@@ -4,6 +4,7 @@
 //! linked into. It asks what runs on its thread, and passes on to the C library what is none of a world's business.
 
 use super::{BEGAN, DICE, Reach, TAKEN, WATCH, Watch, offend};
+use pbx::shell::timer::Deadline;
 use pbx::time::WallClock;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -214,7 +215,7 @@ fn date_for_program() -> Option<libc::timespec> {
         return None;
     }
     let (began, WallClock { epoch_micros }) = BEGAN.get()?;
-    let micros = epoch_micros + u64::try_from(began.elapsed().as_micros()).ok()?;
+    let micros = epoch_micros + u64::try_from(Deadline::now().since(began).as_micros()).ok()?;
     let seconds = i64::try_from(micros / 1_000_000).ok()?;
     Some(libc::timespec { tv_sec: seconds, tv_nsec: (micros % 1_000_000 * 1_000) as i64 })
 }

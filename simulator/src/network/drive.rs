@@ -1,11 +1,12 @@
 //! What moves a network: one task, which sleeps until the next thing is due. A world with a call wakes it some hundred times a
 //! second, so to wake costs a poll and the setting of one timer.
 
+use super::Network;
 use super::timetable::Turn;
-use super::{Network, clock};
+use pbx::shell::timer::Timer;
 use pbx::time::{Duration, Instant};
 use std::future::{Future as _, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Poll, Waker, ready};
 
 /// Until when the task sleeps. It is kept with what it moves, behind the same lock.
@@ -45,7 +46,7 @@ impl Network {
     /// Moves what is under way, for as long as the network is used. Runs beside whatever uses the network.
     pub async fn drive(&self) {
         let mut calls = Vec::new();
-        let mut sleep = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut sleep = Timer::new(Duration::ZERO);
         poll_fn(|context| {
             loop {
                 let now = self.elapsed();
@@ -57,8 +58,8 @@ impl Network {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                sleep.as_mut().reset(clock::now() + due.since(now));
-                ready!(sleep.as_mut().poll(context));
+                sleep.reset(due.since(now));
+                ready!(Pin::new(&mut sleep).poll(context));
             }
         })
         .await

@@ -12,7 +12,7 @@
 //! | `stream.rs`, `flow.rs` | TCP: listeners and streams; handshake, windows, loss as delay |
 //! | `hold.rs`, `pause.rs`, `scissors.rs` | links that hold packets back, hosts that stand still, streams that are cut |
 //! | `nat.rs` | boxes between a few hosts and everybody else |
-//! | `clock.rs`, `drive.rs` | the virtual clock, read once an instant; what moves everything |
+//! | `drive.rs` | what moves everything |
 //! | `queue.rs`, `timetable.rs` | what is due next; machines that have their turns |
 //! | `lookup.rs`, `store.rs` | tables in which a packet is looked up; where its bytes are kept |
 //! | `host.rs` | a host as the PBX's shell sees it |
@@ -22,7 +22,6 @@
 //! | `forge.rs` | faults planted in what a host sends, to see that somebody notices |
 
 mod binding;
-pub(crate) mod clock;
 mod datagram;
 mod drive;
 mod far;
@@ -61,6 +60,7 @@ use bytes::Bytes;
 use far::{Command, Far, Task};
 use lookup::Way;
 use pause::Pausable;
+use pbx::shell::timer::Deadline;
 use pbx::time::{Instant, WallClock};
 use state::State;
 pub(crate) use state::flipped;
@@ -79,7 +79,7 @@ struct Shared {
     state: Mutex<State>,
     /// Whether any host ever stood still, or a link held packets back.
     has_paused: AtomicBool,
-    started: tokio::time::Instant,
+    started: Deadline,
     clock: WallClock,
     seed: u64,
     /// What carries packets instead of us.
@@ -139,7 +139,7 @@ impl Builder {
             shared: Arc::new(Shared {
                 state: Mutex::new(State::new(self.seed, self.link)),
                 has_paused: AtomicBool::new(false),
-                started: tokio::time::Instant::now(),
+                started: Deadline::now(),
                 clock: self.clock,
                 seed: self.seed,
                 far: Far::new(self.ground),
@@ -158,7 +158,7 @@ impl Network {
     /// Virtual time since the start.
     pub fn elapsed(&self) -> Instant {
         let elsewhere = self.shared.far.as_ref().and_then(Far::elapsed);
-        let nanos = elsewhere.unwrap_or_else(|| clock::now() - self.shared.started).as_nanos();
+        let nanos = elsewhere.unwrap_or_else(|| Deadline::now().since(self.shared.started)).as_nanos();
         Instant::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 

@@ -4,6 +4,7 @@
 use super::Network;
 use super::far::Task;
 use super::state::{Due, State};
+use crate::guards;
 use pbx::time::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -87,6 +88,6 @@ impl Future for Pausable {
         if may_stand_still && self.network.state().paused.waits(self.host, context.waker()) {
             return Poll::Pending;
         }
-        self.task.as_mut().poll(context)
+        guards::poll_task(self.task.as_mut(), context)
     }
 }

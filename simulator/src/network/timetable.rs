@@ -6,6 +6,7 @@
 use super::state::{Due, State};
 use super::{Network, SimHost};
 use pbx::shell::host::Host as _;
+use pbx::shell::timer;
 use pbx::time::Instant;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,7 +150,7 @@ impl SimHost {
                 *far.due.lock().unwrap_or_else(PoisonError::into_inner) = due;
                 let sleep = async {
                     match due {
-                        Some(due) => tokio::time::sleep(due.since(now)).await,
+                        Some(due) => timer::sleep(due.since(now)).await,
                         None => std::future::pending().await,
                     }
                 };

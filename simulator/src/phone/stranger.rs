@@ -5,6 +5,7 @@ use super::{Phone, Telephone};
 use pbx::audio::Law;
 use pbx::rtp::packet::Header;
 use pbx::shell::host::{Host, Udp};
+use pbx::shell::timer;
 use pbx::time::Duration;
 use std::net::SocketAddr;
 
@@ -43,7 +44,7 @@ impl Phone {
                 let timestamp = header.timestamp.wrapping_add(n * SAMPLES);
                 let packet = Header { marker: n == 0, sequence, timestamp, ..header };
                 let _ = socket.try_send_to(&[&packet.to_bytes()[..], &codes].concat(), to);
-                tokio::time::sleep(PACKET).await;
+                timer::sleep(PACKET).await;
             }
         });
     }

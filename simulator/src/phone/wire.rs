@@ -8,6 +8,7 @@ use crate::office::DOMAIN;
 use crate::secure::{self, Client};
 use pbx::rng::Rng;
 use pbx::shell::host::{Host, Listener, Udp};
+use pbx::shell::timer;
 use pbx::sip::{ConnectionId, Frame, Framer, PONG, Path, Transport};
 use pbx::time::{Duration, Instant};
 use std::collections::BTreeMap;
@@ -202,7 +203,7 @@ impl Shared {
                 if stream.write_all(&[byte]).await.is_err() {
                     return;
                 }
-                tokio::time::sleep(pause).await;
+                timer::sleep(pause).await;
             }
         });
     }

@@ -2,7 +2,6 @@
 
 mod order;
 
-use super::cancel::handled;
 use super::log::Sip;
 use super::session::SLACK;
 use super::transfer::replaces;
@@ -244,9 +243,8 @@ impl Seen {
             }
         }
         // A CANCEL of what is answered changes nothing.
-        let counts = |came: &Instant| {
-            seen.answered.is_none_or(|(told, status)| handled(*came) < told || status >= 300)
-        };
+        let counts =
+            |came: &Instant| seen.answered.is_none_or(|(told, status)| *came < told || status >= 300);
         seen.left[0] = seen.gave_up.filter(counts).or(seen.left[0]);
         let callee = session.and_then(|session| evidence.partner_of(session));
         let callee = callee.and_then(|callee| calls.get(evidence.sessions.all[callee].call_id.as_str()));

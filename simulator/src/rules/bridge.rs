@@ -1,7 +1,6 @@
 //! Two sides of a call that the PBX has joined (a B2BUA, RFC 7092 section 3), and several that it has rung.
 
 use super::acknowledgement::AT_ONCE;
-use super::cancel::handled;
 use super::dialog::contact;
 use super::log::{Sip, Transaction};
 use super::repeat::{PATIENCE, SLACK, T1};
@@ -126,7 +125,7 @@ fn sides_follow_each_other(evidence: &Evidence<'_>, findings: &mut Findings) {
             cancel.and_then(|cancel| evidence.log.at(&cancel.requests).flat_map(Sip::arrivals).min());
         // Of what is answered nothing can be cancelled.
         let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
-        let is_cancelled = |since: &Instant| told.is_none_or(|told| told.at > handled(*since));
+        let is_cancelled = |since: &Instant| told.is_none_or(|told| told.at > *since);
         if let Some(since) = gave_up.filter(is_cancelled) {
             for leg in bridge.legs.iter().filter(|leg| leg.1.at <= since && !gives_up(evidence, **leg, since))
             {

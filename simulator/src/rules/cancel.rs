@@ -42,16 +42,10 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
         let ended = evidence.log.at(&invite.responses).filter(|it| it.is_final() && it.is_sound());
-        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| handled(*end) < cancel.meant) {
+        if let Some(end) = ended.flat_map(Sip::arrivals).min().filter(|end| *end < cancel.meant) {
             findings.blame(cancel.from, cancel.at, format!("a final one had come at {end}"));
         }
     }
-}
-
-/// When a program looks at what has come: at the next whole millisecond, and in the order in which it came.
-pub(super) fn handled(arrived: Instant) -> Instant {
-    let nanos = arrived.as_nanos();
-    Instant::from_nanos(nanos.next_multiple_of(1_000_000))
 }
 
 fn cancels_work(evidence: &Evidence<'_>, findings: &mut Findings) {

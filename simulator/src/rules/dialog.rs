@@ -1,6 +1,5 @@
 //! Requests within a dialog (RFC 3261 sections 12 and 15).
 
-use super::cancel::handled;
 use super::log::{Dialog, Sip};
 use super::repeat::{PATIENCE, SLACK, T1};
 use super::{Evidence, Findings, Rule};
@@ -292,7 +291,7 @@ fn nothing_after_481(evidence: &Evidence<'_>, findings: &mut Findings) {
         for request in new_requests(evidence, dialog) {
             let harmless = ["BYE", "ACK", "CANCEL"].contains(&request.method.as_str());
             if let Some((since, end)) = told.get(&dialog.is_from_caller(request)).filter(|_| !harmless)
-                && request.meant > handled(*since)
+                && request.meant > *since
             {
                 findings.blame(
                     request.from,

@@ -51,8 +51,8 @@ pub(super) const RULES: &[Rule] = &[
 const A_MILLISECOND: u32 = 8;
 /// Where nobody says a packet time (RFC 3551 section 4.2).
 const USUAL: u32 = 20;
-/// A relay hands on at once, a sender is woken at the next whole millisecond.
-const TOLERANCE: Duration = Duration::from_millis(5);
+/// A relay hands on at once, a sender sends when it is time.
+const TOLERANCE: Duration = Duration::from_millis(1);
 /// What says how a pause sounds begins nothing (RFC 3389 section 4).
 pub(super) const NOISE: u8 = 13;
 /// Two packets later.

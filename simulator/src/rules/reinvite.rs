@@ -1,6 +1,5 @@
 //! Changes of a running session (RFC 3261 section 14).
 
-use super::cancel::handled;
 use super::dialog::{contact, final_of, first_of, new_requests};
 use super::log::{Dialog, Sip};
 use super::repeat::PATIENCE;
@@ -61,7 +60,7 @@ fn check_pair(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings: &mu
         }
         return;
     }
-    let Some(arrived) = before.arrived.filter(|arrived| handled(*arrived) < invite.at) else {
+    let Some(arrived) = before.arrived.filter(|arrived| *arrived < invite.at) else {
         return check_crossing(evidence, before, invite, findings);
     };
     if !is_over(arrived) && told.is_none_or(|told| told.at > invite.at) {
@@ -74,8 +73,7 @@ fn check_crossing(evidence: &Evidence<'_>, before: &Sip, invite: &Sip, findings:
     for (own, other) in [(before, invite), (invite, before)] {
         let heard =
             responses(evidence, own).filter(|response| response.is_final()).flat_map(Sip::arrivals).min();
-        let crosses =
-            |arrived: Instant| own.at < handled(arrived) && heard.is_none_or(|heard| heard > arrived);
+        let crosses = |arrived: Instant| own.at < arrived && heard.is_none_or(|heard| heard > arrived);
         let answer = final_of(evidence, other).filter(|answer| answer.status < Some(300));
         let is_one = other.arrived.is_some_and(crosses)
             && own.arrived.is_some()

@@ -49,7 +49,7 @@ pub(super) const T2: Duration = Duration::from_secs(4);
 /// 64 * T1: after this nobody waits for anything any more.
 pub(super) const PATIENCE: Duration = Duration::from_secs(32);
 
-/// Timers go off at the next whole millisecond, and who is asked meanwhile answers first.
+/// Who is asked at the moment a timer goes off may answer first, and an answer takes a moment to come.
 pub(super) const SLACK: Duration = Duration::from_millis(3);
 
 /// At this many copies, T1 to T2 apart, 64 * T1 are nearly over.

@@ -1,6 +1,5 @@
 //! RTCP of the PBX: what it says of what it sent and of what came, against what is known exactly (RFC 3550 section 6).
 
-use super::cancel::handled;
 use super::flow::{Flow, Rtcp};
 use super::session::End;
 use super::{Evidence, Findings, Rule};
@@ -321,7 +320,7 @@ fn listen(heard: &mut Heard, came: &[Arrived], from: usize, report: &Report<'_>,
 /// in which it agreed on anything, it has heard them or not: two lists. None where nothing is certain: damaged packets, a
 /// source that began anew.
 fn arrivals(evidence: &Evidence<'_>, end: End, ssrc: u32) -> Vec<Vec<Arrived>> {
-    let Some(agreed) = evidence.sessions.terms(end).first().map(|terms| handled(terms.since)) else {
+    let Some(agreed) = evidence.sessions.terms(end).first().map(|terms| terms.since) else {
         return Vec::new();
     };
     let mut flows = evidence.flows.to(end).filter(|flow| flow.ssrc == ssrc);
@@ -331,26 +330,27 @@ fn arrivals(evidence: &Evidence<'_>, end: End, ssrc: u32) -> Vec<Vec<Arrived>> {
         let formats = terms.iter().flat_map(|terms| terms.own.iter().chain(&terms.formats));
         formats.into_iter().any(|format| format.payload_type == number)
     };
-    let mut arrivals = Vec::with_capacity(flow.packets.len());
+    let mut arrivals: Vec<Arrived> = Vec::with_capacity(flow.packets.len());
     for packet in &flow.packets {
         if packet.damaged || !listed(packet.header.payload_type) {
             return Vec::new();
         }
         for at in packet.arrivals() {
-            let seen = handled(at);
-            if seen >= agreed {
-                arrivals.push((at, (seen, packet.header.sequence, packet.header.timestamp)));
+            if at >= agreed {
+                arrivals.push((at, packet.header.sequence, packet.header.timestamp));
             }
         }
     }
-    arrivals.sort_by_key(|(at, _)| *at);
-    let all: Vec<Arrived> = arrivals.into_iter().map(|(_, arrived)| arrived).collect();
-    if all.windows(2).any(|pair| pair[1].1.wrapping_sub(pair[0].1).cast_signed().unsigned_abs() > RESTART) {
+    arrivals.sort_by_key(|(at, ..)| *at);
+    if arrivals
+        .windows(2)
+        .any(|pair| pair[1].1.wrapping_sub(pair[0].1).cast_signed().unsigned_abs() > RESTART)
+    {
         return Vec::new();
     }
-    let heard = all.iter().position(|(seen, ..)| *seen > agreed).unwrap_or(all.len());
-    let later = all[heard..].to_vec();
-    if heard == 0 { vec![all] } else { vec![all, later] }
+    let heard = arrivals.iter().position(|(at, ..)| *at > agreed).unwrap_or(arrivals.len());
+    let later = arrivals[heard..].to_vec();
+    if heard == 0 { vec![arrivals] } else { vec![arrivals, later] }
 }
 
 fn reports_keep_time(evidence: &Evidence<'_>, findings: &mut Findings) {

@@ -4,7 +4,6 @@
 //! A side that answers is bound by its answer when it sends it, the other side when it arrives. BYE, and the refusal of
 //! the first INVITE, end it all; the refusal of a later offer leaves everything as it was.
 
-use super::cancel::handled;
 use super::log::{Log, Sip};
 use super::sdp::{Description, Format, Stream};
 use crate::wire::end_of_head;
@@ -369,9 +368,7 @@ impl Reading {
             // With its connection a transaction fails (RFC 3261 section 17.1.4).
             true if open.over.is_some_and(|over| over <= now) => false,
             true => open.resolution_arrived.is_none_or(|at| at > now) && now.since(open.at) < PATIENCE,
-            false => {
-                open.arrived.is_some_and(|at| handled(at) < now) && open.resolved.is_none_or(|at| at > now)
-            }
+            false => open.arrived.is_some_and(|at| at < now) && open.resolved.is_none_or(|at| at > now),
         };
         if let Some(open) = offers.iter().find(is_pending) {
             let whose = if open.by == by { "its own" } else { "that of the other side" };

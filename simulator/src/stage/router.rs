@@ -4,6 +4,7 @@ use super::Stage;
 use crate::network::{Nat, box_of};
 use crate::phone::Phone;
 use pbx::shell::host::Host;
+use pbx::shell::timer;
 use pbx::sip::Transport;
 use pbx::time::Duration;
 use std::net::IpAddr;
@@ -52,7 +53,7 @@ impl Phone {
         let phone = self.clone();
         self.host().spawn(async move {
             loop {
-                tokio::time::sleep(every).await;
+                timer::sleep(every).await;
                 phone.sends(KEEPALIVE);
             }
         });

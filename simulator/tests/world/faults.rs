@@ -2,6 +2,7 @@
 
 use crate::two_hosts::{ALICE, BOB, at, ip, ms, receive, world};
 use pbx::shell::host::{Host, Listener, Udp};
+use pbx::shell::timer;
 use pbx::time::Instant;
 use simulator::network::{Dependence, Link, Nat};
 use std::io::ErrorKind;
@@ -40,7 +41,7 @@ fn what_is_held_arrives_in_order_when_it_is_let_go() {
         network.hold(ip(ALICE), ip(BOB));
         a.try_send_to(b"two", at(BOB, 1))?;
         near.write_all(b"stream").await?;
-        tokio::time::sleep(ms(5_000)).await;
+        timer::sleep(ms(5_000)).await;
         assert_eq!(b.try_recv_from(&mut [0; 9]).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
         network.release(ip(ALICE), ip(BOB));
         assert_eq!(receive(&b).await?.0, b"one");
@@ -81,7 +82,7 @@ fn a_host_that_stands_still_keeps_what_comes_and_reads_it_later() {
         a.try_send_to(b"ping", at(BOB, 1))?;
         // The kernel shakes hands, whatever the program does.
         alice.connect(at(BOB, 80)).await?;
-        tokio::time::sleep(ms(3_000)).await;
+        timer::sleep(ms(3_000)).await;
         assert_eq!(a.try_recv_from(&mut [0; 9]).err().map(|e| e.kind()), Some(ErrorKind::WouldBlock));
         network.resume(ip(BOB));
         assert_eq!(receive(&a).await?.0, b"pong");
@@ -96,12 +97,12 @@ fn a_deadline_that_passes_while_a_host_stands_still_is_met_late() {
         let (met, when) = tokio::sync::oneshot::channel();
         let clock = bob.clone();
         bob.spawn(async move {
-            tokio::time::sleep(ms(100)).await;
+            timer::sleep(ms(100)).await;
             let _ = met.send(clock.now());
         });
-        tokio::time::sleep(ms(10)).await;
+        timer::sleep(ms(10)).await;
         network.pause(ip(BOB));
-        tokio::time::sleep(ms(690)).await;
+        timer::sleep(ms(690)).await;
         network.resume(ip(BOB));
         assert_eq!(when.await.ok(), Some(Instant::from_millis(700)));
         Ok(())
@@ -143,7 +144,7 @@ fn a_full_backlog_lets_callers_wait_and_then_give_up() {
         assert!(network.elapsed() > Instant::from_millis(15_000), "it was tried for a while");
         let late = alice.connect(at(BOB, 80));
         let (late, accepted) = tokio::join!(late, async {
-            tokio::time::sleep(ms(1_500)).await;
+            timer::sleep(ms(1_500)).await;
             listener.accept().await
         });
         accepted?;
@@ -190,9 +191,9 @@ fn an_end_that_nobody_holds_does_not_wait_for_ever() {
         let (mut far, _) = listener.accept().await?;
         drop(near);
         assert_eq!(far.read(&mut [0; 1]).await?, 0);
-        tokio::time::sleep(ms(61_000)).await;
+        timer::sleep(ms(61_000)).await;
         far.write_all(b"still there?").await?;
-        tokio::time::sleep(ms(10)).await;
+        timer::sleep(ms(10)).await;
         assert!(far.write_all(b"no").await.is_err(), "after a minute in FIN_WAIT2 nobody is");
         Ok(())
     });
@@ -240,7 +241,7 @@ fn a_router_lets_in_whom_it_is_told_to() {
             let stranger = alice.udp(at(ALICE, 1)).await?;
             for (socket, word) in [(&known, b"known"), (&neighbour, b"neigh"), (&stranger, b"stran")] {
                 socket.try_send_to(word, face)?;
-                tokio::time::sleep(ms(5)).await;
+                timer::sleep(ms(5)).await;
             }
             let mut heard = 0;
             while inside.try_recv_from(&mut [0; 9]).is_ok() {
@@ -266,12 +267,12 @@ fn a_binding_is_forgotten_and_the_next_is_another() {
         let outside = bob.udp(at(BOB, 1)).await?;
         inside.try_send_to(b"hello", at(BOB, 1))?;
         let first = receive(&outside).await?.1;
-        tokio::time::sleep(ms(29_000)).await;
+        timer::sleep(ms(29_000)).await;
         inside.try_send_to(b"still here", at(BOB, 1))?;
         assert_eq!(receive(&outside).await?.1, first, "what is sent from inside keeps it");
-        tokio::time::sleep(ms(31_000)).await;
+        timer::sleep(ms(31_000)).await;
         outside.try_send_to(b"carol?", first)?;
-        tokio::time::sleep(ms(5)).await;
+        timer::sleep(ms(5)).await;
         assert!(inside.try_recv_from(&mut [0; 9]).is_err(), "it was forgotten");
         inside.try_send_to(b"again", at(BOB, 1))?;
         let second = receive(&outside).await?.1;
@@ -294,7 +295,7 @@ fn neighbours_reach_each_other_from_outside_only_through_a_hairpin() {
             dave.try_send_to(b"opens", SocketAddr::new(face.ip(), 9))?;
             carol.try_send_to(b"over the roof", face)?;
             carol.try_send_to(b"over the fence", at("192.168.1.3", 5060))?;
-            tokio::time::sleep(ms(10)).await;
+            timer::sleep(ms(10)).await;
             let mut heard = 0;
             while let Ok((_, from)) = dave.try_recv_from(&mut [0; 99]) {
                 assert!(from.ip() == face.ip() || from == at("192.168.1.2", 5060), "{from}");

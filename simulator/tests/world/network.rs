@@ -2,6 +2,7 @@
 
 use crate::two_hosts::{ALICE, BOB, at, ip, ms, receive, world};
 use pbx::shell::host::{Disk, Host, Listener, Udp};
+use pbx::shell::timer;
 use pbx::time::{Duration, Instant};
 use simulator::network::{Fate, Kind, Link};
 use std::io::ErrorKind;
@@ -38,7 +39,7 @@ fn one_seed_has_one_story_and_another_seed_another() {
             let (a, b) = (alice.udp(at(ALICE, 5060)).await?, bob.udp(at(BOB, 5060)).await?);
             for number in 0..200_u8 {
                 a.try_send_to(&[number; 20], at(BOB, 5060))?;
-                tokio::time::sleep(ms(20)).await;
+                timer::sleep(ms(20)).await;
             }
             while b.try_recv_from(&mut [0; 100]).is_ok() {}
             Ok(())
@@ -176,7 +177,7 @@ fn a_stream_survives_a_short_partition_and_not_a_long_one() {
         let (mut far, _) = listener.accept().await?;
         network.partition(ip(ALICE), ip(BOB));
         near.write_all(b"late").await?;
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        timer::sleep(Duration::from_secs(5)).await;
         network.repair(ip(ALICE), ip(BOB));
         let mut bytes = [0; 4];
         far.read_exact(&mut bytes).await?;
@@ -213,7 +214,7 @@ fn a_crashed_peer_is_silent_and_after_its_restart_resets() {
         let _far = listener.accept().await?;
         network.crash(ip(BOB));
         near.write_all(b"anybody?").await?;
-        tokio::time::sleep(ms(500)).await;
+        timer::sleep(ms(500)).await;
         network.bounce(ip(BOB));
         let error = near.read(&mut [0; 4]).await.err().map(|e| e.kind());
         assert_eq!(error, Some(ErrorKind::ConnectionReset));
@@ -251,7 +252,7 @@ fn nobody_listening_is_told_by_icmp() {
         });
         let socket = alice.udp(at(ALICE, 1)).await?;
         socket.try_send_to(b"hello?", at(BOB, 9))?;
-        tokio::time::sleep(ms(10)).await;
+        timer::sleep(ms(10)).await;
         assert_eq!(*told.lock().expect("one thread"), 1);
         Ok(())
     });
@@ -260,7 +261,7 @@ fn nobody_listening_is_told_by_icmp() {
 #[test]
 fn an_idle_hour_is_nothing() {
     world(1, |network, _, _| async move {
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        timer::sleep(Duration::from_secs(3_600)).await;
         assert_eq!(network.elapsed(), Instant::from_millis(3_600_000));
         Ok(())
     });

@@ -3,6 +3,7 @@
 use futures::FutureExt as _;
 use futures::executor::block_on;
 use pbx::shell::host::Host;
+use pbx::shell::timer;
 use pbx::time::{Duration, Instant};
 use simulator::stage::Stage;
 use simulator::world::World;
@@ -24,7 +25,7 @@ fn a_panic_of_a_task_is_told_and_the_world_can_still_be_looked_at() {
     let world = World::new(1);
     block_on(world.with(|stage: &mut Stage| {
         stage.host("fool").spawn(async {
-            tokio::time::sleep(SECOND).await;
+            timer::sleep(SECOND).await;
             panic!("a planted panic");
         });
     }));

@@ -2,12 +2,12 @@
 
 use super::{Flow, Reply};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use pbx::shell::timer::Timer;
 use pbx::time::Duration;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::time::Sleep;
 
 /// What is left to be said of an answer.
 pub(super) struct Telling {
@@ -16,7 +16,7 @@ pub(super) struct Telling {
     pause: Duration,
     /// The client is told of so many bytes that never come.
     missing: usize,
-    resting: Option<Pin<Box<Sleep>>>,
+    resting: Option<Timer>,
 }
 
 impl Telling {
@@ -43,7 +43,7 @@ impl Body for Telling {
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(resting) = &mut self.resting {
-            ready!(resting.as_mut().poll(context));
+            ready!(Pin::new(resting).poll(context));
             self.resting = None;
         }
         if self.left.is_empty() {
@@ -55,7 +55,7 @@ impl Body for Telling {
         // What breaks off does so after what came before has been read.
         let pause = if self.missing > 0 { Duration::from_millis(1) } else { self.pause };
         if !pause.is_zero() {
-            self.resting = Some(Box::pin(tokio::time::sleep(pause)));
+            self.resting = Some(Timer::new(pause));
         }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }

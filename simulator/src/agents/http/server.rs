@@ -10,8 +10,9 @@ use hyper::header::{DATE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use pbx::shell::host::{Host, Listener};
+use pbx::shell::timer::{self, HyperTimer};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -182,7 +183,7 @@ async fn talk<A: Answers>(
     let service = service_fn(|request| respond(shared.clone(), request, from));
     // Date is ours to set: hyper would read the clock of the OS.
     let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(HyperTimer)
         .auto_date_header(false)
         .serve_connection(TokioIo::new(stream), service);
     // How a connection ends is seen by the one who asked.
@@ -205,7 +206,7 @@ async fn respond<A: Answers>(
         headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: body.to_bytes().to_vec(),
     });
-    tokio::time::sleep(reply.after).await;
+    timer::sleep(reply.after).await;
     match reply.flow {
         Flow::Never => std::future::pending().await,
         Flow::HangsUp => Err(io::ErrorKind::ConnectionAborted.into()),
