@@ -16,6 +16,9 @@
 //! });
 //! ```
 //!
+//! Time passes while the scene awaits [`stage::Stage::pass`] and its like; a program of its own takes the timers of
+//! [`pbx::shell::timer`], as tokio's run on the clock of the machine.
+//!
 //! When the scene is over, everything comes to rest and every rule of [`rules`] is asked; a failure tells what was broken, by
 //! what, and shows the ladder. A test that wants to look at its world from outside, step by step, has a [`world::World`]:
 //!

@@ -27,6 +27,8 @@ pub(super) struct Outgoing {
     timestamp: u32,
     at: Option<Instant>,
     mapping: Option<Mapping>,
+    /// Whose packet was the last that went out, if it was one of a key.
+    key: Option<Key>,
     /// Something was left out since the last packet.
     left_out: bool,
 }
@@ -42,6 +44,14 @@ struct Mapping {
     timestamp_offset: u32,
     /// The newest timestamp of audio.
     timestamp: u32,
+}
+
+/// A key that is passed on. All its packets have one timestamp (RFC 4733 section 2.5.1.2).
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    ssrc: u32,
+    theirs: u32,
+    ours: u32,
 }
 
 /// What a stream passes on.
@@ -67,6 +77,7 @@ impl Outgoing {
             timestamp: dice.u32(),
             at: None,
             mapping: None,
+            key: None,
             left_out: false,
         }
     }
@@ -87,6 +98,7 @@ impl Outgoing {
         now: Instant,
     ) -> Header {
         self.mapping = None;
+        self.key = None;
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
         self.count(timestamp, octets, now);
@@ -97,9 +109,12 @@ impl Outgoing {
     pub(super) fn pass(&mut self, passing: &Passing, step: Duration, now: Instant) -> Option<Header> {
         let theirs = &passing.header;
         let kept = self.mapping.filter(|mapping| mapping.fits(passing));
+        let is_same = |key: &Key| passing.event && (key.ssrc, key.theirs) == (theirs.ssrc, theirs.timestamp);
+        // Whoever hears a key hears one key, whatever has changed meanwhile.
+        let resumed = self.key.filter(|key| kept.is_none() && is_same(key));
         let (mut mapping, fresh) = match kept {
             Some(mapping) => (mapping, false),
-            None => (self.map_from(passing, step, now), true),
+            None => (self.map_from(passing, step, now, resumed), true),
         };
         let ahead = theirs.sequence.wrapping_sub(mapping.highest).cast_signed();
         if ahead <= 0 && theirs.sequence.wrapping_sub(mapping.oldest).cast_signed() < 0 {
@@ -115,10 +130,12 @@ impl Outgoing {
             self.next_sequence = sequence.wrapping_add(1);
         }
         self.mapping = Some(mapping);
+        let key = Key { ssrc: theirs.ssrc, theirs: theirs.timestamp, ours: timestamp };
+        self.key = passing.event.then_some(key);
         let begins = self.begins_anew(fresh, timestamp, rtp::units(step, passing.clock_rate));
         // Who begins to speak where somebody else has just ended does not begin anew for who hears both; a key begins wherever it
         // is the first that is heard (RFC 4733 section 2.2.2).
-        let marker = begins || if fresh { passing.event } else { theirs.marker };
+        let marker = resumed.is_none() && (begins || if fresh { passing.event } else { theirs.marker });
         // What comes late tells nothing of the time.
         let is_late = ahead <= 0 && !fresh;
         match is_late || (passing.event && self.leaps(timestamp, passing.clock_rate, now)) {
@@ -189,13 +206,16 @@ impl Outgoing {
         header.ssrc == self.ssrc && self.next_sequence.wrapping_sub(header.sequence).wrapping_sub(1) < LOOP
     }
 
-    fn map_from(&self, passing: &Passing, step: Duration, now: Instant) -> Mapping {
+    fn map_from(&self, passing: &Passing, step: Duration, now: Instant, resumed: Option<Key>) -> Mapping {
         let theirs = &passing.header;
         let elapsed = self.at.map_or(step, |at| now.since(at));
         // Who is heard in the middle of a packet of the one before begins behind it, and a little later: nobody is to take
         // both for one talkspurt that was sent in a burst.
         let step = if elapsed < step { step + elapsed.max(LITTLE) } else { step };
-        let timestamp = self.timestamp_at(now, step, passing.clock_rate);
+        let timestamp = match resumed {
+            Some(key) => key.ours,
+            None => self.timestamp_at(now, step, passing.clock_rate),
+        };
         Mapping {
             ssrc: theirs.ssrc,
             highest: theirs.sequence,
@@ -301,6 +321,24 @@ mod tests {
         assert!(out.pass(&key, STEP, Instant::from_millis(20)).unwrap().marker);
         let later = Passing { event: true, ..passing(10, 4_000) };
         assert!(!out.pass(&later, STEP, Instant::from_millis(40)).unwrap().marker);
+    }
+
+    #[test]
+    fn a_key_is_one_key_though_it_is_interrupted() {
+        let mut out = outgoing();
+        let key = |sequence, timestamp| Passing { event: true, ..passing(sequence, timestamp) };
+        let at = Instant::from_millis;
+        let first = out.pass(&key(9, 4_000), STEP, at(0)).unwrap();
+        out.interrupt();
+        let second = out.pass(&key(10, 4_000), STEP, at(20)).unwrap();
+        assert_eq!(second, Header { marker: false, sequence: first.sequence.wrapping_add(1), ..first });
+        // The next key is another, and so is one after which something else was sent.
+        out.interrupt();
+        let next = out.pass(&key(11, 5_000), STEP, at(200)).unwrap();
+        assert!(next.marker && next.timestamp != first.timestamp);
+        out.number(true, 0, next.timestamp.wrapping_add(160), 160, at(220));
+        let again = out.pass(&key(12, 5_000), STEP, at(240)).unwrap();
+        assert!(again.marker && again.timestamp.wrapping_sub(next.timestamp).cast_signed() > 0);
     }
 
     #[test]

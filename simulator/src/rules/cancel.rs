@@ -38,7 +38,9 @@ fn cancels_wait(evidence: &Evidence<'_>, findings: &mut Findings) {
         // What came damaged may still have been read.
         let heard = || evidence.log.at(&invite.responses).chain(evidence.log.at(&invite.ghosts));
         let by_then = |response: &Sip| response.perhaps().any(|arrived| arrived <= cancel.at);
-        if !heard().any(|response| response.is_provisional() && by_then(response)) {
+        // To what came damaged the answers may name another sender.
+        let is_blurred = evidence.log.at(&invite.requests).any(|request| request.damaged.is_some());
+        if !is_blurred && !heard().any(|response| response.is_provisional() && by_then(response)) {
             findings.blame(cancel.from, cancel.at, "none had come");
         }
         let ended = evidence.log.at(&invite.responses).filter(|it| it.is_final() && it.is_sound());

@@ -84,7 +84,11 @@ fn check_grant(
         findings.blame(answer.from, due, what);
     }
     let end = answer.meant + holds;
-    let is_renewed = next.is_some_and(|next| next <= end);
+    let is_renewed = next.is_some_and(|next| next <= end) || {
+        // What was asked damaged may have renewed it, and was answered to somebody whom nobody knows.
+        let asked = damaged_wishes(evidence, &answer.call_id);
+        asked.into_iter().any(|came| answer.meant <= came && came <= end)
+    };
     let was_ended = || subscription.told.iter().any(|(_, notify)| notify.at < end && is_last(notify));
     if !ends_now
         && !is_renewed
@@ -134,6 +138,12 @@ fn due(
     is_judged.then_some(due)
 }
 
+/// When somebody asked to be told, with a Call-ID, in words that came damaged.
+fn damaged_wishes(evidence: &Evidence<'_>, call_id: &str) -> Vec<Instant> {
+    let all = evidence.log.by_call_id.get(call_id).map_or(&[][..], Vec::as_slice);
+    evidence.log.at(all).filter(|message| message.asks("SUBSCRIBE")).filter_map(|it| it.damaged).collect()
+}
+
 /// NOTIFY says whether it holds, and for how long still.
 fn check_state(
     evidence: &Evidence<'_>,
@@ -160,10 +170,9 @@ fn check_state(
     };
     let before = subscription.grants.iter().rev().filter(|grant| grant.answer.meant <= notify.at);
     // What was asked damaged was granted to somebody whom nobody knows.
-    let asked = evidence.log.by_call_id.get(&notify.call_id).map_or(&[][..], Vec::as_slice);
-    let mut asked = evidence.log.at(asked).filter(|message| message.asks("SUBSCRIBE"));
+    let mut asked = damaged_wishes(evidence, &notify.call_id).into_iter();
     let is_none = before.clone().next().is_none();
-    if asked.any(|it| it.damaged.is_some_and(|came| is_none || (came..came + SOON).contains(&notify.meant))) {
+    if asked.any(|came| is_none || (came..came + SOON).contains(&notify.meant)) {
         return;
     }
     // The one before counts still for what was written before this one.
