@@ -216,7 +216,11 @@ impl Engine {
         let time = (*ground == Ground::Own).then(timer::begin);
         match ground {
             // When nobody has anything to do, it is time for what is due next.
-            Ground::Own => guards::watch_tasks(&mut builder).on_thread_park(|| _ = timer::advance()),
+            Ground::Own => guards::watch_tasks(&mut builder).on_thread_park(|| {
+                if !timer::advance() {
+                    guards::stop("nothing is due any more, and the scene still waits");
+                }
+            }),
             Ground::Turmoil => builder.enable_time().start_paused(true),
             Ground::Real(_) => builder.enable_all(),
         };

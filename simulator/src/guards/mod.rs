@@ -172,12 +172,21 @@ pub(crate) fn poll_task<F: Future<Output = ()> + ?Sized>(
     context: &mut Context<'_>,
 ) -> Poll<()> {
     catch_unwind(AssertUnwindSafe(|| task.poll(context))).unwrap_or_else(|panic| {
-        FALLEN.with_borrow_mut(|fallen| {
-            fallen.get_or_insert(panic);
-        });
-        SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
+        stop_with(panic);
         Poll::Ready(())
     })
+}
+
+/// The world stops: the scene panics with these words.
+pub(crate) fn stop(why: &'static str) {
+    stop_with(Box::new(why));
+}
+
+fn stop_with(panic: Box<dyn Any + Send>) {
+    FALLEN.with_borrow_mut(|fallen| {
+        fallen.get_or_insert(panic);
+    });
+    SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
 }
 
 struct Watched<'a, F>(Pin<&'a mut F>);

@@ -241,7 +241,9 @@ fn is_ordered(evidence: &Evidence<'_>, invite: &Sip) -> bool {
 /// Whether a leg may have been made for a caller: he had asked, and had not been told how it ends.
 fn is_cause(evidence: &Evidence<'_>, (transaction, _): (&Transaction, &Sip), leg: &Sip) -> bool {
     let asked = evidence.log.at(&transaction.requests).flat_map(Sip::perhaps).min();
-    let told = evidence.log.at(&transaction.responses).find(|response| response.is_final());
+    // What was said to a damaged copy ends nothing: the next one comes as it was sent.
+    let ends = |response: &&Sip| response.is_final() && !evidence.log.is_to_damaged(response);
+    let told = evidence.log.at(&transaction.responses).find(ends);
     let is_open = told.is_none_or(|told| told.at > leg.at);
     let is_open = is_open || answered_at(evidence, transaction) == Some(leg.at);
     asked.is_some_and(|asked| asked <= leg.at) && is_open

@@ -36,6 +36,15 @@ fn a_panic_of_a_task_is_told_and_the_world_can_still_be_looked_at() {
 }
 
 #[test]
+fn a_scene_that_waits_for_nothing_is_told_so() {
+    let world = World::new(1);
+    let waits = AssertUnwindSafe(world.play(async |_: &mut Stage| std::future::pending::<()>().await));
+    let told = block_on(waits.catch_unwind()).expect_err("it waits for ever");
+    assert_eq!(told.downcast_ref::<&str>(), Some(&"nothing is due any more, and the scene still waits"));
+    block_on(world.pass(SECOND));
+}
+
+#[test]
 fn a_panic_of_a_closure_comes_out_where_it_was_asked() {
     let world = World::new(1);
     let asked = world.with(|_: &mut Stage| panic!("a planted panic"));
