@@ -34,12 +34,13 @@ pub fn is_silent(samples: &[i16]) -> bool {
 
 /// The share of the power that a sine of `frequency` Hz explains, 0 to 1; 0 for silence.
 pub fn share(samples: &[i16], frequency: f64) -> f64 {
-    if is_silent(samples) {
+    let power = power(samples);
+    if power.sqrt() < SILENCE {
         return 0.0;
     }
     let (real, imaginary) = goertzel(samples, frequency);
     let amplitude = 2.0 * real.hypot(imaginary) / samples.len() as f64;
-    amplitude * amplitude / 2.0 / power(samples)
+    amplitude * amplitude / 2.0 / power
 }
 
 /// The share of the time in which there is a sine of `frequency` Hz and hardly anything else, looked at 20 ms at a time:

@@ -2,6 +2,7 @@
 
 mod order;
 
+use super::acknowledgement::AT_ONCE;
 use super::log::Sip;
 use super::session::SLACK;
 use super::transfer::replaces;
@@ -156,6 +157,12 @@ fn picks_up_ordered(messages: &[&Sip], started: Option<Instant>) -> bool {
     takes_a_place.zip(started).is_some_and(|(invite, started)| started + SLACK < invite.at)
 }
 
+/// Whether somebody was told that there is nothing of the kind.
+fn is_denied(evidence: &Evidence<'_>, request: &Sip) -> bool {
+    let transaction = evidence.log.transaction(request);
+    transaction.is_some_and(|asked| evidence.log.at(&asked.responses).any(|it| it.status == Some(481)))
+}
+
 /// All messages by Call-ID.
 type Calls<'a> = BTreeMap<&'a str, Vec<&'a Sip>>;
 
@@ -198,6 +205,7 @@ impl Seen {
         let mut seen = Seen::default();
         let pbx = evidence.pbx;
         let mut branch = "";
+        let came_damaged = |it: &&Sip| it.asks("INVITE") && it.damaged.is_some();
         let said = |key: &str| evidence.run.moment(&record[key]);
         let [rang, answered, ended] = ["ringing_at", "answered_at", "ended_at"].map(said);
         for message in messages {
@@ -210,7 +218,10 @@ impl Seen {
                 }
                 None if is_begin => seen.invited.extend(message.perhaps()),
                 None if message.to.ip() == pbx && message.asks("CANCEL") => {
-                    seen.gave_up = seen.gave_up.or(message.arrived);
+                    // Whose INVITE came damaged may cancel what the PBX does not have.
+                    if !(is_denied(evidence, message) && messages.iter().any(came_damaged)) {
+                        seen.gave_up = seen.gave_up.or(message.arrived);
+                    }
                 }
                 None if message.to.ip() == pbx && message.asks("BYE") => {
                     seen.see_held_back(evidence, message);
@@ -229,6 +240,10 @@ impl Seen {
                 Some(status) if message.from.ip() == pbx && message.branch == branch => {
                     // What was said to a damaged copy counts if that was understood.
                     if evidence.log.is_to_damaged(message) && !is_recorded(evidence, record, message) {
+                        continue;
+                    }
+                    // The next copy is another request for who has one that came damaged, and is in a loop (section 8.2.2.2).
+                    if status == 482 && messages.iter().any(came_damaged) {
                         continue;
                     }
                     // 181 and 182 say that it does not ring yet.
@@ -314,7 +329,12 @@ impl Seen {
                 }
             }
             None => {
-                let ends = self.left.into_iter().chain([self.hung_up]).flatten().min();
+                let mut gone = self.left.into_iter().flatten();
+                // The PBX was opening a stream just then, as if for its BYE: that may have been for something else.
+                let is_first =
+                    |at: &Instant| self.hung_up.is_some_and(|own| own < *at && *at < own + AT_ONCE);
+                let is_said = |at: &Instant| Some(*at) == ended && is_first(at);
+                let ends = gone.find(is_said).or(self.left.into_iter().chain([self.hung_up]).flatten().min());
                 // Who has no time left to wait for the ACK goes without BYE.
                 let is_next = |at: Instant| ended.is_some_and(|ended| ended <= at && at < ended + LEAVES);
                 let mut off = evidence.outages.iter().filter(|outage| outage.host == evidence.pbx);

@@ -195,23 +195,17 @@ fn bridges<'a>(evidence: &'a Evidence<'_>) -> Vec<Bridge<'a>> {
             // It comes to where somebody is already.
         } else if evidence.is_pbx(invite.from) && evidence.may_be_transfer(invite) {
             // Somebody has asked for it, and the caller may have another call under way.
-            let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
-            let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
-            causes
-                .copied()
-                .collect::<Vec<usize>>()
-                .into_iter()
-                .for_each(|cause| bridges[cause].perhaps.push(transaction));
+            let causes = causes(evidence, &bridges, by_caller.get(&from(invite)), invite);
+            causes.into_iter().for_each(|cause| bridges[cause].perhaps.push(transaction));
         } else if evidence.is_pbx(invite.to) && !evidence.is_pbx(invite.from) {
             by_caller.entry(from(invite)).or_default().push(bridges.len());
             bridges.push(Bridge { caller, legs: Vec::new(), perhaps: Vec::new() });
         } else if evidence.is_pbx(invite.from) && !is_ordered(evidence, invite) {
-            let may_be = |bridge: &&usize| is_cause(evidence, bridges[**bridge].caller, invite);
-            let causes = by_caller.get(&from(invite)).into_iter().flatten().filter(may_be);
+            let causes = causes(evidence, &bridges, by_caller.get(&from(invite)), invite);
             // Whom the PBX answers itself in that moment may be in a queue, and it calls an agent for him.
             let is_answered =
                 |cause: &usize| answered_at(evidence, bridges[*cause].caller.0) == Some(invite.at);
-            match *causes.copied().collect::<Vec<usize>>() {
+            match *causes {
                 [cause] if !is_answered(&cause) => bridges[cause].legs.push((transaction, invite)),
                 ref causes => causes.iter().for_each(|cause| bridges[*cause].perhaps.push(transaction)),
             }
@@ -236,6 +230,17 @@ fn is_ordered(evidence: &Evidence<'_>, invite: &Sip) -> bool {
         let is_then = is_before && invite.meant <= started + SLACK;
         (call_id == invite.call_id && is_before) || (call_id.is_empty() && is_then)
     })
+}
+
+/// For which of a caller's calls a leg may have been made, by their places.
+fn causes(
+    evidence: &Evidence<'_>,
+    bridges: &[Bridge<'_>],
+    of_caller: Option<&Vec<usize>>,
+    leg: &Sip,
+) -> Vec<usize> {
+    let may_be = |bridge: &usize| is_cause(evidence, bridges[*bridge].caller, leg);
+    of_caller.into_iter().flatten().copied().filter(may_be).collect()
 }
 
 /// Whether a leg may have been made for a caller: he had asked, and had not been told how it ends.

@@ -72,10 +72,16 @@ pub(super) const RULES: &[Rule] = &[
 
 fn cseq_counts(evidence: &Evidence<'_>, findings: &mut Findings) {
     let mut last: BTreeMap<_, &Sip> = BTreeMap::new();
+    let mut begins: BTreeMap<_, &Sip> = BTreeMap::new();
     for (_, request) in evidence.log.asked().filter(|(_, request)| request.method != "CANCEL") {
-        let key = |to_tag| (request.call_id.as_str(), request.from_tag.as_str(), to_tag);
-        // Of one INVITE several dialogs may come, and each counts on from it (section 12.1.2).
-        let begun = last.get(&key("")).copied().filter(|_| !last.contains_key(&key(&request.to_tag)));
+        let side = (request.call_id.as_str(), request.from_tag.as_str());
+        let key = |to_tag| (side, to_tag);
+        // Of one INVITE several dialogs may come, and each counts on from it; in one of them the other side may
+        // have no tag, or none that can be read (section 12.1.2).
+        let begun = begins.get(&side).copied().filter(|_| !last.contains_key(&key(&request.to_tag)));
+        if request.to_tag.is_empty() && matches!(request.method.as_str(), "INVITE" | "SUBSCRIBE" | "REFER") {
+            begins.insert(side, request);
+        }
         match begun.or(last.insert(key(&request.to_tag), request)) {
             // The same request, sent to another place.
             Some(before) if before.cseq == request.cseq && before.method == request.method => {}
