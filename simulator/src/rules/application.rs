@@ -217,11 +217,13 @@ impl Seen {
                     seen = Seen { invited: message.perhaps().collect(), takes_place, ..Seen::default() };
                 }
                 None if is_begin => seen.invited.extend(message.perhaps()),
+                // Whose INVITE came damaged may cancel what the PBX does not have.
+                None if message.to.ip() == pbx
+                    && message.asks("CANCEL")
+                    && is_denied(evidence, message)
+                    && messages.iter().any(came_damaged) => {}
                 None if message.to.ip() == pbx && message.asks("CANCEL") => {
-                    // Whose INVITE came damaged may cancel what the PBX does not have.
-                    if !(is_denied(evidence, message) && messages.iter().any(came_damaged)) {
-                        seen.gave_up = seen.gave_up.or(message.arrived);
-                    }
+                    seen.gave_up = seen.gave_up.or(message.arrived);
                 }
                 None if message.to.ip() == pbx && message.asks("BYE") => {
                     seen.see_held_back(evidence, message);
