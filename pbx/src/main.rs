@@ -10,6 +10,7 @@ use pbx::shell::media_loop::{self, Media};
 use pbx::shell::notify::{State, notify};
 use pbx::shell::program::{self, Bound, Listen, Running};
 use pbx::shell::real::RealHost;
+use pbx::shell::timer::{Deadline, sleep_until};
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -189,7 +190,7 @@ async fn until_the_end(running: &mut Running<RealHost>, signals: &mut Signals, g
                 },
                 (Asked::End, None) => {
                     tell_manager(State::Stopping);
-                    stop_at = Some(tokio::time::Instant::now() + grace + LAST_BYE);
+                    stop_at = Some(Deadline::now() + grace + LAST_BYE);
                     handle.drain(grace).await;
                 }
                 (Asked::End, Some(_)) => handle.stop().await,
@@ -200,13 +201,6 @@ async fn until_the_end(running: &mut Running<RealHost>, signals: &mut Signals, g
                 stop_at = None;
             }
         }
-    }
-}
-
-async fn sleep_until(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -89,13 +89,14 @@ const OUTSIDE: [&str; 33] = [
 ];
 
 /// A path that begins like this is for real worlds alone.
-const REAL: [&str; 6] = [
+const REAL: [&str; 7] = [
     "std::net::TcpListener",
     "std::net::TcpStream",
     "std::net::UdpSocket",
     "std::time::Instant",
     "std::time::SystemTime",
     "tokio::net",
+    "tokio::time",
 ];
 
 /// Where the time is taken that people wait for a simulated world.
@@ -103,6 +104,8 @@ const WATCH: &str = "scenarios/src/stopwatch.rs";
 /// Where a world that is played on the loopback of this machine touches it.
 const LOOPBACK: [&str; 3] =
     ["simulator/src/network/far.rs", "simulator/src/network/ground.rs", "simulator/src/office/process.rs"];
+/// Where the clock of turmoil is moved, which is tokio's.
+const TURMOIL: &str = "simulator/src/network/steps.rs";
 
 fn outside_findings(sources: &[Source]) -> Vec<String> {
     named_in(sources.iter().filter(|source| is_core(source)), &OUTSIDE)
@@ -112,7 +115,7 @@ fn real_findings(sources: &[Source]) -> Vec<String> {
     let is_simulated = |source: &&Source| {
         source.is_rust()
             && ["simulator/src/", "scenarios/src/"].iter().any(|folder| source.path.starts_with(folder))
-            && source.path != WATCH
+            && ![WATCH, TURMOIL].contains(&source.path.as_str())
     };
     let is_excepted = |source: &&Source| LOOPBACK.contains(&source.path.as_str());
     named_in(sources.iter().filter(is_simulated).filter(|source| !is_excepted(source)), &REAL)
@@ -210,7 +213,8 @@ fn a_clock_in_a_simulated_world_is_found() {
 
     assert_eq!(found("use std::time::{Duration, Instant};"), 1);
     assert_eq!(found("use tokio::net::UdpSocket;"), 1);
-    assert_eq!(found("use tokio::time::Instant; use std::net::SocketAddr;"), 0);
+    assert_eq!(found("async fn f() { tokio::time::sleep(LONG).await; }"), 1);
+    assert_eq!(found("use pbx::shell::timer; use std::net::SocketAddr;"), 0);
 }
 
 #[test]

@@ -204,7 +204,7 @@ mod tests {
         }
 
         async fn pass(&self, millis: u64) {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
+            timer::sleep(Duration::from_millis(millis)).await;
         }
 
         fn bring_forward(&self, due: u64) {
