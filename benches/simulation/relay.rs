@@ -2,15 +2,15 @@
 //! other. The same programs on our network and on turmoil's.
 
 use pbx::shell::host::{Host, Udp};
-use simulator::network;
+use pbx::shell::timer::{Deadline, sleep, sleep_until};
+use simulator::network::{self, SimHost};
+use simulator::world;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::mpsc;
 
 /// 20 ms of G.711.
 const PACKET: [u8; 172] = [0x80; 172];
@@ -22,26 +22,22 @@ const LEFT: u16 = 20_000;
 const RIGHT: u16 = 30_000;
 const SENDER: u16 = 40_000;
 
+/// A machine in either network.
+trait Machine {
+    type Udp: Udp;
+    fn bind(&self, local: SocketAddr) -> impl Future<Output = io::Result<Self::Udp>>;
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
+}
+
 /// All calls on our network.
 pub(crate) fn on_our_network(calls: u16, time: Duration) {
     let [relay, left, right] = [1, 2, 3].map(|last| IpAddr::from([10, 0, 0, last]));
-    paused().block_on(async move {
-        let network = network::Builder::new().build();
-        let ends = [(left, LEFT), (right, RIGHT)].map(|(address, port)| {
-            let host = network.host("sender", address);
-            async move {
-                send_all(calls, time, |local| host.udp(local), SocketAddr::new(relay, port)).await;
-            }
+    world::on_network(network::Builder::new(), async |network| {
+        pass_all_on(calls, network.host("relay", relay), left, right).await;
+        let [one, other] = [(left, LEFT), (right, RIGHT)].map(|(address, port)| {
+            send_all(calls, time, network.host("sender", address), SocketAddr::new(relay, port))
         });
-        let host = network.host("relay", relay);
-        let binder = host.clone();
-        host.spawn(async move { pass_all_on(calls, |local| binder.udp(local), left, right).await });
-        let [one, other] = ends;
-        tokio::select! {
-            biased;
-            () = async { tokio::join!(one, other); } => {}
-            () = network.drive() => {}
-        }
+        tokio::join!(one, other);
     });
 }
 
@@ -50,12 +46,12 @@ pub(crate) fn on_turmoil(calls: u16, time: Duration) {
     let mut sim = simulation(time);
     let [relay, left, right] = ["relay", "left", "right"].map(|name| sim.lookup(name));
     sim.host("relay", move || async move {
-        pass_all_on(calls, bind, left, right).await;
-        Ok(())
+        pass_all_on(calls, OfTurmoil, left, right).await;
+        std::future::pending().await
     });
     for (name, port) in [("left", LEFT), ("right", RIGHT)] {
         sim.client(name, async move {
-            send_all(calls, time, bind, SocketAddr::new(relay, port)).await;
+            send_all(calls, time, OfTurmoil, SocketAddr::new(relay, port)).await;
             Ok(())
         });
     }
@@ -64,18 +60,13 @@ pub(crate) fn on_turmoil(calls: u16, time: Duration) {
 
 /// Five hosts that wait for packets which do not come, on our network.
 pub(crate) fn idle_on_our_network(time: Duration) {
-    paused().block_on(async move {
-        let network = network::Builder::new().build();
+    world::on_network(network::Builder::new(), async |network| {
         for last in 1..=5 {
             let host = network.host("idle", IpAddr::from([10, 0, 0, last]));
             let socket = host.bind(any(LEFT)).expect("the port is free");
             host.spawn(async move { drop(socket.readable().await) });
         }
-        tokio::select! {
-            biased;
-            () = sleep(time) => {}
-            () = network.drive() => {}
-        }
+        sleep(time).await;
     });
 }
 
@@ -84,7 +75,7 @@ pub(crate) fn idle_on_turmoil(time: Duration) {
     let mut sim = simulation(time);
     for name in ["one", "two", "three", "four"] {
         sim.host(name, || async {
-            bind(any(LEFT)).await?.readable().await?;
+            OfTurmoil.bind(any(LEFT)).await?.readable().await?;
             Ok(())
         });
     }
@@ -95,13 +86,32 @@ pub(crate) fn idle_on_turmoil(time: Duration) {
     sim.run().expect("it runs to its end");
 }
 
-fn paused() -> runtime::Runtime {
-    let mut builder = runtime::Builder::new_current_thread();
-    builder
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .expect("a runtime without I/O needs nothing of the machine")
+impl Machine for SimHost {
+    type Udp = network::UdpSocket;
+
+    async fn bind(&self, local: SocketAddr) -> io::Result<network::UdpSocket> {
+        self.udp(local).await
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        Host::spawn(self, task);
+    }
+}
+
+/// The one whose program asks.
+struct OfTurmoil;
+
+impl Machine for OfTurmoil {
+    type Udp = Turmoil;
+
+    async fn bind(&self, local: SocketAddr) -> io::Result<Turmoil> {
+        turmoil::net::UdpSocket::bind(local).await.map(Turmoil)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "turmoil's hosts spawn as tokio does")]
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
 }
 
 fn simulation(time: Duration) -> turmoil::Sim<'static> {
@@ -117,10 +127,6 @@ fn simulation(time: Duration) -> turmoil::Sim<'static> {
 
 /// A socket of turmoil's behind our seam.
 struct Turmoil(turmoil::net::UdpSocket);
-
-async fn bind(local: SocketAddr) -> io::Result<Turmoil> {
-    turmoil::net::UdpSocket::bind(local).await.map(Turmoil)
-}
 
 impl Udp for Turmoil {
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -145,18 +151,24 @@ fn any(port: u16) -> SocketAddr {
 }
 
 /// One side of all calls, to the ports of the relay from `to` on.
-async fn send_all<U: Udp, B: Future<Output = io::Result<U>>>(
-    calls: u16,
-    time: Duration,
-    bind: impl Fn(SocketAddr) -> B,
-    to: SocketAddr,
-) {
-    let mut talks = JoinSet::new();
+async fn send_all<M: Machine>(calls: u16, time: Duration, machine: M, to: SocketAddr)
+where
+    M::Udp: 'static,
+{
+    let (tell, mut told) = mpsc::unbounded_channel();
     for call in 0..calls {
-        let socket = bind(any(SENDER + call)).await.expect("the port is free");
-        talks.spawn(talk(socket, SocketAddr::new(to.ip(), to.port() + call), time));
+        let socket = machine.bind(any(SENDER + call)).await.expect("the port is free");
+        let (tell, to) = (tell.clone(), SocketAddr::new(to.ip(), to.port() + call));
+        machine.spawn(async move {
+            // Who does not wait for it any more does not want to know.
+            let _ = tell.send(talk(socket, to, time).await);
+        });
     }
-    let heard: u64 = talks.join_all().await.iter().sum();
+    drop(tell);
+    let mut heard = 0;
+    while let Some(of_one) = told.recv().await {
+        heard += of_one;
+    }
     let sent = u64::from(calls) * (time.as_millis() / PACE.as_millis()) as u64;
     // The last ones are still on their way.
     assert!(heard + u64::from(calls) >= sent, "{heard} of {sent} packets arrived");
@@ -165,16 +177,16 @@ async fn send_all<U: Udp, B: Future<Output = io::Result<U>>>(
 /// Sends for so long and returns how much was heard.
 async fn talk<U: Udp>(socket: U, to: SocketAddr, time: Duration) -> u64 {
     let (mut buffer, mut heard) = ([0; 2_048], 0);
-    let begins = Instant::now();
+    let begins = Deadline::now();
     let mut next = begins;
     while next < begins + time {
         socket.try_send_to(&PACKET, to).expect("it is sent");
-        next += PACE;
+        next = next + PACE;
         loop {
             tokio::select! {
                 biased;
                 readable = socket.readable() => readable.expect("the host is up"),
-                () = sleep_until(next) => break,
+                () = sleep_until(Some(next)) => break,
             }
             while socket.try_recv_from(&mut buffer).is_ok() {
                 heard += 1;
@@ -184,22 +196,18 @@ async fn talk<U: Udp>(socket: U, to: SocketAddr, time: Duration) -> u64 {
     heard
 }
 
-/// The relay of all calls.
-async fn pass_all_on<U: Udp, B: Future<Output = io::Result<U>>>(
-    calls: u16,
-    bind: impl Fn(SocketAddr) -> B,
-    left: IpAddr,
-    right: IpAddr,
-) {
-    let mut ways = JoinSet::new();
+/// The relay of all calls begins.
+async fn pass_all_on<M: Machine>(calls: u16, machine: M, left: IpAddr, right: IpAddr)
+where
+    M::Udp: 'static,
+{
     for call in 0..calls {
-        let [one, other] = [LEFT, RIGHT].map(|port| bind(any(port + call)));
+        let [one, other] = [LEFT, RIGHT].map(|port| machine.bind(any(port + call)));
         let (one, other) = (one.await.expect("the port is free"), other.await.expect("the port is free"));
         let (one, other) = (Arc::new(one), Arc::new(other));
-        ways.spawn(pass_on(one.clone(), other.clone(), SocketAddr::new(right, SENDER + call)));
-        ways.spawn(pass_on(other, one, SocketAddr::new(left, SENDER + call)));
+        machine.spawn(pass_on(one.clone(), other.clone(), SocketAddr::new(right, SENDER + call)));
+        machine.spawn(pass_on(other, one, SocketAddr::new(left, SENDER + call)));
     }
-    ways.join_all().await;
 }
 
 /// What comes to one socket leaves from another.

@@ -78,6 +78,7 @@ pub mod faults;
 pub mod rules;
 pub mod stage;
 
+mod engine;
 pub mod world;
 
 pub mod artefacts;

@@ -21,10 +21,8 @@ use pbx::sip::Transport;
 use pbx::time::{Duration, Instant};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use tracing::subscriber::DefaultGuard;
 
 /// Where the PBX is, but on the loopback: see [`Stage::pbx`].
@@ -85,23 +83,14 @@ pub struct Stage {
 
 impl Stage {
     /// To be called on the world's runtime.
-    #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
     pub(crate) fn new(ground: Ground, seed: u64) -> Stage {
-        let is_own = ground == Ground::Own;
-        let network = Builder::new().rng_seed(seed).over(ground).build();
-        if is_own {
+        let network = Builder::new().rng_seed(seed).over(ground.clone()).build();
+        if ground == Ground::Own {
             guards::begin(network.clock());
         }
         let trace = Trace::of(&network);
         let logbook = Logbook::default();
         let _scribe = logbook.open(network.clone());
-        if is_own {
-            let driven = network.clone();
-            tokio::spawn(async move {
-                let mut drive = pin!(driven.drive());
-                poll_fn(|context| guards::poll_task(drive.as_mut(), context)).await;
-            });
-        }
         let pbx = network.address(1);
         network.name(DOMAIN, &[pbx]);
         let office = Office::new(network.host("PBX", pbx));

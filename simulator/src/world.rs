@@ -3,19 +3,17 @@
 //! The thread owns everything. Who stands outside sends it closures and awaits what they return; between two closures
 //! nothing moves, not even the time. Nothing is shared with another world, so hundreds may run in one process.
 
-use crate::guards::{self, Entered};
+use crate::engine::Engine;
+use crate::guards;
 use crate::ladder::{Ladder, Style};
-use crate::network::{Ground, Network, Steps};
+use crate::network::{self, Ground, Network};
 use crate::stage::Stage;
-use pbx::shell::timer;
 use pbx::time::Duration;
 use std::any::Any;
 use std::cell::RefCell;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use tokio::runtime::{Builder, RngSeed, Runtime, UnhandledPanic};
 use tokio::sync::oneshot;
 
 /// Arrows that are shown of a scene that failed.
@@ -57,7 +55,7 @@ impl World {
         self.ask(move |engine, stage| {
             // The runtime is known, for tasks that are spawned, but does not run: even one that a panic of a task has
             // shut down can be looked at.
-            let _inside = engine.runtime.enter();
+            let _inside = engine.enter();
             guards::watch_step(|| act(stage))
         })
         .await
@@ -157,6 +155,20 @@ pub fn play_here<T>(seed: u64, scene: impl AsyncFnOnce(&mut Stage) -> T) -> Resu
     })
 }
 
+/// Plays a scene in a network alone, on this thread: no PBX, nobody who judges.
+pub fn on_network<T>(network: network::Builder, scene: impl AsyncFnOnce(Network) -> T) -> T {
+    let outcome = guarded(|| {
+        let mut engine = Engine::new(&Ground::Own, network.seed());
+        let network = network.build();
+        engine.drive(&network);
+        let result = engine.tell(network.clone(), scene(network));
+        // Tasks of the runtime hold sockets and end with it.
+        drop(engine);
+        result
+    });
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// Whoever reached for the machine is the reason, whatever else came of it.
 fn guarded<T>(act: impl FnOnce() -> T) -> thread::Result<T> {
     let outcome = catch_unwind(AssertUnwindSafe(act));
@@ -197,51 +209,4 @@ fn run(ground: Ground, seed: u64, asked: &mpsc::Receiver<Job>) {
     }
     // Tasks of the runtime hold parts of the stage and end with it.
     drop(engine);
-}
-
-/// What moves a world.
-struct Engine {
-    /// Where the story is told; and all tasks run, unless turmoil has them.
-    runtime: Runtime,
-    steps: Option<Steps>,
-    _time: Option<timer::Virtual>,
-    /// On other grounds a world has to reach for the machine. The last to go: tasks end with the runtime.
-    _guards: Option<Entered>,
-}
-
-impl Engine {
-    fn new(ground: &Ground, seed: u64) -> Engine {
-        let guards = (*ground == Ground::Own).then(|| guards::enter(seed));
-        let mut builder = Builder::new_current_thread();
-        let time = (*ground == Ground::Own).then(timer::begin);
-        match ground {
-            // When nobody has anything to do, it is time for what is due next.
-            Ground::Own => guards::watch_tasks(&mut builder).on_thread_park(|| {
-                if !timer::advance() {
-                    guards::stop("nothing is due any more, and the scene still waits");
-                }
-            }),
-            Ground::Turmoil => builder.enable_time().start_paused(true),
-            Ground::Real(_) => builder.enable_all(),
-        };
-        let runtime = builder
-            .rng_seed(RngSeed::from_bytes(&seed.to_le_bytes()))
-            .unhandled_panic(UnhandledPanic::ShutdownRuntime)
-            .build()
-            .expect("a runtime needs nothing of the machine, or a descriptor or two");
-        let steps = (*ground == Ground::Turmoil).then(|| Steps::new(seed));
-        Engine { runtime, steps, _time: time, _guards: guards }
-    }
-
-    fn raise(&mut self, ground: Ground, seed: u64) -> Stage {
-        self.runtime.block_on(async { Stage::new(ground, seed) })
-    }
-
-    fn tell<T>(&mut self, network: Network, story: impl Future<Output = T>) -> T {
-        let story = guards::watch(story);
-        match &mut self.steps {
-            Some(steps) => steps.tell(&self.runtime, &network, story),
-            None => self.runtime.block_on(story),
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! Timers of the shell. They are tokio's, except on a thread where virtual time has begun: there the time stands still until
-//! [`advance`] moves it on to the next deadline, exactly.
+//! [`advance`] moves it on, exactly to where it is told.
 //!
 //! tokio can pause its clock as well. It then counts in milliseconds, and to move on it parks the whole runtime: in a world with a
 //! call that took a third of the time.
@@ -45,22 +45,21 @@ impl Drop for Virtual {
     }
 }
 
-/// Moves virtual time on to the next deadline and wakes all who wait for it; `false` where nobody waits for anything.
-pub fn advance() -> bool {
-    let Some(((next, _), first)) = WAITING.with_borrow_mut(|waiting| waiting.wakers.pop_first()) else {
-        return false;
-    };
-    // A deadline that has passed is due now.
-    NOW.set(NOW.get().map(|now| now.max(next)));
-    first.wake();
+/// The next deadline somebody waits for in virtual time; it may have passed.
+pub fn next_due() -> Option<Instant> {
+    WAITING.with_borrow(|waiting| waiting.wakers.first_key_value().map(|((due, _), _)| *due))
+}
+
+/// It is `to` from now on, unless it is later already; all who wait for no longer are woken.
+pub fn advance(to: Instant) {
+    NOW.set(NOW.get().map(|now| now.max(to)));
     // Who is woken may set timers, and end others.
     while let Some(waker) = WAITING.with_borrow_mut(|waiting| {
-        let entry = waiting.wakers.first_entry().filter(|entry| entry.key().0 <= next)?;
+        let entry = waiting.wakers.first_entry().filter(|entry| entry.key().0 <= to)?;
         Some(entry.remove())
     }) {
         waker.wake();
     }
-    true
 }
 
 /// A moment to wait for.
@@ -284,7 +283,7 @@ mod tests {
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return output;
             }
-            assert!(advance(), "nobody waits for anything");
+            advance(next_due().expect("somebody waits for something"));
         }
     }
 
@@ -302,7 +301,7 @@ mod tests {
         assert_eq!(run(timeout(MS * 2, sleep(MS))), Ok(()));
         assert_eq!(elapsed(began), MS * 2 + Duration::from_nanos(1_500));
         // What nobody waits for any more moves nothing.
-        assert!(!advance());
+        assert_eq!(next_due(), None);
     }
 
     #[test]
@@ -317,11 +316,12 @@ mod tests {
         timers[0].reset(MS * 9);
         assert!(Pin::new(&mut timers[0]).poll(&mut Context::from_waker(&wakers[0])).is_pending());
         let woken = || [&first, &second].map(|count| count.0.load(Ordering::Relaxed));
-        assert!(advance());
+        advance(Instant::from_millis(5));
         assert_eq!(woken(), [0, 1]);
-        assert!(advance());
+        assert_eq!(next_due(), Some(Instant::from_millis(9)));
+        advance(Instant::from_millis(9));
         assert_eq!(woken(), [1, 1]);
-        assert!(!advance());
+        assert_eq!(next_due(), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,9 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use tokio::runtime::Builder;
 
 thread_local! {
@@ -44,6 +46,8 @@ thread_local! {
     static FALLEN: RefCell<Option<Box<dyn Any + Send>>> = const { RefCell::new(None) };
     /// How often random bytes were taken.
     static TAKEN: Cell<u64> = const { Cell::new(0) };
+    /// Whether the scene was woken and has not been polled since.
+    static IS_SCENE_AWAKE: Cell<bool> = const { Cell::new(false) };
     static BEGAN: Cell<Option<(Deadline, WallClock)>> = const { Cell::new(None) };
 }
 
@@ -133,17 +137,59 @@ pub(crate) fn begin(clock: WallClock) {
 pub(crate) fn watch_tasks(runtime: &mut Builder) -> &mut Builder {
     runtime.on_before_task_poll(|_| WATCH.set(Watch::Program)).on_after_task_poll(|_| {
         WATCH.set(Watch::Machinery);
-        OFFENCE.with_borrow(|offence| {
-            if offence.is_some() {
-                SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
-            }
-        });
+        tell_offence();
     })
+}
+
+/// The scene is to hear of an offence.
+fn tell_offence() {
+    OFFENCE.with_borrow(|offence| {
+        if offence.is_some() {
+            wake_scene();
+        }
+    });
+}
+
+fn wake_scene() {
+    SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
+}
+
+/// Wakes a scene, and tells that it was woken.
+struct Bell {
+    scene: Waker,
+    /// The scene has ended: nobody wakes.
+    is_over: AtomicBool,
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Bell>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Bell>) {
+        if !self.is_over.load(Ordering::Relaxed) {
+            IS_SCENE_AWAKE.set(true);
+            self.scene.wake_by_ref();
+        }
+    }
+}
+
+/// Whether the scene has something to do.
+pub(crate) fn is_scene_awake() -> bool {
+    IS_SCENE_AWAKE.get()
+}
+
+/// Programs of a world are called, and are none of its tasks. When one panics, the world stops with it.
+pub(crate) fn take_turn(turn: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| as_program(turn))) {
+        stop_with(panic);
+    }
+    tell_offence();
 }
 
 /// Plays a scene as a program of the world; panics when anybody in the world has reached for the machine.
 pub(crate) async fn watch<T>(scene: impl Future<Output = T>) -> T {
-    Watched(pin!(scene)).await
+    Watched { scene: pin!(scene), bell: None }.await
 }
 
 /// The same for what takes no time.
@@ -186,22 +232,39 @@ fn stop_with(panic: Box<dyn Any + Send>) {
     FALLEN.with_borrow_mut(|fallen| {
         fallen.get_or_insert(panic);
     });
-    SCENE.with_borrow(|scene| scene.iter().for_each(Waker::wake_by_ref));
+    wake_scene();
 }
 
-struct Watched<'a, F>(Pin<&'a mut F>);
+struct Watched<'a, F> {
+    scene: Pin<&'a mut F>,
+    bell: Option<Arc<Bell>>,
+}
+
+impl<F> Watched<'_, F> {
+    fn waker(&mut self, scene: &Waker) -> Waker {
+        self.bell.take_if(|bell| !bell.scene.will_wake(scene));
+        let is_over = AtomicBool::new(false);
+        let bell = self.bell.get_or_insert_with(|| Arc::new(Bell { scene: scene.clone(), is_over }));
+        bell.clone().into()
+    }
+}
+
+impl<F> Drop for Watched<'_, F> {
+    fn drop(&mut self) {
+        self.bell.iter().for_each(|bell| bell.is_over.store(true, Ordering::Relaxed));
+    }
+}
 
 impl<F: Future> Future for Watched<'_, F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        SCENE.with_borrow_mut(|scene| match scene {
-            Some(waker) => waker.clone_from(context.waker()),
-            None => *scene = Some(context.waker().clone()),
-        });
+        let waker = self.waker(context.waker());
+        SCENE.set(Some(waker.clone()));
+        IS_SCENE_AWAKE.set(false);
         stop_at_offence();
         stop_at_fall();
-        let polled = as_program(|| self.0.as_mut().poll(context));
+        let polled = as_program(|| self.scene.as_mut().poll(&mut Context::from_waker(&waker)));
         stop_at_offence();
         polled
     }

@@ -1,7 +1,6 @@
 //! The simulated network: hosts with addresses, links with faults, datagrams and streams, in virtual time.
 //!
-//! One heap of (due, sequence) holds all that is under way; one task ([`Network::drive`]) sleeps until the next of it is
-//! due. Sockets are values in one state behind a lock that nobody ever waits for, as a world is one thread.
+//! One heap of (due, sequence) holds all that is under way; what moves the time moves it as well (`drive.rs`). Sockets are values in one state behind a lock that nobody ever waits for, as a world is one thread.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -45,6 +44,7 @@ mod tap;
 mod timetable;
 
 pub use binding::{Binding, Holdings};
+pub(crate) use drive::Driven;
 pub use forge::Outgoing;
 pub use ground::{Ground, Unplayable};
 pub(crate) use host::Attendance;
@@ -115,6 +115,10 @@ impl Builder {
         self
     }
 
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// What o'clock it is at the start.
     pub fn epoch(mut self, clock: WallClock) -> Builder {
         self.clock = clock;
@@ -133,7 +137,7 @@ impl Builder {
         self
     }
 
-    /// The network. To be called within a tokio runtime, whose time is paused unless it is to be that of the world.
+    /// The network, whose time begins now. Within [`crate::world`], or on another ground within its runtime.
     pub fn build(self) -> Network {
         Network {
             shared: Arc::new(Shared {
@@ -444,13 +448,10 @@ impl Network {
         self.shared.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Acts on the state; wakes the driver when something is due earlier than what it sleeps for.
+    /// Acts on the state, as it is now.
     fn with<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let now = self.elapsed();
         let mut state = self.state();
-        let result = act(&mut state, now);
-        let next = state.next_due();
-        state.sleeper.bring_forward(next);
-        result
+        act(&mut state, now)
     }
 }

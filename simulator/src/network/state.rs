@@ -2,7 +2,7 @@
 
 use super::binding::{Bindings, Holdings};
 use super::datagram::{Datagrams, Delivered};
-use super::drive::{Call, Sleeper};
+use super::drive::Call;
 use super::flow::{FlowId, Flows, Segment};
 use super::forge::{Forger, Outgoing};
 use super::hold::Held;
@@ -39,8 +39,8 @@ pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
 pub(super) struct State {
     dice: Dice,
     queue: Queue<Due>,
-    /// Who waits until the first of it is due.
-    pub(super) sleeper: Sleeper,
+    /// Room for those who are to be called in one moment.
+    pub(super) calls: Vec<Call>,
     pub(super) timetable: Timetable,
     pub(super) default_link: Link,
     loopback: Link,
@@ -170,7 +170,7 @@ impl State {
         State {
             dice: Dice::new(seed),
             queue: Queue::new(),
-            sleeper: Sleeper::default(),
+            calls: Vec::new(),
             timetable: Timetable::default(),
             default_link: link,
             loopback: Link { latency: LOOPBACK, mtu: 65_536, ..Link::default() },

@@ -169,6 +169,7 @@ impl SimHost {
 mod tests {
     use super::super::Builder;
     use super::*;
+    use crate::world::on_network;
     use pbx::time::Duration;
 
     /// What is due at these moments, and the moments at which turns were taken, in milliseconds.
@@ -184,12 +185,10 @@ mod tests {
         alarm: Alarm,
     }
 
-    impl World {
-        #[expect(clippy::disallowed_methods, reason = "the network belongs to no host")]
-        fn begin(due: u64) -> World {
-            let host = Builder::new().build().host("any", [10, 0, 0, 1].into());
-            let driven = host.network().clone();
-            tokio::spawn(async move { driven.drive().await });
+    /// In a world of a machine that has something due then.
+    fn play(due: u64, scene: impl AsyncFnOnce(World)) {
+        on_network(Builder::new(), async |network| {
+            let host = network.host("any", [10, 0, 0, 1].into());
             let machine = Machine { due: vec![Instant::from_millis(due)], ..Machine::default() };
             let machine = Arc::new(Mutex::new(machine));
             let kept = Arc::downgrade(&machine);
@@ -200,9 +199,11 @@ mod tests {
                 due.retain(|due| *due > now);
                 due.iter().min().copied()
             });
-            World { host, machine, alarm }
-        }
+            scene(World { host, machine, alarm }).await;
+        });
+    }
 
+    impl World {
         async fn pass(&self, millis: u64) {
             timer::sleep(Duration::from_millis(millis)).await;
         }
@@ -218,39 +219,42 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_deadline_that_is_brought_forward_is_kept_and_the_later_one_too() {
-        let world = World::begin(50);
-        world.pass(10).await;
-        // Nobody has a turn for what is due later than the next one.
-        world.bring_forward(70);
-        world.pass(10).await;
-        world.bring_forward(30);
-        world.pass(80).await;
-        world.bring_forward(110);
-        world.pass(80).await;
-        assert_eq!(world.turns(), [0, 30, 50, 70, 110]);
+    #[test]
+    fn a_deadline_that_is_brought_forward_is_kept_and_the_later_one_too() {
+        play(50, async |world| {
+            world.pass(10).await;
+            // Nobody has a turn for what is due later than the next one.
+            world.bring_forward(70);
+            world.pass(10).await;
+            world.bring_forward(30);
+            world.pass(80).await;
+            world.bring_forward(110);
+            world.pass(80).await;
+            assert_eq!(world.turns(), [0, 30, 50, 70, 110]);
+        });
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn who_stands_still_has_its_turn_when_it_goes_on() {
-        let world = World::begin(50);
-        let (network, address) = (world.host.network(), world.host.address());
-        world.pass(10).await;
-        network.pause(address);
-        world.pass(100).await;
-        network.resume(address);
-        world.pass(10).await;
-        assert_eq!(world.turns(), [0, 110]);
+    #[test]
+    fn who_stands_still_has_its_turn_when_it_goes_on() {
+        play(50, async |world| {
+            let (network, address) = (world.host.network(), world.host.address());
+            world.pass(10).await;
+            network.pause(address);
+            world.pass(100).await;
+            network.resume(address);
+            world.pass(10).await;
+            assert_eq!(world.turns(), [0, 110]);
+        });
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn whose_host_has_crashed_has_no_turn_any_more() {
-        let world = World::begin(50);
-        world.pass(10).await;
-        world.host.network().crash(world.host.address());
-        world.bring_forward(70);
-        world.pass(100).await;
-        assert_eq!(world.turns(), [0]);
+    #[test]
+    fn whose_host_has_crashed_has_no_turn_any_more() {
+        play(50, async |world| {
+            world.pass(10).await;
+            world.host.network().crash(world.host.address());
+            world.bring_forward(70);
+            world.pass(100).await;
+            assert_eq!(world.turns(), [0]);
+        });
     }
 }

@@ -3,6 +3,7 @@
 use pbx::shell::host::Udp;
 use pbx::time::Duration;
 use simulator::network::{Builder, Network, SimHost};
+use simulator::world;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,15 +15,9 @@ pub(crate) fn world<F>(seed: u64, story: impl FnOnce(Network, SimHost, SimHost) 
 where
     F: Future<Output = std::io::Result<()>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(async {
-        let network = Builder::new().rng_seed(seed).build();
+    world::on_network(Builder::new().rng_seed(seed), async |network| {
         let (alice, bob) = (network.host("alice", ip(ALICE)), network.host("bob", ip(BOB)));
-        tokio::select! {
-            biased;
-            result = story(network.clone(), alice, bob) => result.expect("the story ends well"),
-            () = network.drive() => {}
-        }
+        story(network, alice, bob).await.expect("the story ends well");
     });
 }
 
