@@ -64,7 +64,7 @@ pub(crate) fn idle_on_our_network(time: Duration) {
         for last in 1..=5 {
             let host = network.host("idle", IpAddr::from([10, 0, 0, last]));
             let socket = host.bind(any(LEFT)).expect("the port is free");
-            host.spawn(async move { drop(socket.readable().await) });
+            Host::spawn(&host, async move { drop(socket.readable().await) });
         }
         sleep(time).await;
     });

@@ -23,7 +23,7 @@ impl Trace {
         let trace = Trace::default();
         trace.lock().reserve(ROOM);
         let kept = trace.clone();
-        network.watch(move |packet| kept.lock().push(packet.clone()));
+        network.watch(move |packet| kept.lock().push(packet));
         trace
     }
 

@@ -83,10 +83,13 @@ impl Message<'_> {
 
 /// The messages in these packets, in the order in which they were begun.
 pub fn messages(packets: &[Packet]) -> Vec<Message<'_>> {
+    messages_among(packets.iter().enumerate())
+}
+
+/// The same, where it is known which of all packets may carry a part of one.
+pub(crate) fn messages_among<'a>(packets: impl Iterator<Item = (usize, &'a Packet)>) -> Vec<Message<'a>> {
     let mut wire = Wire::default();
-    for (at, packet) in packets.iter().enumerate() {
-        wire.take(at, packet);
-    }
+    packets.for_each(|(at, packet)| wire.take(at, packet));
     wire.conclude()
 }
 

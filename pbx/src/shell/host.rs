@@ -74,16 +74,16 @@ pub trait Udp: Send + Sync + 'static {
     /// Sends a datagram; `WouldBlock` when the socket's buffer is full.
     fn try_send_to(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize>;
 
-    /// Has `arrival` called whenever datagrams have come, so that nobody has to wait for them; who is called takes all there
-    /// are. `false` where a socket calls nobody: then they are awaited.
+    /// Has `arrival` called with each datagram that comes, so that nobody has to wait for them. `false` where a socket calls
+    /// nobody: then they are awaited.
     fn call_on_arrival(&self, arrival: Arrival) -> bool {
         drop(arrival);
         false
     }
 }
 
-/// What is done when datagrams have come. Whoever holds the socket must not be held by it.
-pub type Arrival = Box<dyn Fn() + Send + Sync>;
+/// What is done with a datagram that has come, and who sent it. Whoever holds the socket must not be held by it.
+pub type Arrival = Box<dyn Fn(&[u8], SocketAddr) + Send + Sync>;
 
 /// A listening socket.
 pub trait Listener: Send + 'static {

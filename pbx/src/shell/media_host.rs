@@ -1,8 +1,8 @@
 //! Media on the sockets of a [`Host`], all in one thread: what a simulated world runs on, and any host that has no
 //! threads of its own for media. It moves packets, calls the engine, honours its deadlines.
 //!
-//! Each socket has a task of its own, which carries its packets through the engine: when the socket calls it, or else when it
-//! has waited for them. Whatever the engine wants sent leaves within the same step. The lock is never contended: all tasks share one thread.
+//! The packets of a socket are carried through the engine when it calls with them, or else by a task that waits for them.
+//! Whatever the engine wants sent leaves within the same step. The lock is never contended: all tasks share one thread.
 
 use super::driver::MediaPlane;
 use super::host::{Arrival, Host, Udp};
@@ -94,6 +94,16 @@ struct Open<U> {
     socket: Option<Arc<U>>,
     /// Dropped with this: its task ends.
     _ends: oneshot::Sender<()>,
+}
+
+impl<H: Host> Plane<H> {
+    /// Carries the packet in the buffer through the engine.
+    fn carry(&mut self, port: Port, length: usize, from: SocketAddr, now: Instant) {
+        let Plane { engine, sockets, buffer, .. } = self;
+        if let Some(forward) = engine.receive(port, &mut buffer[..length], from, now) {
+            transmit(sockets, forward.port, forward.to, &buffer[forward.range]);
+        }
+    }
 }
 
 impl<H: Host> Shared<H> {
@@ -233,13 +243,18 @@ async fn tend<H: Host>(
     }
 }
 
-/// Carries whatever has come at a socket, when it is called.
+/// Carries what a socket calls with, as long as it is open.
 fn carrier<H: Host>(shared: &Arc<Shared<H>>, port: Port, socket: &Arc<H::Udp>) -> Arrival {
     let (shared, socket) = (Arc::downgrade(shared), Arc::downgrade(socket));
-    Box::new(move || {
-        if let (Some(shared), Some(socket)) = (shared.upgrade(), socket.upgrade()) {
-            while !carry(&shared, port, &socket) {}
+    Box::new(move |bytes, from| {
+        let Some(shared) = shared.upgrade().filter(|_| socket.strong_count() > 0) else { return };
+        let now = shared.host.now();
+        let mut plane = shared.plane();
+        if let Some(place) = plane.buffer.get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            plane.carry(port, bytes.len(), from, now);
         }
+        shared.flush(&mut plane);
     })
 }
 
@@ -289,13 +304,8 @@ fn carry<H: Host>(shared: &Arc<Shared<H>>, port: Port, socket: &H::Udp) -> bool 
     let mut plane = shared.plane();
     let mut drained = false;
     for _ in 0..PACKETS_A_STEP {
-        let Plane { engine, sockets, buffer, .. } = &mut *plane;
-        match socket.try_recv_from(buffer) {
-            Ok((length, from)) => {
-                if let Some(forward) = engine.receive(port, &mut buffer[..length], from, now) {
-                    transmit(sockets, forward.port, forward.to, &buffer[forward.range]);
-                }
-            }
+        match socket.try_recv_from(&mut plane.buffer) {
+            Ok((length, from)) => plane.carry(port, length, from, now),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::NetworkDown) => {
                 drained = true;
                 break;

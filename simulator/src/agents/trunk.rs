@@ -3,7 +3,7 @@
 
 use super::sip::{self, CallId, Desk, Event, Invitation, Listener, Output, Station, Talker, user_of};
 use crate::network::SimHost;
-use crate::phone::{Hearing, SIP_PORT};
+use crate::phone::{Hearing, Listening, SIP_PORT};
 use crate::secure::{self, Server};
 use pbx::audio::Law;
 use pbx::rng::Rng;
@@ -162,8 +162,8 @@ impl Trunk {
     /// What it hears in its last call in the time before now.
     pub fn heard_lately(&self, length: Duration) -> Vec<i16> {
         self.desk.look(|machine, now| match machine.lines.last() {
-            Some(line) => line.listener.hearing.lately(length, now),
-            None => Hearing::default().lately(length, now),
+            Some(line) => line.listener.listening.lately(length, now),
+            None => Listening::default().lately(length, now),
         })
     }
 
@@ -472,7 +472,7 @@ impl Machine {
 
 impl Line {
     fn facts(&self) -> Call {
-        Call { hearing: self.listener.hearing.clone(), ..self.facts.clone() }
+        Call { hearing: self.listener.listening.hearing(), ..self.facts.clone() }
     }
 
     /// Sound follows what was agreed.

@@ -1,9 +1,9 @@
 //! UDP sockets.
 
+use super::drive::Call;
 use super::lookup::{Lookup, Place};
 use super::state::{Due, flipped};
 use super::tap::Kind;
-use super::timetable::Turn;
 use super::{Network, state::State};
 use bytes::Bytes;
 use pbx::shell::host::{Arrival, Udp};
@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 /// What a socket's buffer holds: Linux' default of about 200 KiB.
@@ -38,18 +39,21 @@ struct Bound {
     inbox: VecDeque<(SocketAddr, Bytes)>,
     held: usize,
     waiting: Vec<Waker>,
-    /// Whose turn it is when something has come, where somebody is called.
-    reader: Option<Turn>,
+    /// Who is called with what comes, where somebody is.
+    reader: Option<Reader>,
 }
 
-/// Who is told that a datagram has come.
+/// What is called with what comes.
+pub(super) type Reader = Arc<dyn Fn(&[u8], SocketAddr) + Send + Sync>;
+
+/// What became of a datagram.
 pub(super) enum Delivered {
     /// Nobody is bound there.
     Nowhere,
     /// Whoever waited was woken, or reads it when it wants to.
     Kept,
-    /// The socket of this number has a reader, who is to be called.
-    ToBeRead(usize),
+    /// There is a reader, who is to be called.
+    Read(Call),
 }
 
 impl Datagrams {
@@ -57,39 +61,53 @@ impl Datagrams {
         self.numbers.contains_key(&Place(address)) || self.numbers.contains_key(&Place(any(address)))
     }
 
-    /// Puts a datagram into the buffer of whoever is bound there.
-    pub(super) fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) -> Delivered {
+    /// Has a datagram read by whoever is called with it, or puts it into the buffer of whoever is bound there; of a host that
+    /// stands still nobody is called.
+    pub(super) fn deliver(
+        &mut self,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Bytes,
+        stands_still: bool,
+    ) -> Delivered {
         let number = self.numbers.get(&Place(to)).or_else(|| self.numbers.get(&Place(any(to))));
-        let Some((number, socket)) =
-            number.and_then(|number| Some((*number, self.sockets[*number].as_mut()?)))
-        else {
+        let Some(socket) = number.and_then(|number| self.sockets[*number].as_mut()) else {
             return Delivered::Nowhere;
         };
+        // What has come before is read first.
+        if let Some(reader) = socket.reader.as_ref().filter(|_| socket.inbox.is_empty() && !stands_still) {
+            return Delivered::Read(Call::Read { reader: reader.clone(), bytes, from });
+        }
         if socket.held + bytes.len() > BUFFER {
             return Delivered::Kept;
         }
         socket.held += bytes.len();
-        let is_first = socket.inbox.is_empty();
         socket.inbox.push_back((from, bytes));
-        if socket.reader.is_none() {
-            socket.waiting.drain(..).for_each(Waker::wake);
-        } else if is_first {
-            return Delivered::ToBeRead(number);
-        }
+        socket.waiting.drain(..).for_each(Waker::wake);
         Delivered::Kept
     }
 
-    /// Whose turn it is at a socket, on which host, where something has come.
-    pub(super) fn reader(&self, number: usize) -> Option<(IpAddr, &Turn)> {
+    /// The host of a socket where something has come for somebody who is called.
+    pub(super) fn unread(&self, number: usize) -> Option<IpAddr> {
         let socket = self.sockets.get(number)?.as_ref()?;
-        let reader = socket.reader.as_ref().filter(|_| !socket.inbox.is_empty())?;
-        Some((socket.address.ip(), reader))
+        (socket.reader.is_some() && !socket.inbox.is_empty()).then_some(socket.address.ip())
     }
 
     /// The sockets of a host at which something waits to be read by somebody who is called.
     pub(super) fn unread_at(&self, host: IpAddr) -> Vec<usize> {
-        let is_its = |number: &usize| self.reader(*number).is_some_and(|(at, _)| at == host);
-        (0..self.sockets.len()).filter(is_its).collect()
+        (0..self.sockets.len()).filter(|number| self.unread(*number) == Some(host)).collect()
+    }
+
+    /// All that has come to a socket is read.
+    pub(super) fn read_all(&mut self, number: usize) -> impl Iterator<Item = Call> {
+        let socket = self.sockets.get_mut(number).and_then(Option::as_mut);
+        let came = socket.and_then(|socket| {
+            socket.held = 0;
+            Some((socket.reader.clone()?, std::mem::take(&mut socket.inbox)))
+        });
+        came.into_iter().flat_map(|(reader, inbox)| {
+            inbox.into_iter().map(move |(from, bytes)| Call::Read { reader: reader.clone(), bytes, from })
+        })
     }
 
     /// Unconnected sockets are not told, as on Linux; the packet is on record for those who watch.
@@ -139,9 +157,12 @@ impl State {
         }
         let sent = self.store.keep(bytes);
         let (fate, arrives, again) = self.send(from, to, Kind::Datagram, &sent, (now, now));
-        let carried = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
-        for at in arrives.into_iter().chain(again) {
-            self.schedule(at, Due::Datagram { from, to, bytes: carried.clone() });
+        let Some(arrives) = arrives else { return };
+        let bytes = fate.flip.map_or(sent, |bit| flipped(bytes, bit));
+        let copy = again.map(|again| (again, bytes.clone()));
+        self.schedule(arrives, Due::Datagram { from, to, bytes });
+        if let Some((again, bytes)) = copy {
+            self.schedule(again, Due::Datagram { from, to, bytes });
         }
     }
 }
@@ -219,10 +240,7 @@ impl Udp for UdpSocket {
     }
 
     fn call_on_arrival(&self, arrival: Arrival) -> bool {
-        let reader = self.network.turn_of(self.host, move |_| {
-            arrival();
-            None
-        });
+        let reader = self.network.reader_of(self.host, arrival);
         self.network.with(|state, now| {
             if let Some(bound) = state.datagrams.socket(self.number) {
                 bound.reader = Some(reader);

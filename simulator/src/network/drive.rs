@@ -1,15 +1,20 @@
 //! What moves a network: nobody is woken for it. When nothing else has anything to do, whoever moves the time on asks when the
 //! next thing is due, and lets it happen ([`crate::engine`]). A world with a call has some hundred such moments a second.
 
+use super::datagram::Reader;
 use super::timetable::Turn;
 use super::{Network, Shared};
+use bytes::Bytes;
 use pbx::time::Instant;
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
-/// Somebody is to be called: whose turn it is, by its number in the timetable, or who reads what has come.
-pub(super) struct Call {
-    pub(super) number: Option<usize>,
-    pub(super) turn: Turn,
+/// Somebody is to be called.
+pub(super) enum Call {
+    /// Whose turn it is, by its number in the timetable.
+    Turn { number: usize, turn: Turn },
+    /// Who reads what has come.
+    Read { reader: Reader, bytes: Bytes, from: SocketAddr },
 }
 
 /// A network, for whoever moves it. It is not kept by it: a network knows tasks, and they know who moves them.
@@ -43,10 +48,13 @@ impl Network {
             return;
         }
         drop(state);
-        for Call { number, turn } in calls.drain(..) {
-            let due = turn(now);
-            if let Some(number) = number {
-                self.state().set_turn(number, due);
+        for call in calls.drain(..) {
+            match call {
+                Call::Turn { number, turn } => {
+                    let due = turn(now);
+                    self.state().set_turn(number, due);
+                }
+                Call::Read { reader, bytes, from } => reader(&bytes, from),
             }
         }
         self.state().calls = calls;

@@ -152,7 +152,7 @@ impl Network {
         let fate = Fate { lost: !passes, ..Fate::default() };
         let bytes = Bytes::copy_from_slice(bytes);
         let packet = Packet { at, from, to, kind, bytes, number, fate, arrives };
-        state.taps.iter_mut().for_each(|tap| tap(&packet));
+        state.tell(packet);
     }
 
     /// Whether what comes from there is told of when it is read: its sender has no tap.

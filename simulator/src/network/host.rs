@@ -1,12 +1,13 @@
 //! A host as the PBX's shell sees it.
 
+use super::datagram::Reader;
 use super::far::{FarListener, FarStream, FarUdp};
 use super::timetable::Turn;
 use super::{Network, TcpListener, TcpStream, UdpSocket, box_of, datagram, stream};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 use pbx::rng::Seed;
-use pbx::shell::host::{Host, Udp};
+use pbx::shell::host::{Arrival, Host, Udp};
 use pbx::time::{Instant, WallClock};
 use rustls::crypto::CryptoProvider;
 use std::future::Future;
@@ -141,28 +142,35 @@ pub(crate) struct Attendance {
 }
 
 impl SimHost {
-    /// Calls `read` whenever datagrams have come to a socket; it takes all there are. Whoever keeps the socket must not be kept
-    /// by it.
+    /// Calls `read` with each datagram that comes to a socket, until it is closed. Whoever keeps the socket must not be kept by
+    /// it.
     pub(crate) fn attend(
         &self,
         socket: &Arc<UdpSocket>,
-        read: impl Fn(&UdpSocket) + Clone + Send + Sync + 'static,
+        read: impl Fn(&[u8], SocketAddr) + Clone + Send + Sync + 'static,
     ) -> Attendance {
         let (called, reads) = (Arc::downgrade(socket), read.clone());
-        let arrival = move || called.upgrade().into_iter().for_each(|socket| reads(&socket));
+        let arrival = move |bytes: &[u8], from| {
+            if called.strong_count() > 0 {
+                reads(bytes, from);
+            }
+        };
         if socket.call_on_arrival(Box::new(arrival)) {
             return Attendance { _ends: None };
         }
         let (ends, mut ended) = oneshot::channel();
         let socket = socket.clone();
         self.spawn(async move {
+            let mut buffer = vec![0; datagram::LARGEST];
             loop {
                 tokio::select! {
                     biased;
                     readable = socket.readable() => if readable.is_err() { return },
                     _ = &mut ended => return,
                 }
-                read(&socket);
+                while let Ok((length, from)) = socket.try_recv_from(&mut buffer) {
+                    read(&buffer[..length], from);
+                }
             }
         });
         Attendance { _ends: Some(ends) }
@@ -183,6 +191,19 @@ impl Network {
         #[cfg(not(feature = "buggify"))]
         let _ = host;
         Arc::new(turn)
+    }
+}
+
+impl Network {
+    /// What a program on a host does with what comes, with the life it has there.
+    pub(super) fn reader_of(&self, host: IpAddr, read: Arrival) -> Reader {
+        #[cfg(feature = "buggify")]
+        if let Some(whims) = self.state().whims(host) {
+            return Arc::new(move |bytes, from| pbx::buggify::within(&whims, || read(bytes, from)));
+        }
+        #[cfg(not(feature = "buggify"))]
+        let _ = host;
+        read.into()
     }
 }
 

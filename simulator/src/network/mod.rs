@@ -364,7 +364,7 @@ impl Network {
     }
 
     /// Gives every packet that is sent to `tap`, with what was drawn for it.
-    pub fn watch(&self, tap: impl FnMut(&Packet) + Send + 'static) {
+    pub fn watch(&self, tap: impl FnMut(Packet) + Send + 'static) {
         self.state().taps.push(Box::new(tap));
     }
 
@@ -374,7 +374,7 @@ impl Network {
         let (number, fate, arrives) = (0, Fate::default(), Some(at));
         let bytes = Bytes::copy_from_slice(bytes);
         let packet = Packet { at, from, to, kind, bytes, number, fate, arrives };
-        self.state().taps.iter_mut().for_each(|tap| tap(&packet));
+        self.state().tell(packet);
     }
 
     /// Overrides what is drawn: this packet of this link has this fate.

@@ -398,7 +398,7 @@ impl State {
                 fate: Fate::default(),
                 arrives: Some(at),
             };
-            self.taps.iter_mut().for_each(|tap| tap(&packet));
+            self.tell(packet);
         }
         at
     }

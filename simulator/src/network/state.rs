@@ -33,7 +33,7 @@ const LOOPBACK: Duration = Duration::ZERO;
 const EPHEMERAL: (u16, u16) = (49_152, 16_384);
 
 /// Somebody who watches what is sent.
-pub(super) type Tap = Box<dyn FnMut(&Packet) + Send>;
+pub(super) type Tap = Box<dyn FnMut(Packet) + Send>;
 
 /// All of a network.
 pub(super) struct State {
@@ -209,7 +209,7 @@ impl State {
             let Some(due) = self.hold_back(due) else { continue };
             match due {
                 Due::Datagram { from, to, bytes } => calls.extend(self.arrive(from, to, bytes, at)),
-                Due::Reading(number) => calls.extend(self.call_reader(number)),
+                Due::Reading(number) => self.call_reader(number, calls),
                 Due::Turn(number) => calls.extend(self.call_machine(number, at)),
                 Due::Forged(Outgoing { from, to, bytes, .. }) => self.put_datagram(from, to, &bytes, at),
                 Due::Unreachable { sender, about } => self.datagrams.refuse(sender, about),
@@ -405,11 +405,17 @@ impl State {
         }
         let arrives = (passes && !fate.lost).then(|| not_before.max(sent + link.latency + fate.delay));
         let again = arrives.zip(fate.duplicate).map(|(at, later)| at + later);
-        if !self.taps.is_empty() {
-            let packet = Packet { at: now, from, to, kind, bytes: bytes.clone(), number, fate, arrives };
-            self.taps.iter_mut().for_each(|tap| tap(&packet));
-        }
+        let bytes = bytes.clone();
+        self.tell(Packet { at: now, from, to, kind, bytes, number, fate, arrives });
         (fate, arrives, again)
+    }
+
+    /// Those who watch are told of a packet.
+    pub(super) fn tell(&mut self, packet: Packet) {
+        if let Some((last, others)) = self.taps.split_last_mut() {
+            others.iter_mut().for_each(|tap| tap(packet.clone()));
+            last(packet);
+        }
     }
 
     /// What the way from one host to another does to packets. A host's way to itself does nothing.
@@ -447,7 +453,11 @@ impl State {
             return None;
         }
         let is_up = self.is_up(to.ip());
-        let delivered = if is_up { self.datagrams.deliver(from, to, bytes) } else { Delivered::Nowhere };
+        let stands_still = self.paused.is_paused(to.ip());
+        let delivered = match is_up {
+            true => self.datagrams.deliver(from, to, bytes, stands_still),
+            false => Delivered::Nowhere,
+        };
         match delivered {
             Delivered::Nowhere => {
                 self.books.undeliverable += 1;
@@ -460,17 +470,18 @@ impl State {
                 self.books.delivered += 1;
                 None
             }
-            Delivered::ToBeRead(number) => {
+            Delivered::Read(call) => {
                 self.books.delivered += 1;
-                self.call_reader(number)
+                Some(call)
             }
         }
     }
 
-    /// Who reads what has come to a socket; nobody, as long as the host stands still.
-    fn call_reader(&self, number: usize) -> Option<Call> {
-        let (host, turn) = self.datagrams.reader(number)?;
-        (!self.paused.is_paused(host)).then(|| Call { number: None, turn: turn.clone() })
+    /// What has come to a socket is read, unless the host stands still.
+    fn call_reader(&mut self, number: usize, calls: &mut Vec<Call>) {
+        if self.datagrams.unread(number).is_some_and(|host| !self.paused.is_paused(host)) {
+            calls.extend(self.datagrams.read_all(number));
+        }
     }
 
     /// Whose turn it is; nobody's, as long as the host stands still.
@@ -480,7 +491,7 @@ impl State {
             self.paused.misses(host, number);
             return None;
         }
-        Some(Call { number: Some(number), turn: turn.clone() })
+        Some(Call::Turn { number, turn: turn.clone() })
     }
 
     /// Nobody listens there: ICMP port unreachable, which goes the way back like any packet.

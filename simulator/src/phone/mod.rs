@@ -37,6 +37,7 @@ mod wideband;
 mod wire;
 
 pub use hearing::Hearing;
+pub(crate) use hearing::Listening;
 pub use line::Facts;
 pub use misbehaviour::{Misbehaviour, Ways};
 pub use news::{News, Watched};
@@ -527,15 +528,21 @@ impl Phone {
 
     /// What it has heard in its last call.
     pub fn hearing(&self) -> Hearing {
-        self.shared
-            .look(|telephone, _| telephone.shown().map(|line| line.voice.hearing.clone()).unwrap_or_default())
+        self.shared.look(|telephone, _| {
+            telephone.shown().map(|line| line.voice.listening.hearing()).unwrap_or_default()
+        })
+    }
+
+    /// How many packets of sound have come to it in its last call.
+    pub fn packets_heard(&self) -> u64 {
+        self.shared.look(|telephone, _| telephone.shown().map_or(0, |line| line.voice.listening.packets()))
     }
 
     /// What it has heard in the time before now; silence when there is no call.
     pub fn heard_lately(&self, length: Duration) -> Vec<i16> {
         self.shared.look(|telephone, now| match telephone.shown() {
-            Some(line) => line.voice.hearing.lately(length, now),
-            None => Hearing::default().lately(length, now),
+            Some(line) => line.voice.listening.lately(length, now),
+            None => Listening::default().lately(length, now),
         })
     }
 

@@ -41,7 +41,7 @@ fn line(line: &Line) -> Value {
         "ended_by_other": line.facts.ended_by_other,
         "is_held": line.facts.held,
         "codec": line.voice.codec(),
-        "rtp_packets_heard": line.voice.hearing.packets(),
+        "rtp_packets_heard": line.voice.listening.packets(),
         "keys_heard": line.voice.keys_heard,
     })
 }

@@ -1,6 +1,6 @@
 //! The sound of one call at a telephone: RTP every 20 ms while it may send, what it hears while it listens, keys.
 
-use super::hearing::Hearing;
+use super::hearing::Listening;
 use super::misbehaviour::{Misbehaviour, Ways};
 use super::seal::Seal;
 use super::sound::{self, Sound};
@@ -40,7 +40,7 @@ pub(super) struct Voice {
     pub(super) local: SocketAddr,
     /// Whether it is received at all.
     pub(super) is_open: bool,
-    pub(super) hearing: Hearing,
+    pub(super) listening: Listening,
     pub(super) keys_heard: String,
     /// Whether nothing is sent while nothing is said.
     pub(super) pauses: bool,
@@ -100,7 +100,7 @@ impl Voice {
         Voice {
             local,
             is_open: true,
-            hearing: Hearing::default(),
+            listening: Listening::default(),
             keys_heard: String::new(),
             pauses: false,
             noise: None,
@@ -283,12 +283,12 @@ impl Voice {
         let listed = agreed.listed.iter().find(|(listed, _)| *listed == payload_type);
         if let Some((_, coding)) = listed.copied() {
             if let Some(law) = coding.law() {
-                self.hearing.receive(ssrc, timestamp, payload.iter().map(|code| law.decode(*code)), now);
+                self.listening.receive_codes(ssrc, timestamp, (law, payload), now);
             } else if let Some(wideband) = &mut self.wideband {
-                self.hearing.receive(ssrc, timestamp, wideband.hear(payload).iter().copied(), now);
+                self.listening.receive(ssrc, timestamp, wideband.hear(payload), now);
             }
         } else if let (true, [level, ..]) = (Some(payload_type) == agreed.noise_type, payload) {
-            self.hearing.pause(ssrc, timestamp, *level & 0x7f, now);
+            self.listening.pause(ssrc, timestamp, *level & 0x7f, now);
         } else if Some(payload_type) == agreed.event_type
             && let Some(key) =
                 Payload::of(payload).and_then(|payload| self.events.receive(timestamp, payload))

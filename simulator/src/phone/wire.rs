@@ -45,8 +45,6 @@ struct Desk {
     alarm: Option<Alarm>,
     /// When there is anything to be done but to speak.
     acts_at: Option<Instant>,
-    /// For what comes as a datagram.
-    buffer: Vec<u8>,
     /// For the sound that goes out.
     packet: Vec<u8>,
 }
@@ -87,7 +85,6 @@ impl Shared {
             refusals: Vec::new(),
             alarm: None,
             acts_at: None,
-            buffer: vec![0; LONGEST],
             packet: Vec::new(),
         };
         let shared = Arc::new(Shared { host, local, desk: Mutex::new(desk), client: OnceLock::new() });
@@ -99,8 +96,8 @@ impl Shared {
     pub(super) fn plug_in(self: &Arc<Self>) {
         let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
         let shared = Arc::downgrade(self);
-        let read = move |socket: &UdpSocket| {
-            shared.upgrade().into_iter().for_each(|shared| shared.read_messages(socket));
+        let read = move |bytes: &[u8], from| {
+            shared.upgrade().into_iter().for_each(|shared| shared.read_message(bytes, from));
         };
         {
             let mut desk = self.desk();
@@ -134,23 +131,15 @@ impl Shared {
         desk.next_due()
     }
 
-    /// Messages have come.
-    fn read_messages(self: &Arc<Self>, socket: &UdpSocket) {
-        let mut buffer = std::mem::take(&mut self.desk().buffer);
-        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
-            let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
-            self.act(|telephone, now| telephone.receive(&buffer[..length], path, now));
-        }
-        self.desk().buffer = buffer;
+    /// A message has come.
+    fn read_message(self: &Arc<Self>, bytes: &[u8], remote: SocketAddr) {
+        let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
+        self.act(|telephone, now| telephone.receive(bytes, path, now));
     }
 
     /// RTP has come.
-    fn read_media(&self, local: SocketAddr, socket: &UdpSocket) {
-        let now = self.host.now();
-        let Desk { telephone, buffer, .. } = &mut *self.desk();
-        while let Ok((length, _)) = socket.try_recv_from(buffer) {
-            telephone.receive_media(local, &buffer[..length], now);
-        }
+    fn read_media(&self, local: SocketAddr, bytes: &[u8]) {
+        self.desk().telephone.receive_media(local, bytes, self.host.now());
     }
 
     /// Looks at the telephone.
@@ -243,8 +232,8 @@ impl Shared {
         let media = socket.map(|socket| {
             let rtcp = self.host.bind(SocketAddr::new(local.ip(), local.port() + 1)).ok();
             let shared = Arc::downgrade(self);
-            let read = move |socket: &UdpSocket| {
-                shared.upgrade().into_iter().for_each(|shared| shared.read_media(local, socket));
+            let read = move |bytes: &[u8], _| {
+                shared.upgrade().into_iter().for_each(|shared| shared.read_media(local, bytes));
             };
             Media { rtp: Socket { _attended: self.host.attend(&socket, read), socket }, _rtcp: rtcp }
         });

@@ -55,7 +55,8 @@ fn nobody_complains(evidence: &Evidence<'_>, findings: &mut Findings) {
 
 fn everything_heals(evidence: &Evidence<'_>, findings: &mut Findings) {
     let is_fault = |packet: &&crate::network::Packet| packet.arrives.is_none() || packet.fate.is_fault();
-    let lost = evidence.packets.iter().rev().find(is_fault).map(|packet| packet.at);
+    let faulty = evidence.log.faulty.iter().map(|at| &evidence.packets[*at]);
+    let lost = faulty.rev().find(is_fault).map(|packet| packet.at);
     let off = evidence.outages.iter().map(|outage| outage.to.unwrap_or(evidence.run.end));
     let healed = off.chain(lost).max().unwrap_or(Instant::START);
     let mut answered: BTreeMap<(&str, &str), Instant> = BTreeMap::new();
@@ -108,7 +109,8 @@ fn times_are_of_the_world(evidence: &Evidence<'_>, findings: &mut Findings) {
             messages.push((message.from, message.at, &message.bytes));
         }
     }
-    let pages = evidence.packets.iter().filter(|packet| packet.kind == Kind::Data);
+    let signalling = evidence.log.signalling.iter().map(|at| &evidence.packets[*at]);
+    let pages = signalling.filter(|packet| packet.kind == Kind::Data);
     let pages = pages
         .filter(|packet| packet.bytes.starts_with(b"HTTP/"))
         .map(|page| (page.from, page.at, &page.bytes[..]));

@@ -236,11 +236,16 @@ fn is_alike(bytes: &[u8], ours: Result<View, NotRtp>) -> bool {
             (header.marker, header.payload_type, header.timestamp, header.ssrc)
                 == (theirs.mark(), theirs.payload_type(), theirs.timestamp(), theirs.ssrc())
                 && header.sequence == u16::from(theirs.sequence_number())
-                && bytes[payload] == *theirs.payload()
+                && is_one(&bytes[payload], theirs.payload())
         }
         (Err(_), Err(_)) => true,
         (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
     }
+}
+
+/// Whether both are the same: mostly they are the same place in the same packet, and nothing has to be compared.
+fn is_one(ours: &[u8], theirs: &[u8]) -> bool {
+    std::ptr::eq(ours, theirs) || ours == theirs
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ fn one_seed_has_one_story_and_another_seed_another() {
         let story = Arc::new(Mutex::new(Vec::new()));
         let kept = story.clone();
         world(seed, |network, alice, bob| async move {
-            network.watch(move |packet| kept.lock().expect("one thread").push(packet.clone()));
+            network.watch(move |packet| kept.lock().expect("one thread").push(packet));
             network.set_default_link(Link {
                 loss: 0.2,
                 jitter: ms(30),

@@ -247,7 +247,7 @@ impl Session {
     fn recording(&self) -> Recording {
         let track = |(line, port): (&Line, &Port)| Track {
             label: line.label.clone().unwrap_or_default(),
-            hearing: port.listener.hearing.clone(),
+            hearing: port.listener.listening.hearing(),
             is_on: port.off_since.is_none() && self.facts.is_on(),
             stray: port.stray,
         };

@@ -1,6 +1,6 @@
 //! RTP of machines: a tone that is sent, a recording of what comes.
 
-use crate::phone::Hearing;
+use crate::phone::Listening;
 use pbx::audio::Law;
 use pbx::rng::Rng;
 use pbx::rtp::packet::{Header, View};
@@ -101,7 +101,7 @@ impl Talker {
 #[derive(Clone, Debug, Default)]
 pub(in crate::agents) struct Listener {
     law: Option<(u8, Law)>,
-    pub(in crate::agents) hearing: Hearing,
+    pub(in crate::agents) listening: Listening,
 }
 
 impl Listener {
@@ -113,8 +113,7 @@ impl Listener {
     pub(in crate::agents) fn receive(&mut self, bytes: &[u8], now: Instant) {
         let Ok(View { header, payload }) = View::of(bytes) else { return };
         if let Some((_, law)) = self.law.filter(|(known, _)| *known == header.payload_type) {
-            let samples = bytes[payload].iter().map(|code| law.decode(*code));
-            self.hearing.receive(header.ssrc, header.timestamp, samples, now);
+            self.listening.receive_codes(header.ssrc, header.timestamp, (law, &bytes[payload]), now);
         }
     }
 }

@@ -52,8 +52,6 @@ struct Papers<M> {
     connections: u64,
     /// When it wants to be told the time; `None` until its host is on.
     alarm: Option<Alarm>,
-    /// For what comes as a datagram.
-    buffer: Vec<u8>,
 }
 
 impl<M: Machine> Desk<M> {
@@ -66,7 +64,6 @@ impl<M: Machine> Desk<M> {
             streams: BTreeMap::new(),
             connections: 0,
             alarm: None,
-            buffer: vec![0; LONGEST],
         };
         let desk = Arc::new(Desk { host, local, papers: Mutex::new(papers) });
         desk.open();
@@ -77,8 +74,8 @@ impl<M: Machine> Desk<M> {
     pub(in crate::agents) fn open(self: &Arc<Self>) {
         let Ok(socket) = self.host.bind(self.local).map(Arc::new) else { return };
         let desk = Arc::downgrade(self);
-        let read = move |socket: &UdpSocket| {
-            desk.upgrade().into_iter().for_each(|desk| desk.read_messages(socket));
+        let read = move |bytes: &[u8], from| {
+            desk.upgrade().into_iter().for_each(|desk| desk.read_message(bytes, from));
         };
         let attended = self.host.attend(&socket, read);
         {
@@ -105,23 +102,15 @@ impl<M: Machine> Desk<M> {
         papers.machine.poll_timeout()
     }
 
-    /// Messages have come.
-    fn read_messages(self: &Arc<Self>, socket: &UdpSocket) {
-        let mut buffer = std::mem::take(&mut self.papers().buffer);
-        while let Ok((length, remote)) = socket.try_recv_from(&mut buffer) {
-            let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
-            self.act(|machine, now| machine.receive(&buffer[..length], path, now));
-        }
-        self.papers().buffer = buffer;
+    /// A message has come.
+    fn read_message(self: &Arc<Self>, bytes: &[u8], remote: SocketAddr) {
+        let path = Path { transport: Transport::Udp, local: self.local, remote, connection: None };
+        self.act(|machine, now| machine.receive(bytes, path, now));
     }
 
     /// RTP has come.
-    fn read_media(&self, local: SocketAddr, socket: &UdpSocket) {
-        let now = self.host.now();
-        let Papers { machine, buffer, .. } = &mut *self.papers();
-        while let Ok((length, _)) = socket.try_recv_from(buffer) {
-            machine.receive_media(local, &buffer[..length], now);
-        }
+    fn read_media(&self, local: SocketAddr, bytes: &[u8]) {
+        self.papers().machine.receive_media(local, bytes, self.host.now());
     }
 
     /// Listens for TLS, too.
@@ -186,8 +175,8 @@ impl<M: Machine> Desk<M> {
             Output::Open(local) => {
                 let Ok(socket) = self.host.bind(local).map(Arc::new) else { return };
                 let desk = Arc::downgrade(self);
-                let read = move |socket: &UdpSocket| {
-                    desk.upgrade().into_iter().for_each(|desk| desk.read_media(local, socket));
+                let read = move |bytes: &[u8], _| {
+                    desk.upgrade().into_iter().for_each(|desk| desk.read_media(local, bytes));
                 };
                 let attended = self.host.attend(&socket, read);
                 papers.media.insert(local, (socket, attended));

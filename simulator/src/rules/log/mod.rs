@@ -43,6 +43,10 @@ pub(super) struct Log {
     pub(super) faults: BTreeMap<IpAddr, Vec<Instant>>,
     /// What applications and the PBX have said to each other.
     pub(super) talks: Talks,
+    /// The packets that are no media, by their places in the trace.
+    pub(super) signalling: Vec<usize>,
+    /// Those that did not arrive once, whole and in their turn.
+    pub(super) faulty: Vec<usize>,
     /// Datagrams that were to arrive, copies made by the network included.
     pub(super) datagrams: u64,
     /// When the last packet was sent.
@@ -52,13 +56,9 @@ pub(super) struct Log {
 impl Log {
     /// What comes to a host that is off does not arrive.
     pub(super) fn of(packets: &[Packet], outages: &[Outage]) -> Log {
-        let arrivals = |packet: &Packet| match (packet.arrives, packet.fate.duplicate) {
-            (Some(_), Some(_)) => 2,
-            (Some(_), None) => 1,
-            (None, _) => 0,
-        };
-        let datagrams = || packets.iter().filter(|packet| packet.kind == Kind::Datagram);
-        let written = wire::messages(packets);
+        let Sorted { signalling, faulty, datagrams } = Sorted::of(packets);
+        let signals = || signalling.iter().map(|at| (*at, &packets[*at]));
+        let written = wire::messages_among(signals());
         let noise = written.iter().filter_map(Noise::of).collect();
         let is_sip = |written: &&wire::Message<'_>| !matches!(written.form, Form::Frame(_));
         let mut messages: Vec<Sip> = written.iter().filter(is_sip).flat_map(Sip::read).flatten().collect();
@@ -73,13 +73,15 @@ impl Log {
             messages,
             noise,
             talks: Talks::of(&written),
-            opened: opened(packets),
-            refused: refused(packets, &written),
+            opened: opened(signals()),
+            refused: refused(signals(), &written),
             transactions,
             dialogs,
             by_call_id,
-            faults: faults(packets),
-            datagrams: datagrams().map(arrivals).sum(),
+            faults: faults(faulty.iter().map(|at| &packets[*at])),
+            datagrams,
+            signalling,
+            faulty,
             end: packets.last().map_or(Instant::START, |packet| packet.at),
         }
     }
@@ -299,13 +301,36 @@ impl Log {
     }
 }
 
-fn faults(packets: &[Packet]) -> BTreeMap<IpAddr, Vec<Instant>> {
+/// All packets at one look: of a million, most are media of which most are of interest to nobody but `flow.rs`.
+#[derive(Default)]
+struct Sorted {
+    signalling: Vec<usize>,
+    faulty: Vec<usize>,
+    datagrams: u64,
+}
+
+impl Sorted {
+    fn of(packets: &[Packet]) -> Sorted {
+        let mut sorted = Sorted::default();
+        for (at, packet) in packets.iter().enumerate() {
+            if !wire::is_media(packet) {
+                sorted.signalling.push(at);
+            }
+            let is_prompt = packet.arrives.is_some_and(|at| at <= packet.at + PROMPT);
+            if !is_prompt || packet.fate.is_fault() || !packet.fate.delay.is_zero() {
+                sorted.faulty.push(at);
+            }
+            if packet.kind == Kind::Datagram && packet.arrives.is_some() {
+                sorted.datagrams += 1 + u64::from(packet.fate.duplicate.is_some());
+            }
+        }
+        sorted
+    }
+}
+
+fn faults<'a>(packets: impl Iterator<Item = &'a Packet>) -> BTreeMap<IpAddr, Vec<Instant>> {
     let mut faults: BTreeMap<IpAddr, Vec<Instant>> = BTreeMap::new();
-    let is_fault = |packet: &&Packet| {
-        let is_prompt = packet.arrives.is_some_and(|at| at <= packet.at + PROMPT);
-        !is_prompt || packet.fate.is_fault() || !packet.fate.delay.is_zero()
-    };
-    for packet in packets.iter().filter(is_fault) {
+    for packet in packets {
         // What is lost on its way to who is behind a box is lost to whom is seen outside.
         let hosts = [packet.from.ip(), packet.to.ip()].into_iter();
         for host in hosts.flat_map(|host| std::iter::once(host).chain(box_of(host))) {
@@ -315,9 +340,11 @@ fn faults(packets: &[Packet]) -> BTreeMap<IpAddr, Vec<Instant>> {
     faults
 }
 
-fn opened(packets: &[Packet]) -> BTreeMap<(IpAddr, IpAddr), Vec<Instant>> {
+fn opened<'a>(
+    packets: impl Iterator<Item = (usize, &'a Packet)>,
+) -> BTreeMap<(IpAddr, IpAddr), Vec<Instant>> {
     let mut opened: BTreeMap<_, Vec<Instant>> = BTreeMap::new();
-    for packet in packets.iter().filter(|packet| packet.kind == Kind::Syn) {
+    for (_, packet) in packets.filter(|(_, packet)| packet.kind == Kind::Syn) {
         opened.entry((packet.from.ip(), packet.to.ip())).or_default().push(packet.at);
     }
     opened
@@ -325,8 +352,8 @@ fn opened(packets: &[Packet]) -> BTreeMap<(IpAddr, IpAddr), Vec<Instant>> {
 
 /// When streams were to be opened in vain: from the first SYN until it is refused, or given up; and when they broke within a
 /// message.
-fn refused(
-    packets: &[Packet],
+fn refused<'a>(
+    packets: impl Iterator<Item = (usize, &'a Packet)>,
     written: &[wire::Message<'_>],
 ) -> BTreeMap<(IpAddr, IpAddr), Vec<(Instant, Instant)>> {
     let mut refused: BTreeMap<_, Vec<(Instant, Instant)>> = BTreeMap::new();
@@ -335,7 +362,7 @@ fn refused(
     }
     let mut open: BTreeMap<(SocketAddr, SocketAddr), Instant> = BTreeMap::new();
     let mut streams: BTreeSet<(SocketAddr, SocketAddr)> = BTreeSet::new();
-    for packet in packets {
+    for (_, packet) in packets {
         let (way, back) = ((packet.from, packet.to), (packet.to, packet.from));
         match packet.kind {
             Kind::Syn => {
