@@ -15,12 +15,10 @@ use pbx::time::Duration;
 use processor::CpuTime;
 use scenarios::play::Settings;
 use scenarios::suite;
-use scenarios::swarm::Swarm;
 use simulator::phone::{Answering, Phone};
 use simulator::stage::Stage;
-use simulator::swarm::Wishes;
+use simulator::swarm::{Case, Deed, Wishes, draw, play};
 use simulator::world;
-use std::num::NonZero;
 use std::path::Path;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -123,25 +121,41 @@ fn features(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Cases of the swarm that nobody chose, on this thread alone. A case has two to four telephones, faults and, most of them, sound.
+/// Cases of the swarm, on this thread alone: those that nobody chose, a part of which has sound; and those among them in which
+/// nobody sends any. A case has two to four telephones and faults.
 fn swarm(c: &mut Criterion<CpuTime>) {
-    const CASES: u64 = 500;
+    const CASES: usize = 500;
+    let drawn = || (1..).map(|seed| draw(seed, &Wishes::default()));
     let mut group = c.benchmark_group("swarm");
     group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    group.throughput(Throughput::Elements(CASES));
-    group.bench_function("cases", |b| {
-        b.iter(|| {
-            let cases = Swarm {
-                seeds: (1, CASES),
-                shard: (0, 1),
-                jobs: NonZero::<usize>::MIN,
-                wishes: Wishes::default(),
-                enough: usize::MAX,
-            };
-            assert!(cases.fly(|_| ()).failed.is_empty());
+    group.throughput(Throughput::Elements(CASES as u64));
+    for (name, cases) in [
+        ("cases", drawn().take(CASES).collect::<Vec<_>>()),
+        ("cases, signalling only", drawn().filter(is_silent).take(CASES).collect()),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for case in &cases {
+                    let run = play(case).expect("nobody has whims");
+                    assert!(run.broken.is_empty(), "{:?}", run.broken);
+                }
+            });
         });
-    });
+    }
     group.finish();
+}
+
+/// Whether no telephone has anything to say, and nobody is called who has.
+fn is_silent(case: &Case) -> bool {
+    let is_heard = |deed: &Deed| match deed {
+        Deed::Call(number) | Deed::Transfer(number) => {
+            !case.people.iter().any(|person| person.extension == *number)
+        }
+        Deed::Press(_) => true,
+        _ => false,
+    };
+    !case.people.iter().any(|person| person.talks)
+        && !case.actions.iter().any(|action| is_heard(&action.does))
 }
 
 /// A relay and two who send, without PBX and rules, on our network and on turmoil's.

@@ -5,6 +5,7 @@ use crate::plant::{forge, forge_rtp, ms, redescribe, with_body};
 use crate::scene::{ALICE, BOB, Scene};
 use simulator::network::Outgoing;
 use simulator::stage::{PBX, Stage};
+use std::net::SocketAddr;
 
 pub(crate) const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -127,10 +128,15 @@ pub(crate) const MUTANTS: &[Mutant] = &[
         scene: Scene::Hold,
         plant: |stage| {
             redescribe(stage, ALICE, "INVITE sip:10", "c=IN IP4 10.0.0.2", "c=IN IP4 0.0.0.0");
-            forge_rtp(stage, PBX, |_, sent| {
-                let to_alice =
-                    Outgoing { from: (PBX, 20_000).into(), to: (ALICE, 40_000).into(), ..sent.clone() };
-                if sent.to == to_alice.to { vec![sent] } else { vec![sent, to_alice] }
+            let alice = SocketAddr::from((ALICE, 40_000));
+            let mut heard_from = None;
+            forge_rtp(stage, PBX, move |_, sent| {
+                if sent.to == alice {
+                    heard_from = Some(sent.from);
+                }
+                let own = heard_from.filter(|from| *from != sent.from);
+                let to_alice = own.map(|from| Outgoing { from, to: alice, ..sent.clone() });
+                std::iter::once(sent).chain(to_alice).collect()
             });
         },
     },

@@ -106,7 +106,7 @@ impl Context {
             now: Instant::START,
             room: RoomId(0),
             media_room: RoomId(0),
-            ports: Ports::new(media.rtp_port_start, media.rtp_port_end),
+            ports: Ports::new(media.rtp_port_start, media.rtp_port_end, rng.fork()),
             config,
             clock,
             cname: rng.token(16),

@@ -1,6 +1,7 @@
 //! RTP ports: pairs out of the configured range, each in one hand at a time.
 
 use crate::dialog::SessionId;
+use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,9 +16,9 @@ const TAKEN_BY_OTHERS: Duration = Duration::from_secs(60);
 pub(crate) struct Ports {
     first: u16,
     last: u16,
-    /// Never handed out so far.
-    fresh: u16,
-    exhausted: bool,
+    /// The next pair that was never handed out, counted from the first, and how many of those there are.
+    fresh: (usize, usize),
+    rng: Rng,
     /// Given back, in the order of when they may be used again, each with the session that promised it.
     resting: BTreeMap<(Instant, u64), (u16, Option<SessionId>)>,
     sequence: u64,
@@ -27,14 +28,16 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// All pairs within `start..=end`.
-    pub(crate) fn new(start: u16, end: u16) -> Ports {
+    /// All pairs within `start..=end`, in their order from any of them on: after a restart, whoever still sends to a call of
+    /// before is not heard in a new one, and nobody outside knows where the next call is (RFC 6056 section 3.1).
+    pub(crate) fn new(start: u16, end: u16, mut rng: Rng) -> Ports {
         let first = start.saturating_add(start % 2);
+        let total = pairs(first, end);
         Ports {
             first,
             last: end,
-            fresh: first,
-            exhausted: false,
+            fresh: (rng.below(total as u64) as usize, total),
+            rng,
             resting: BTreeMap::new(),
             sequence: 0,
             ready: VecDeque::new(),
@@ -82,14 +85,14 @@ impl Ports {
 
     /// Pairs in the range.
     pub(crate) fn total(&self) -> usize {
-        (usize::from(self.last) + 1).saturating_sub(usize::from(self.first)) / 2
+        pairs(self.first, self.last)
     }
 
     /// Another range holds from now on; pairs in use stay in use until they are given back.
     pub(crate) fn change_range(&mut self, start: u16, end: u16) {
         if (start.saturating_add(start % 2), end) != (self.first, self.last) {
             let in_use = std::mem::take(&mut self.in_use);
-            *self = Ports { in_use, ..Ports::new(start, end) };
+            *self = Ports { in_use, ..Ports::new(start, end, self.rng.fork()) };
         }
     }
 
@@ -105,16 +108,16 @@ impl Ports {
     }
 
     fn next_fresh(&mut self) -> Option<u16> {
-        if self.exhausted || self.fresh >= self.last {
-            return None;
-        }
-        let port = self.fresh;
-        match self.fresh.checked_add(2) {
-            Some(next) => self.fresh = next,
-            None => self.exhausted = true,
-        }
-        Some(port)
+        let (next, left) = self.fresh;
+        let left = left.checked_sub(1)?;
+        self.fresh = ((next + 1) % self.total(), left);
+        u16::try_from(usize::from(self.first) + 2 * next).ok()
     }
+}
+
+/// Pairs from an even port up to the last one.
+fn pairs(first: u16, last: u16) -> usize {
+    (usize::from(last) + 1).saturating_sub(usize::from(first)) / 2
 }
 
 #[cfg(test)]
@@ -123,16 +126,32 @@ mod tests {
 
     #[test]
     fn every_pair_is_handed_out_once_then_none() {
-        let mut ports = Ports::new(10_001, 10_007);
+        let mut ports = all(10_001, 10_007);
         assert_eq!(ports.total(), 3);
-        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
+        let mut taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
+        taken.sort_unstable();
         assert_eq!(taken, [10_002, 10_004, 10_006]);
         assert_eq!(ports.in_use(), 3);
     }
 
     #[test]
+    fn who_starts_again_begins_elsewhere() {
+        let first = |seed| {
+            Ports::new(10_000, 19_999, Rng::from_number(seed))
+                .take(Instant::START, nobody)
+                .expect("all are free")
+        };
+        let mut begun: Vec<u16> = (0..100).map(first).collect();
+        assert_eq!(first(7), first(7), "one seed, one port");
+        begun.sort_unstable();
+        begun.dedup();
+        assert!(begun.len() > 95, "{begun:?}");
+        assert!(begun.iter().all(|port| port % 2 == 0 && (10_000..20_000).contains(port)));
+    }
+
+    #[test]
     fn a_pair_rests_before_it_is_used_again() {
-        let mut ports = Ports::new(10_000, 10_001);
+        let mut ports = all(10_000, 10_001);
         let port = ports.take(Instant::START, nobody).expect("one pair is free");
         ports.give_back(port, None, Instant::START);
         assert_eq!(ports.take(Instant::START + QUARANTINE - Duration::from_millis(1), nobody), None);
@@ -141,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_pair_rests_as_long_as_somebody_may_answer_who_was_offered_it() {
-        let mut ports = Ports::new(10_000, 10_001);
+        let mut ports = all(10_000, 10_001);
         let port = ports.take(Instant::START, nobody).expect("one pair is free");
         ports.give_back(port, Some(SessionId(1)), Instant::START);
         let later = Instant::START + QUARANTINE * 3;
@@ -152,20 +171,25 @@ mod tests {
 
     #[test]
     fn a_range_up_to_the_last_port_ends_there() {
-        let mut ports = Ports::new(65_532, 65_535);
-        let taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
+        let mut ports = all(65_532, 65_535);
+        let mut taken: Vec<_> = std::iter::from_fn(|| ports.take(Instant::START, nobody)).collect();
+        taken.sort_unstable();
         assert_eq!(taken, [65_532, 65_534]);
     }
 
     #[test]
     fn a_pair_of_an_older_range_does_not_come_back() {
-        let mut ports = Ports::new(10_000, 10_001);
+        let mut ports = all(10_000, 10_001);
         let old = ports.take(Instant::START, nobody).expect("one pair is free");
         ports.change_range(20_000, 20_001);
         ports.give_back(old, None, Instant::START);
         assert_eq!(ports.take(Instant::START + Duration::from_secs(60), nobody), Some(20_000));
         assert_eq!(ports.take(Instant::START + Duration::from_secs(60), nobody), None);
         assert_eq!(ports.in_use(), 1);
+    }
+
+    fn all(start: u16, end: u16) -> Ports {
+        Ports::new(start, end, Rng::from_number(7))
     }
 
     fn nobody(_: SessionId) -> bool {

@@ -1,6 +1,7 @@
 //! The simulated network: hosts with addresses, links with faults, datagrams and streams, in virtual time.
 //!
-//! One heap of (due, sequence) holds all that is under way; what moves the time moves it as well (`drive.rs`). Sockets are values in one state behind a lock that nobody ever waits for, as a world is one thread.
+//! One heap of (due, sequence) holds all that is under way; what moves the time moves it as well (`drive.rs`). Sockets are
+//! values in one state behind a lock that nobody ever waits for, as a world is one thread.
 //!
 //! | file | what is in it |
 //! |---|---|

@@ -237,6 +237,9 @@ fn nothing_after_bye(evidence: &Evidence<'_>, findings: &mut Findings) {
             let is_caller = dialog.is_from_caller(message);
             let is_new = message.is_request() && message.transaction.is_some_and(|at| seen.insert(at));
             let asks = is_new && !["ACK", "CANCEL", "BYE"].contains(&message.method.as_str());
+            // Who was asked to call somebody else says what becomes of it, the talk be over or not: BYE ends no subscription
+            // (RFC 5057 section 4.1).
+            let asks = asks && !(message.method == "NOTIFY" && is_referred(evidence, dialog, message));
             // What waited for its stream was asked before.
             if let Some(end) = over.get(&is_caller).filter(|end| asks && message.meant > end.at) {
                 findings.blame(
@@ -250,6 +253,13 @@ fn nothing_after_bye(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
     }
+}
+
+/// Whether somebody has taken a REFER in a dialog before he sends this.
+fn is_referred(evidence: &Evidence<'_>, dialog: &Dialog, message: &Sip) -> bool {
+    let is_taken = |answer: &Sip| answer.answers("REFER", |status| (200..300).contains(&status));
+    let mut before = evidence.log.at(&dialog.messages).take_while(|other| other.at <= message.at);
+    before.any(|answer| answer.from.ip() == message.from.ip() && is_taken(answer))
 }
 
 fn crossing_byes_end(evidence: &Evidence<'_>, findings: &mut Findings) {
@@ -436,6 +446,10 @@ mod tests {
     fn a_request_after_bye_breaks_d6() {
         assert!(breaks("D6", &talk().bye(2).request(60, 2, 1, "INFO", "b9", 3).within()));
         assert!(!breaks("D6", &talk().request(40, 2, 1, "INFO", "b9", 2).within().bye(3)));
+        let asked = talk().request(40, 1, 2, "REFER", "r1", 2).within_by_callee();
+        let told = |tale: Tale| tale.bye(2).request(60, 2, 1, "NOTIFY", "b9", 3).within();
+        assert!(!breaks("D6", &told(asked.clone().response(41, 2, 1, 202, "REFER", "r1", 2))));
+        assert!(breaks("D6", &told(asked.response(41, 2, 1, 603, "REFER", "r1", 2))));
     }
 
     #[test]

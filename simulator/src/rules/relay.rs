@@ -135,11 +135,14 @@ pub(super) fn passages<'a>(evidence: &'a Evidence<'_>) -> impl Iterator<Item = P
     })
 }
 
-/// The packets that came to the PBX, copies too, in the order in which they came.
+/// The packets that came to the PBX, copies too, in the order in which they came. What came in the moment in which it lost its
+/// power may have been passed on.
 fn arrivals<'a>(evidence: &'a Evidence<'_>, speaker: End) -> Vec<(Instant, &'a Rtp<'a>)> {
     let packets = evidence.flows.from(speaker).flat_map(|flow| &flow.packets);
     let arrivals = packets.flat_map(|packet| packet.arrivals().map(move |at| (at, packet)));
-    let mut arrivals: Vec<_> = arrivals.filter(|(at, _)| evidence.has_kept(speaker.session, *at)).collect();
+    let just_before = |at: Instant| at - Duration::from_nanos(1);
+    let has_kept = |at: Instant| evidence.has_kept(speaker.session, just_before(at));
+    let mut arrivals: Vec<_> = arrivals.filter(|(at, _)| has_kept(*at)).collect();
     arrivals.sort_by_key(|(at, _)| *at);
     arrivals
 }
@@ -187,7 +190,8 @@ fn payloads_pass(evidence: &Evidence<'_>, findings: &mut Findings) {
             }
         }
         if evidence.is_calm(speaker.session) {
-            let came: Vec<_> = came.into_iter().filter(|(at, _)| *at + SLACK + STAY < until).collect();
+            let must_pass = |at: Instant| at + SLACK + STAY < until && evidence.has_kept(speaker.session, at);
+            let came: Vec<_> = came.into_iter().filter(|(at, _)| must_pass(*at)).collect();
             all_pass(evidence, &came, relay, &turned, findings);
         }
     }

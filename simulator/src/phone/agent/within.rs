@@ -105,6 +105,8 @@ impl Agent {
     pub(super) fn is_lost(&mut self, session: SessionId, now: Instant) {
         let waits = self.accepted.iter().any(|accepted| accepted.session == session && accepted.until > now);
         let Some(call) = self.call(session).filter(|call| call.is_up()) else { return };
+        // Nor does anybody wait to hear of a transfer (RFC 6665 section 4.2.2).
+        call.referral = None;
         // Who was called waits for the ACK before it says BYE, or for as long as its 2xx is repeated (section 15).
         if waits {
             call.stage = Stage::Up { hangs_up: true };
