@@ -5,6 +5,7 @@ use super::resample::Resampler;
 use super::{NARROWBAND, amplitude};
 use std::f64::consts::TAU;
 use std::fmt;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// Samples that are made at a time where a conversion must not take long: a tenth of a second.
@@ -34,19 +35,31 @@ impl Clip {
         Ok(conversion.finish())
     }
 
-    /// One turn of what a caller hears while it rings; played again and again it is the ringing tone.
-    pub fn ringback() -> Clip {
+    /// One turn of what a caller hears while it rings; played again and again it is the ringing tone. It is made once.
+    pub fn ringback() -> Arc<Clip> {
+        static CLIP: LazyLock<Arc<Clip>> = LazyLock::new(|| Arc::new(Clip::of_ringing()));
+        CLIP.clone()
+    }
+
+    /// One turn of what who is put on hold hears where nobody has chosen other music. It is made once.
+    pub fn music() -> Arc<Clip> {
+        static CLIP: LazyLock<Arc<Clip>> = LazyLock::new(|| Arc::new(Clip::of_chord()));
+        CLIP.clone()
+    }
+
+    fn of_ringing() -> Clip {
         let (frequency, level, sound, pause) = RINGBACK;
+        let loudest = amplitude(level);
         let sample = |n: u32| {
             let turn = TAU * frequency * f64::from(n) / f64::from(NARROWBAND);
-            if n < sound * NARROWBAND { (amplitude(level) * turn.sin()).round() as i16 } else { 0 }
+            if n < sound * NARROWBAND { (loudest * turn.sin()).round() as i16 } else { 0 }
         };
         Clip { samples: (0..(sound + pause) * NARROWBAND).map(sample).collect() }
     }
 
-    /// One turn of what who is put on hold hears where nobody has chosen other music.
-    pub fn music() -> Clip {
+    fn of_chord() -> Clip {
         let (notes, seconds, level) = MUSIC;
+        let loudest = amplitude(level);
         let length = (seconds * f64::from(NARROWBAND)) as u32;
         let note = |frequency: f64| {
             (0..length).map(move |n| {
@@ -54,7 +67,7 @@ impl Clip {
                 // Struck and dying away, without a click at either end.
                 let part = f64::from(n) / f64::from(length);
                 let shape = (part * 40.0).min(1.0) * (1.0 - part);
-                (amplitude(level) * shape * turn.sin()).round() as i16
+                (loudest * shape * turn.sin()).round() as i16
             })
         };
         Clip { samples: notes.into_iter().flat_map(note).collect() }

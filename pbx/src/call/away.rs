@@ -46,7 +46,7 @@ impl Call {
     fn be_away(&mut self, context: &mut Context) {
         let music = match context.config.rwi.hold_music.clone() {
             Some(file) => context.want_sound(&file),
-            None => Some(context.music()),
+            None => Some(Clip::music()),
         };
         if let Some(controlled) = self.controlled() {
             controlled.away = Some(Away { music });
@@ -63,7 +63,7 @@ impl Call {
         if context.config.rwi.hold_music.as_deref() != Some(read) {
             return;
         }
-        let music = sound.as_ref().map_or_else(|_| context.music(), Arc::clone);
+        let music = sound.as_ref().map_or_else(|_| Clip::music(), Arc::clone);
         let room = self.room;
         let Some(controlled) = self.controlled() else { return };
         if let Some(away) = controlled.away.as_mut().filter(|away| away.music.is_none()) {

@@ -75,7 +75,7 @@ impl Call {
         }
         let (clip, file) = match music.or_else(|| context.config.rwi.hold_music.clone()) {
             Some(file) => (context.want_sound(&file), file),
-            None => (Some(context.music()), PathBuf::new()),
+            None => (Some(Clip::music()), PathBuf::new()),
         };
         let controlled = self.controlled()?;
         controlled.hold = Some(Hold::Fetching { ticket, file });

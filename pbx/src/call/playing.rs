@@ -241,8 +241,8 @@ impl Context {
         let length = |duration: &Option<Duration>| duration.filter(|_| times.is_some());
         let clip = match &play.sound {
             Sound::File(file) => self.want_sound(file)?,
-            Sound::Ringback => self.ringback(),
-            Sound::Music => self.music(),
+            Sound::Ringback => Clip::ringback(),
+            Sound::Music => Clip::music(),
             Sound::Silence(duration) => return Some(Source::Silence { duration: length(duration) }),
             Sound::Tone { frequency, duration } => {
                 let (frequency, level, duration) = (*frequency, TONE_LEVEL, length(duration));

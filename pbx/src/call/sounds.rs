@@ -13,8 +13,6 @@ use std::sync::{Arc, Weak};
 #[derive(Default)]
 pub(super) struct Sounds {
     known: BTreeMap<PathBuf, Sound>,
-    ringback: Weak<Clip>,
-    music: Weak<Clip>,
 }
 
 enum Sound {
@@ -59,24 +57,6 @@ impl Context {
         self.sounds.known.insert(file.to_owned(), Sound::Reading(vec![self.room]));
         self.out.push_back(Output::ReadSound { file: file.to_owned() });
         None
-    }
-
-    /// What who is on hold hears where nobody has said what.
-    pub(super) fn music(&mut self) -> Arc<Clip> {
-        self.sounds.music.upgrade().unwrap_or_else(|| {
-            let clip = Arc::new(Clip::music());
-            self.sounds.music = Arc::downgrade(&clip);
-            clip
-        })
-    }
-
-    /// What is played to who is answered while somebody else rings.
-    pub(super) fn ringback(&mut self) -> Arc<Clip> {
-        self.sounds.ringback.upgrade().unwrap_or_else(|| {
-            let clip = Arc::new(Clip::ringback());
-            self.sounds.ringback = Arc::downgrade(&clip);
-            clip
-        })
     }
 }
 

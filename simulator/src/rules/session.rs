@@ -677,9 +677,18 @@ fn user_of_from(bytes: &[u8]) -> String {
 /// The value of a header line.
 pub(super) fn header(bytes: &[u8], name: &str) -> Option<String> {
     let end = end_of_head(bytes).unwrap_or(bytes.len());
-    let head = String::from_utf8_lossy(&bytes[..end]);
-    head.lines().skip(1).find_map(|line| {
-        let (found, value) = line.split_once(':')?;
-        found.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    let (_, value) =
+        header_lines(&bytes[..end]).find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(String::from_utf8_lossy(value).trim().to_owned())
+}
+
+/// The name and the value of each line of a head after the first.
+pub(super) fn header_lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let begins = memchr::memchr_iter(b'\n', head).map(|end| end + 1);
+    begins.filter_map(|begin| {
+        let line = &head[begin..];
+        let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
+        let colon = memchr::memchr(b':', line)?;
+        Some((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii()))
     })
 }

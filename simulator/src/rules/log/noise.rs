@@ -1,5 +1,6 @@
 //! What should have been a message and is none, or not quite.
 
+use crate::rules::session::header_lines;
 use crate::wire::{Form, Message, end_of_head};
 use memchr::memmem;
 use pbx::sip::{Limits, Message as Sip};
@@ -63,12 +64,12 @@ fn swallows_another(text: &[u8]) -> bool {
 /// Content-Length, where it says something else than there is.
 fn length(text: &[u8]) -> Option<Fault> {
     let head = end_of_head(text)?;
-    let lines = std::str::from_utf8(&text[..head]).ok()?.lines();
-    let said = lines.skip(1).find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let is_length = ["content-length", "l"].iter().any(|known| name.trim().eq_ignore_ascii_case(known));
-        is_length.then(|| value.trim().parse::<usize>().ok()).flatten()
-    })?;
+    let said =
+        header_lines(std::str::from_utf8(&text[..head]).ok()?.as_bytes()).find_map(|(name, value)| {
+            let is_length =
+                [&b"content-length"[..], b"l"].into_iter().any(|known| name.eq_ignore_ascii_case(known));
+            is_length.then(|| std::str::from_utf8(value).ok()?.parse::<usize>().ok()).flatten()
+        })?;
     let really = text.len() - head - 4;
     (said != really).then_some(Fault::Length { said, really })
 }
