@@ -319,6 +319,8 @@ pub struct Office {
     outages: Vec<Outage>,
     /// What it held of its machine when it had just been started.
     at_first: Holdings,
+    /// How long the PBX waits for RTP, as it was configured last.
+    rtp_timeout: Option<Duration>,
 }
 
 /// A PBX that runs.
@@ -345,6 +347,7 @@ impl Office {
             events: Arc::default(),
             outages: Vec::new(),
             at_first: Holdings::default(),
+            rtp_timeout: None,
         }
     }
 
@@ -370,6 +373,7 @@ impl Office {
             return self.start(&program, &text);
         }
         let config = Config::parse(&text, "office.toml").unwrap_or_else(|error| panic!("{error}"));
+        self.rtp_timeout = Some(config.media.rtp_timeout);
         let bound = self.host.within(program::bind(self.host.clone(), config, None)).await;
         let bound = bound.unwrap_or_else(|error| panic!("the PBX does not start: {error}"));
         let (events, media_events) = mpsc::channel(MEDIA_EVENTS);
@@ -411,7 +415,10 @@ impl Office {
         let Some(AtWork::Inside(inside)) = &self.at_work else {
             Unplayable::throw("a PBX that is a process says in its log why it keeps its configuration")
         };
-        inside.handle.reconfigure(config).await.map(drop).map_err(|error| error.to_string())
+        let rtp_timeout = config.media.rtp_timeout;
+        inside.handle.reconfigure(config).await.map_err(|error| error.to_string())?;
+        self.rtp_timeout = Some(rtp_timeout);
+        Ok(())
     }
 
     /// Another configuration holds from now on, as after a reload.
@@ -419,6 +426,7 @@ impl Office {
         self.put_certificates(plan).await;
         let config = Config::parse(&plan.toml(&self.host), "office.toml");
         let config = config.unwrap_or_else(|error| panic!("{error}"));
+        self.rtp_timeout = Some(config.media.rtp_timeout);
         match &self.at_work {
             Some(AtWork::Inside(inside)) => {
                 let changed = inside.handle.reconfigure(config).await;
@@ -513,10 +521,10 @@ impl Office {
         more.map(|(now, first, what)| format!("the PBX has {now} {what} and had {first}")).collect()
     }
 
-    /// How long a PBX of this plan waits for RTP.
+    /// How long the PBX waits for RTP; where none of ours has begun, one of this plan.
     pub fn rtp_timeout(&self, plan: &Plan) -> Option<Duration> {
-        let config = Config::parse(&plan.toml(&self.host), "office.toml");
-        config.ok().map(|config| config.media.rtp_timeout)
+        let of_plan = || Config::parse(&plan.toml(&self.host), "office.toml").ok();
+        self.rtp_timeout.or_else(|| of_plan().map(|config| config.media.rtp_timeout))
     }
 
     /// What it has counted.
