@@ -84,7 +84,7 @@ Feature: Machines beside the PBX
     Examples:
       | loss |
       | 0    |
-      | 20   |
+      | 10   |
 
   Scenario: A sink without power takes nothing
     When the operator posts 2 reports to the sink

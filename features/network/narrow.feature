@@ -28,7 +28,7 @@ Feature: Links that carry little
     When the network damages <share> % of the packets
     And 10 seconds pass
     And alice hangs up
-    And 40 seconds pass
+    And 100 seconds pass
     Then bob's call is over
     And there is 1 call record
 

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::network::{Network, Packet};
 use crate::wire;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::hash::{Hash as _, Hasher as _};
 use std::net::IpAddr;
@@ -49,6 +50,14 @@ impl Trace {
         let packets = self.lock();
         let messages = wire::messages(&packets);
         messages.iter().filter(|message| message.bytes.starts_with(beginning.as_bytes())).count()
+    }
+
+    /// How many different ones: what had to be sent again counts once.
+    pub fn count_different(&self, beginning: &str) -> usize {
+        let packets = self.lock();
+        let messages = wire::messages(&packets);
+        let begins = messages.iter().filter(|message| message.bytes.starts_with(beginning.as_bytes()));
+        begins.map(|message| &*message.bytes).collect::<BTreeSet<&[u8]>>().len()
     }
 
     /// The texts of the SIP messages that were sent to a host, copies included.

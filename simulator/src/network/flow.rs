@@ -632,10 +632,13 @@ impl State {
         }
     }
 
-    /// The sender of a segment gives it up, and its stream with it.
+    /// The sender of a segment gives it up, and its stream with it. Whose SYN was never answered gives up, too.
     pub(super) fn give_up(&mut self, segment: &Segment) {
-        if let Ok(end) = self.end(segment.flow, segment.to.other()) {
-            end.fail(io::ErrorKind::TimedOut);
+        let unanswered = matches!(segment.what, What::SynAck).then_some(segment.to);
+        for side in [Some(segment.to.other()), unanswered].into_iter().flatten() {
+            if let Ok(end) = self.end(segment.flow, side) {
+                end.fail(io::ErrorKind::TimedOut);
+            }
         }
     }
 

@@ -43,6 +43,8 @@ fn bindings_are_told_and_kept(evidence: &Evidence<'_>, findings: &mut Findings) 
                 until.insert(contact.uri, Some(message.at + holds));
             }
             let asked = evidence.log.transaction(message).and_then(|it| evidence.log.at(&it.requests).next());
+            // Of what came damaged nobody knows what it wished for; its answer tells what holds.
+            let asked = asked.filter(|_| !evidence.log.may_copy_damage(message));
             for gone in asked.into_iter().flat_map(wished).filter(|(_, expires)| *expires == 0) {
                 until.insert(gone.0, Some(message.at));
             }

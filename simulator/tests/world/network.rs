@@ -207,6 +207,19 @@ fn a_refused_connection_takes_a_round_trip_and_a_dead_address_15_seconds() {
 }
 
 #[test]
+fn whose_syn_is_heard_and_never_answered_gives_up_as_well() {
+    world(1, |network, alice, bob| async move {
+        let _listener = bob.listen(at(BOB, 80)).await?;
+        network.partition_one_way(ip(BOB), ip(ALICE));
+        let unanswered = alice.connect(at(BOB, 80)).await.err().map(|e| e.kind());
+        assert_eq!(unanswered, Some(ErrorKind::TimedOut));
+        let waited = network.elapsed().as_nanos() / 1_000_000_000;
+        assert!((15..=16).contains(&waited), "{waited} s");
+        Ok(())
+    });
+}
+
+#[test]
 fn a_crashed_peer_is_silent_and_after_its_restart_resets() {
     world(1, |network, alice, bob| async move {
         let mut listener = bob.listen(at(BOB, 80)).await?;

@@ -124,7 +124,10 @@ impl<'a> Scene<'a, '_> {
             return None;
         }
         let is_clear = match next == at {
-            true => !self.is_done_by_another(next),
+            true => {
+                let is_asked_by_telephone = *effect == "call.transfer.accepted" && self.is_referred(next);
+                !self.is_done_by_another(next) && !is_asked_by_telephone
+            }
             // Later it must come out of nowhere.
             false => {
                 at_once.all(|told| told.name == *effect)
@@ -152,6 +155,16 @@ impl<'a> Scene<'a, '_> {
             other.said.at <= to && ends > from
         };
         self.asked.iter().filter(asks_for).any(|other| is_between(other))
+    }
+
+    /// Whether a telephone has asked for a transfer in this moment.
+    fn is_referred(&self, at: Instant) -> bool {
+        let asks = |message: &crate::rules::log::Sip| {
+            message.asks("REFER")
+                && self.evidence.is_pbx(message.to)
+                && message.perhaps().any(|came| came <= at && at.since(came) <= MOMENT)
+        };
+        self.evidence.log.messages.iter().any(asks)
     }
 
     /// Whether a message of a telephone came to the PBX in this moment, or a connection of an application ended some time
