@@ -39,7 +39,7 @@ Feature: Registration
     And alice has a telephone
     When alice registers
     And 2 seconds pass
-    Then REGISTER was sent 3 times
+    Then REGISTER was sent 3 times, copies included
 
   @CORE-01 @real
   Scenario: Over TCP

@@ -84,7 +84,7 @@ Feature: Machines beside the PBX
     Examples:
       | loss |
       | 0    |
-      | 10   |
+      | 20   |
 
   Scenario: A sink without power takes nothing
     When the operator posts 2 reports to the sink

@@ -1,6 +1,6 @@
 //! Somebody who asks HTTP servers: HTTP/1.1, one request a connection.
 
-use crate::network::SimHost;
+use crate::network::{SimHost, TcpStream};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -97,8 +97,18 @@ pub async fn ask(host: &SimHost, server: SocketAddr, question: Question) -> io::
     answer.await.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "nobody answers")))
 }
 
+/// In a bad network a connection does not come about at once. Whoever asks has no patience without end.
+async fn connect(host: &SimHost, server: SocketAddr) -> io::Result<TcpStream> {
+    loop {
+        match host.connect(server).await {
+            Err(late) if late.kind() == io::ErrorKind::TimedOut => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 async fn exchange(host: &SimHost, server: SocketAddr, question: Question) -> io::Result<Page> {
-    let stream = host.connect(server).await?;
+    let stream = connect(host, server).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // How the connection fares is seen by what comes over it.
     host.spawn(async move { drop(connection.await) });

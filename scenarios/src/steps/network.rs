@@ -46,6 +46,13 @@ async fn was_sent(scene: &mut Scene, method: String, expected: usize) {
     assert_eq!(sent, expected, "copies do not count");
 }
 
+#[then(expr = "{word} was sent {int} time(s), copies included")]
+async fn was_sent_again(scene: &mut Scene, method: String, expected: usize) {
+    let beginning = format!("{method} ");
+    let sent = scene.world.with(move |stage| stage.trace().count(&beginning)).await;
+    assert_eq!(sent, expected);
+}
+
 #[then(expr = "{word} to {actor} says {string}")]
 async fn says(scene: &mut Scene, method: String, actor: Actor, line: String) {
     let is_said = async move |stage: &mut Stage| {
