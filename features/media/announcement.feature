@@ -54,7 +54,14 @@ Feature: Announcements
     When alice calls "9100"
     And 1 second passes
     Then alice hears 600 Hz
-    When 3 seconds pass
+
+  Scenario: All of an announcement in a wide band
+    Given an announcement of 600 Hz for 2 seconds at "9100", of 16000 samples a second in PCM
+    And the PBX turns PCMU, PCMA and G722 into each other
+    And alice's telephone knows only G722
+    And alice has registered
+    When alice calls "9100"
+    And 4 seconds pass
     Then alice has received 100 packets of sound
 
   @net(jittery)
