@@ -274,8 +274,12 @@ fn gives_up(evidence: &Evidence<'_>, (transaction, leg): (&Transaction, &Sip), s
     }
     let cancel = transaction.cancelled_by.and_then(|at| evidence.log.transactions[at].requests.first());
     let is_cancelled = cancel.is_some_and(|cancel| evidence.log.messages[*cancel].at <= due);
+    // What comes when the transaction has failed with its connection is for nobody.
+    let is_heard = |end: Instant| leg.over.is_none_or(|over| end < over);
     match end {
-        Some((end, answer)) if answer.status < Some(300) && evidence.ran(leg.from, leg.at, end) => {
+        Some((end, answer))
+            if answer.status < Some(300) && is_heard(end) && evidence.ran(leg.from, leg.at, end) =>
+        {
             over(evidence, answer).is_some_and(|over| over <= end.max(since) + SOON + SLACK)
         }
         Some((end, _)) if end <= due => true,

@@ -42,6 +42,9 @@ const IDLE: [&str; 5] =
 /// Who says the same again so soon in the dialect of RustPBX is not heard.
 const FORGETS: Duration = Duration::from_secs(60);
 
+/// Times are told in microseconds.
+const GRAIN: Duration = Duration::from_micros(1);
+
 /// The PBX needs so long for what a message wants of it.
 const MOMENT: Duration = Duration::from_millis(5);
 
@@ -162,7 +165,7 @@ impl<'a> Scene<'a, '_> {
         let asks = |message: &crate::rules::log::Sip| {
             message.asks("REFER")
                 && self.evidence.is_pbx(message.to)
-                && message.perhaps().any(|came| came <= at && at.since(came) <= MOMENT)
+                && message.perhaps().any(|came| came < at + GRAIN && at.since(came) <= MOMENT)
         };
         self.evidence.log.messages.iter().any(asks)
     }
@@ -173,7 +176,7 @@ impl<'a> Scene<'a, '_> {
         let messages = &self.evidence.log.messages;
         let hears = |message: &crate::rules::log::Sip| {
             self.evidence.is_pbx(message.to)
-                && message.perhaps().any(|came| came <= at && at.since(came) <= MOMENT)
+                && message.perhaps().any(|came| came < at + GRAIN && at.since(came) <= MOMENT)
         };
         let mut talks = Talks::with_pbx(self.evidence);
         messages.iter().any(hears) || talks.any(|talk| talk.over.is_some_and(|over| over <= at))
