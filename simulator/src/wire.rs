@@ -98,6 +98,17 @@ pub(crate) fn end_of_head(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(bytes, b"\r\n\r\n")
 }
 
+/// The name and the value of each line of a head after the first.
+pub(crate) fn header_lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let begins = memchr::memchr_iter(b'\n', head).map(|end| end + 1);
+    begins.filter_map(|begin| {
+        let line = &head[begin..];
+        let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
+        let colon = memchr::memchr(b':', line)?;
+        Some((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii()))
+    })
+}
+
 /// Whether it carries RTP or RTCP: version 2 of both begins with these bits, and no text does.
 pub(crate) fn is_media(packet: &Packet) -> bool {
     packet.kind == Kind::Datagram && packet.bytes.first().is_some_and(|first| first >> 6 == 2)

@@ -131,8 +131,7 @@ impl Call {
             return self.refuse(EndedBy::Pbx, reply, "the caller may not call where this leads", context);
         }
         if let (Some(stream), Some(_)) = (self.caller.stream(), &self.answer) {
-            let ringback = Clip::ringback();
-            context.play(stream, ringback, None, false);
+            context.play(stream, Clip::ringback(), None, false);
         }
         // An announcement that leads to an announcement might never end.
         match routed.decision {

@@ -107,7 +107,7 @@ async fn is_huge(scene: &mut Scene, number: String, size: usize) {
 
 #[then(expr = "{actor} has received {int} packets of sound")]
 async fn has_received(scene: &mut Scene, actor: Actor, packets: u64) {
-    assert_eq!(scene.phone(actor, |phone| phone.hearing().packets()).await, packets);
+    assert_eq!(scene.phone(actor, Phone::packets_heard).await, packets);
 }
 
 #[then(expr = "the PBX says that it cannot play the file: {string}")]

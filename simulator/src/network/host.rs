@@ -192,9 +192,7 @@ impl Network {
         let _ = host;
         Arc::new(turn)
     }
-}
 
-impl Network {
     /// What a program on a host does with what comes, with the life it has there.
     pub(super) fn reader_of(&self, host: IpAddr, read: Arrival) -> Reader {
         #[cfg(feature = "buggify")]

@@ -6,7 +6,7 @@
 
 use super::log::{Log, Sip};
 use super::sdp::{Description, Format, Stream};
-use crate::wire::end_of_head;
+use crate::wire::{end_of_head, header_lines};
 use pbx::sip::Name;
 use pbx::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -680,15 +680,4 @@ pub(super) fn header(bytes: &[u8], name: &str) -> Option<String> {
     let (_, value) =
         header_lines(&bytes[..end]).find(|(found, _)| found.eq_ignore_ascii_case(name.as_bytes()))?;
     Some(String::from_utf8_lossy(value).trim().to_owned())
-}
-
-/// The name and the value of each line of a head after the first.
-pub(super) fn header_lines(head: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let begins = memchr::memchr_iter(b'\n', head).map(|end| end + 1);
-    begins.filter_map(|begin| {
-        let line = &head[begin..];
-        let line = &line[..memchr::memchr(b'\n', line).unwrap_or(line.len())];
-        let colon = memchr::memchr(b':', line)?;
-        Some((line[..colon].trim_ascii(), line[colon + 1..].trim_ascii()))
-    })
 }

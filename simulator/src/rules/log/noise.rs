@@ -1,7 +1,6 @@
 //! What should have been a message and is none, or not quite.
 
-use crate::rules::session::header_lines;
-use crate::wire::{Form, Message, end_of_head};
+use crate::wire::{Form, Message, end_of_head, header_lines};
 use memchr::memmem;
 use pbx::sip::{Limits, Message as Sip};
 use pbx::time::Instant;

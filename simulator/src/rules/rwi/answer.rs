@@ -2,6 +2,7 @@
 
 use super::talk::{Asked, Said, Talks};
 use super::view::{Told, events, views};
+use crate::rules::log::Sip;
 use crate::rules::{Evidence, Findings, Rule};
 use pbx::time::{Duration, Instant};
 
@@ -162,24 +163,21 @@ impl<'a> Scene<'a, '_> {
 
     /// Whether a telephone has asked for a transfer in this moment.
     fn is_referred(&self, at: Instant) -> bool {
-        let asks = |message: &crate::rules::log::Sip| {
-            message.asks("REFER")
-                && self.evidence.is_pbx(message.to)
-                && message.perhaps().any(|came| came < at + GRAIN && at.since(came) <= MOMENT)
-        };
-        self.evidence.log.messages.iter().any(asks)
+        self.evidence.log.messages.iter().any(|message| message.asks("REFER") && self.has_come(message, at))
     }
 
     /// Whether a message of a telephone came to the PBX in this moment, or a connection of an application ended some time
     /// before: calls of those who do not come back go where their context says.
     fn is_woken(&self, at: Instant) -> bool {
-        let messages = &self.evidence.log.messages;
-        let hears = |message: &crate::rules::log::Sip| {
-            self.evidence.is_pbx(message.to)
-                && message.perhaps().any(|came| came < at + GRAIN && at.since(came) <= MOMENT)
-        };
         let mut talks = Talks::with_pbx(self.evidence);
-        messages.iter().any(hears) || talks.any(|talk| talk.over.is_some_and(|over| over <= at))
+        self.evidence.log.messages.iter().any(|message| self.has_come(message, at))
+            || talks.any(|talk| talk.over.is_some_and(|over| over <= at))
+    }
+
+    /// Whether a message came to the PBX in this moment.
+    fn has_come(&self, message: &Sip, at: Instant) -> bool {
+        let just_now = |came: Instant| came < at + GRAIN && at.since(came) <= MOMENT;
+        self.evidence.is_pbx(message.to) && message.perhaps().any(just_now)
     }
 }
 
